@@ -1,0 +1,466 @@
+"""The manifest: the one truth about a published model, for the trainer, the service and every door.
+
+Standard library only. Reading is strict (an unknown key or a greater format is refused), so that a
+service never half-understands a bundle. What the numbers in the graph are is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from sigmax.errors import BundleRejected, nearest, quoted
+
+FORMAT = 1
+"""The manifest format that this code writes; every lower one stays readable."""
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""Model names: safe as a path segment, a URL segment and a metric label."""
+
+MODEL_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+GOLDEN_FILE = "golden.json"
+EXAMPLE_FILE = "example.json"
+
+INPUT = "features"
+OUTPUT = "probabilities"
+
+MAX_FEATURES = 10_000_000
+MAX_CLASSES = 100_000
+
+
+class Task(StrEnum):
+    """What is asked: one of two classes, one of several, or any subset of labels."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    MULTILABEL = "multilabel"
+
+
+class Head(StrEnum):
+    """How logits become probabilities."""
+
+    SIGMOID = "sigmoid"
+    SOFTMAX = "softmax"
+    ONE_VS_REST = "one_vs_rest"
+
+
+class Kind(StrEnum):
+    """What a feature block holds."""
+
+    NUMERIC = "numeric"
+    IMAGE = "image"
+
+
+class Colour(StrEnum):
+    """The colour mode of an image block, named as Pillow names it in lower case."""
+
+    RGB = "rgb"
+    HSV = "hsv"
+    GREY = "grey"
+
+
+class FloatType(StrEnum):
+    """The element type of a graph's input and output."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
+HEADS = {
+    Task.BINARY: (Head.SIGMOID, Head.SOFTMAX),
+    Task.MULTICLASS: (Head.SOFTMAX, Head.ONE_VS_REST),
+    Task.MULTILABEL: (Head.SIGMOID,),
+}
+CHANNELS = {Colour.RGB: 3, Colour.HSV: 3, Colour.GREY: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """How pixels of a picture become the numbers of an image block (always laid out CHW)."""
+
+    colour: Colour
+    layout: str
+    height: int
+    width: int
+    resize: str
+    scale: float
+
+    def __post_init__(self) -> None:
+        _require(self.layout == "CHW", f"an image is laid out 'CHW', not {quoted(self.layout)}")
+        _require(self.height > 0 and self.width > 0, "an image has a height and a width of at least 1 pixel")
+        _require(math.isfinite(self.scale) and self.scale > 0, "an image's scale is a positive number")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return (CHANNELS[self.colour], self.height, self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One named block of the input: a number (shape `()`), or an image (shape CHW)."""
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...]
+    dtype: str
+    range: tuple[float, float]
+    missing: str = "reject"
+    image: Image | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.name != "", "a feature has a name")
+        _require(self.missing == "reject", f"missing values: 'reject' is known, not {quoted(self.missing)}")
+        _require(self.range[0] <= self.range[1], f"feature {quoted(self.name)}: its range runs backwards")
+        if self.kind is Kind.IMAGE:
+            _require(self.image is not None, f"feature {quoted(self.name)} is an image without 'image'")
+            shape = self.image.shape if self.image else ()
+        else:
+            _require(self.image is None, f"feature {quoted(self.name)} is no image but has 'image'")
+            shape = ()
+        _require(
+            self.shape == shape,
+            f"feature {quoted(self.name)}: shape {list(self.shape)}, expected {list(shape)}",
+        )
+
+    @property
+    def size(self) -> int:
+        """How many columns of the features matrix this block takes."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How probabilities become classes.
+
+    Attributes:
+        thresholds: by label, the probability that must be exceeded: for the positive class of a
+            binary model, for every label of a multilabel model, for none of a multiclass model.
+        positive: the positive class of a binary model, else None.
+    """
+
+    thresholds: Mapping[str, float]
+    positive: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What the ONNX file promises about itself."""
+
+    opset: int
+    ir_version: int
+    input: str
+    outputs: tuple[str, ...]
+    dtype: FloatType
+
+    def __post_init__(self) -> None:
+        _require(self.input == INPUT, f"the graph's input is {INPUT!r}, not {quoted(self.input)}")
+        _require(self.outputs == (OUTPUT,), f"the graph's outputs are {[OUTPUT]}, not {list(self.outputs)}")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """Size in bytes and SHA-256 in hexadecimal of one file of the bundle."""
+
+    size: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        _require(self.size >= 0, "a file's size is not negative")
+        _require(re.fullmatch(r"[0-9a-f]{64}", self.sha256) is not None, "a sha256 is 64 hexadecimal digits")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One published version of one model.
+
+    Attributes:
+        classes: labels in column order.
+        tolerance: how far a served probability may be from the estimator's, absolute.
+        metrics: measured quality by name, such as `test_accuracy`.
+        fingerprint: digest of job, data and trainer versions; the same fingerprint is the same model.
+        provenance: where the model comes from, for people.
+        files: every other file of the bundle.
+    """
+
+    name: str
+    version: int
+    task: Task
+    head: Head
+    features: tuple[Feature, ...]
+    classes: tuple[str, ...]
+    decision: Decision
+    graph: Graph
+    tolerance: float
+    metrics: Mapping[str, float]
+    fingerprint: str
+    provenance: Mapping[str, str]
+    files: Mapping[str, FileEntry]
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        _require(
+            self.format == FORMAT, f"manifest format {self.format}, this version writes and reads {FORMAT}"
+        )
+        check_name(self.name)
+        _require(self.version >= 1, "a version is a positive integer")
+        _require(self.head in HEADS[self.task], f"a {self.task} model cannot have a {self.head} head")
+        _require(0 < self.tolerance < 1, "the tolerance is between 0 and 1")
+        _check_classes(self)
+        _check_features(self.features)
+        _check_decision(self)
+
+    @property
+    def n_features(self) -> int:
+        """The width of the features matrix."""
+        return sum(feature.size for feature in self.features)
+
+    @property
+    def positive_column(self) -> int:
+        """The column of the positive class; only binary models have one."""
+        if self.decision.positive is None:
+            raise ValueError("only a binary model has a positive class")
+        return self.classes.index(self.decision.positive)
+
+    def to_json(self) -> bytes:
+        """Write the manifest: UTF-8, two spaces, keys in the order of this class."""
+        text = json.dumps(_plain(self), ensure_ascii=False, indent=2, allow_nan=False)
+        return (text + "\n").encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            BundleRejected: not JSON, a greater format, an unknown or missing key, or a value that
+                contradicts another.
+        """
+        document = parse_json(data, "the manifest")
+        found = document.get("format")
+        if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+            raise BundleRejected("the manifest has no 'format' number")
+        if found > FORMAT:
+            raise BundleRejected(
+                f"manifest format {found} is newer than {FORMAT}, the newest that this version reads"
+            )
+        return _manifest(document, "manifest")
+
+
+def check_name(name: str) -> None:
+    """Refuse a model name that is not lower-case letters, digits, '_' and '-', 64 at most."""
+    _require(
+        NAME_PATTERN.fullmatch(name) is not None,
+        f"model name {quoted(name)}: use 1 to 64 of a-z, 0-9, '_' and '-', starting with a letter or digit",
+    )
+
+
+def parse_json(data: bytes, what: str) -> dict[str, Any]:
+    """Read a JSON object of a bundle strictly: no NaN, no key twice.
+
+    Raises:
+        BundleRejected: saying what is wrong with `what`.
+    """
+    try:
+        document = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleRejected(f"{what} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise BundleRejected(f"{what} is not a JSON object")
+    return document
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError("a key stands twice")
+    return document
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _require(condition: bool, problem: str) -> None:
+    if not condition:
+        raise BundleRejected(problem)
+
+
+def _check_classes(manifest: Manifest) -> None:
+    count = len(manifest.classes)
+    _require(all(label != "" for label in manifest.classes), "a class has a label that is not empty")
+    _require(len(set(manifest.classes)) == count, "each class is named once")
+    least = 1 if manifest.task is Task.MULTILABEL else 2
+    _require(
+        least <= count <= MAX_CLASSES, f"a {manifest.task} model has at least {least} classes, not {count}"
+    )
+    if manifest.task is Task.BINARY:
+        _require(count == 2, f"a binary model has 2 classes, not {count}")
+
+
+def _check_features(features: Sequence[Feature]) -> None:
+    _require(len(features) > 0, "a model has at least one feature")
+    _require(len({feature.name for feature in features}) == len(features), "each feature is named once")
+    _require(sum(feature.size for feature in features) <= MAX_FEATURES, f"more than {MAX_FEATURES} features")
+
+
+def _check_decision(manifest: Manifest) -> None:
+    decision, task = manifest.decision, manifest.task
+    if task is Task.BINARY:
+        _require(decision.positive in manifest.classes, "the positive class is one of the classes")
+        expected = {str(decision.positive)}
+    else:
+        _require(decision.positive is None, "only a binary model has a positive class")
+        expected = set(manifest.classes) if task is Task.MULTILABEL else set()
+    _require(set(decision.thresholds) == expected, f"thresholds are for {sorted(expected)}")
+    for label, threshold in decision.thresholds.items():
+        _require(0 <= threshold <= 1, f"the threshold of {quoted(label)} is between 0 and 1")
+
+
+# Writing: dataclasses to plain JSON values; None is left out.
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Manifest):
+        body = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {"format": body.pop("format"), **body}
+    if isinstance(value, Feature | Image | Decision | Graph | FileEntry):
+        pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
+        return {name: _plain(item) for name, item in pairs if item is not None}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, StrEnum) else value
+
+
+# Reading: one small reader a type, each of which names the key that it could not read.
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+Reader = Callable[[Any, str], T]
+
+
+def _text(value: Any, key: str) -> str:
+    _require(isinstance(value, str), f"{key} is a text, not {quoted(value)}")
+    return str(value)
+
+
+def _integer(value: Any, key: str) -> int:
+    _require(
+        isinstance(value, int) and not isinstance(value, bool), f"{key} is an integer, not {quoted(value)}"
+    )
+    return int(value)
+
+
+def _number(value: Any, key: str) -> float:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    _require(known, f"{key} is a number, not {quoted(value)}")
+    return float(value)
+
+
+def _enum(kind: type[E]) -> Reader[E]:
+    def read(value: Any, key: str) -> E:
+        known = [member.value for member in kind]
+        _require(value in known, f"{key} is one of {', '.join(known)}, not {quoted(value)}")
+        return kind(value)
+
+    return read
+
+
+def _list(item: Reader[T]) -> Reader[tuple[T, ...]]:
+    def read(value: Any, key: str) -> tuple[T, ...]:
+        _require(isinstance(value, list), f"{key} is a list")
+        return tuple(item(entry, f"{key}[{index}]") for index, entry in enumerate(value))
+
+    return read
+
+
+def _mapping(item: Reader[T]) -> Reader[dict[str, T]]:
+    def read(value: Any, key: str) -> dict[str, T]:
+        _require(isinstance(value, dict), f"{key} is an object")
+        return {name: item(entry, f"{key}.{name}") for name, entry in value.items()}
+
+    return read
+
+
+def _object(kind: type[T], readers: Mapping[str, Reader[Any]], optional: tuple[str, ...] = ()) -> Reader[T]:
+    """A reader of one dataclass: every key known, every key there but the optional ones."""
+
+    def read(value: Any, key: str) -> T:
+        _require(isinstance(value, dict), f"{key} is an object")
+        for name in value:
+            _require(name in readers, f"{key}: unknown key {quoted(name)}{nearest(name, readers)}")
+        for name in readers:
+            _require(name in value or name in optional, f"{key}: {name!r} is missing")
+        return kind(**{name: readers[name](entry, f"{key}.{name}") for name, entry in value.items()})
+
+    return read
+
+
+def _range(value: Any, key: str) -> tuple[float, float]:
+    bounds = _list(_number)(value, key)
+    _require(len(bounds) == 2, f"{key} is [lowest, highest]")
+    return (bounds[0], bounds[1])
+
+
+_image = _object(
+    Image,
+    {
+        "colour": _enum(Colour),
+        "layout": _text,
+        "height": _integer,
+        "width": _integer,
+        "resize": _text,
+        "scale": _number,
+    },
+)
+_feature = _object(
+    Feature,
+    {
+        "name": _text,
+        "kind": _enum(Kind),
+        "shape": _list(_integer),
+        "dtype": _text,
+        "range": _range,
+        "missing": _text,
+        "image": _image,
+    },
+    optional=("image",),
+)
+_decision = _object(Decision, {"positive": _text, "thresholds": _mapping(_number)}, optional=("positive",))
+_graph = _object(
+    Graph,
+    {
+        "opset": _integer,
+        "ir_version": _integer,
+        "input": _text,
+        "outputs": _list(_text),
+        "dtype": _enum(FloatType),
+    },
+)
+_file = _object(FileEntry, {"size": _integer, "sha256": _text})
+_manifest = _object(
+    Manifest,
+    {
+        "format": _integer,
+        "name": _text,
+        "version": _integer,
+        "task": _enum(Task),
+        "head": _enum(Head),
+        "features": _list(_feature),
+        "classes": _list(_text),
+        "decision": _decision,
+        "graph": _graph,
+        "tolerance": _number,
+        "metrics": _mapping(_number),
+        "fingerprint": _text,
+        "provenance": _mapping(_text),
+        "files": _mapping(_file),
+    },
+)

@@ -1,0 +1,1 @@
+"""From features to a decided prediction: engine, decision, predictor, proof, catalog, dispatch."""

@@ -1,0 +1,68 @@
+"""From probabilities to classes: one rule, stated once, for the service, the gate and the trainer.
+
+Multiclass: the highest probability, the lowest column on a tie. Binary: the positive class when its
+probability exceeds the threshold (strictly). Multilabel: each label whose probability exceeds its
+threshold. A threshold is cast once to the type of the probabilities, so that 0.1 means the same on
+both sides of the comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sigmax.contract import Manifest, Task
+
+Chosen = npt.NDArray[Any]
+
+
+class Rule:
+    """The decision rule of one model, ready to be applied.
+
+    Args:
+        manifest: names the task, the classes and the positive class.
+        dtype: the type of the probabilities that the rule is applied to.
+        thresholds: by label, as in the manifest's decision.
+    """
+
+    __slots__ = ("_negative", "_positive", "_task", "_threshold")
+
+    def __init__(self, manifest: Manifest, dtype: npt.DTypeLike, thresholds: Mapping[str, float]) -> None:
+        self._task = manifest.task
+        self._positive = manifest.positive_column if self._task is Task.BINARY else 0
+        self._negative = 1 - self._positive
+        labels = [label for label in manifest.classes if label in thresholds]
+        self._threshold = np.array([thresholds[label] for label in labels], dtype)
+
+    def choose(self, probabilities: npt.NDArray[Any]) -> Chosen:
+        """Decide every row.
+
+        Args:
+            probabilities: (n_samples, n_classes).
+
+        Returns:
+            The chosen column, int64 (n_samples,); for multilabel bool (n_samples, n_classes).
+        """
+        if self._task is Task.MULTICLASS:
+            return np.asarray(probabilities.argmax(axis=1))
+        if self._task is Task.MULTILABEL:
+            return np.asarray(probabilities > self._threshold)
+        chosen = probabilities[:, self._positive] > self._threshold[0]
+        return np.where(chosen, self._positive, self._negative)
+
+    def margins(self, probabilities: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """How far each row is from being decided otherwise, in units of probability.
+
+        Returns:
+            Shape (n_samples,): multiclass the distance of the two highest probabilities, else the
+            distance of the closest probability to its threshold.
+        """
+        if self._task is Task.MULTICLASS:
+            top = np.sort(probabilities, axis=1)[:, -2:]
+            return np.asarray(top[:, 1] - top[:, 0], np.float64)
+        if self._task is Task.MULTILABEL:
+            return np.asarray(np.abs(probabilities - self._threshold).min(axis=1), np.float64)
+        return np.asarray(np.abs(probabilities[:, self._positive] - self._threshold[0]), np.float64)

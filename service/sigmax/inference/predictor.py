@@ -1,0 +1,42 @@
+"""A loaded model: features in, probabilities and classes out, with the manifest that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from sigmax.contract import Manifest
+from sigmax.inference.decision import Rule
+from sigmax.inference.engine import Engine, Floats, OnnxEngine
+from sigmax.repository.bundle import Bundle
+
+
+class Predictor:
+    """One version of one model, ready to answer."""
+
+    __slots__ = ("_engine", "dtype", "manifest", "n_features", "rule")
+
+    def __init__(self, manifest: Manifest, engine: Engine) -> None:
+        self.manifest = manifest
+        self.dtype = np.dtype(manifest.graph.dtype.value)
+        self.n_features = manifest.n_features
+        self.rule = self.rule_with(manifest.decision.thresholds)
+        self._engine = engine
+
+    def probabilities(self, features: Floats) -> Floats:
+        """Features (n_samples, n_features) in `dtype`, zero rows allowed, to (n_samples, n_classes)."""
+        return self._engine.run(features)
+
+    def rule_with(self, thresholds: Mapping[str, float]) -> Rule:
+        """The model's decision rule with other thresholds."""
+        return Rule(self.manifest, self.dtype, thresholds)
+
+
+def open_predictor(bundle: Bundle) -> Predictor:
+    """Load a bundle's graph.
+
+    Raises:
+        BundleRejected: the graph does not load, or is not what the manifest says.
+    """
+    return Predictor(bundle.manifest, OnnxEngine(bundle.model, bundle.manifest))
