@@ -30,7 +30,10 @@ from sigmax_training.export import IR_VERSION, OPSET
 from sigmax_training.job import Job, Logistic
 
 TOLERANCES = {FloatType.FLOAT64: 1e-9, FloatType.FLOAT32: 1e-5}
-"""How far a served probability may be from the estimator's (measured: docs/decisions/0003-the-canonical-graph.md)."""
+"""How far a served probability may be from the estimator's.
+
+The measured maxima are in docs/decisions/0003-the-canonical-graph.md.
+"""
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow", "scikit-learn", "scipy", "skl2onnx")
 """What a published figure depends on, beside job and data."""

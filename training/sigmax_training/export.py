@@ -51,7 +51,8 @@ def export(
     _pin(model)
     _describe(model, {"classes": list(classes), "features": list(features)})
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString(deterministic=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
 
 
 def _parse(scope: Any, network: Network, inputs: list[Any], custom_parsers: Any = None) -> Any:  # noqa: ARG001 - skl2onnx's signature
@@ -105,7 +106,7 @@ def _pin(model: onnx.ModelProto) -> None:
     model.ir_version = IR_VERSION
     model.producer_name = "sigmax"
     for field in ("producer_version", "domain", "model_version", "doc_string"):
-        model.ClearField(field)  # type: ignore[arg-type]
+        model.ClearField(field)
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH
 

@@ -7,7 +7,6 @@ its ReLU is off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,42 +39,60 @@ def budget(n_features: int) -> int:
 
 
 def select(network: Network, tolerance: float, wanted: Rows, candidates: Rows) -> Selection:
-    """Take the wanted rows, then every candidate that a further parameter matters to.
+    """Take the wanted rows, then again and again the candidate that most further parameters matter to.
 
     Args:
         network: whose parameters they are.
         tolerance: of the gate.
         wanted: (n_wanted, n_features), taken in any case, up to the budget.
-        candidates: (n_candidates, n_features), in order of preference.
+        candidates: (n_candidates, n_features); of two that are equally good the first is taken.
     """
-    most = budget(network.n_features)
-    covered = [np.zeros((w.shape[0], w.shape[1] + 1), np.bool_) for w in network.weights]
-    chosen = []
     pool = np.concatenate([wanted, candidates])
-    for index, effects in enumerate(_effects(network, pool)):
-        hits = [effect > _SHARP * tolerance for effect in effects]
-        gain = sum(int((hit & ~known).sum()) for hit, known in zip(hits, covered, strict=True))
-        if len(chosen) < most and (index < len(wanted) or gain):
-            chosen.append(index)
-            covered = [hit | known for hit, known in zip(hits, covered, strict=True)]
-    untouched = sum(int((~known).sum()) for known in covered)
-    return Selection(pool[chosen], untouched, sum(known.size for known in covered))
+    hits = np.stack([_hits(network, row, _SHARP * tolerance) for row in pool])  # (n_pool, n_bytes)
+    most = budget(network.n_features)
+    chosen = list(range(min(len(wanted), most)))
+    covered = np.bitwise_or.reduce(hits[chosen], axis=0)
+    while len(chosen) < most:
+        gains = np.bitwise_count(hits & ~covered).sum(axis=1)
+        best = int(gains.argmax())
+        if gains[best] == 0:
+            break
+        chosen.append(best)
+        covered = covered | hits[best]
+    parameters = sum(weights.size + len(weights) for weights in network.weights)
+    return Selection(pool[chosen], parameters - int(np.bitwise_count(covered).sum()), parameters)
 
 
-def _effects(network: Network, rows: Rows) -> Iterator[list[F64]]:
-    """For each row, by layer: how far a typical change of each parameter moves some probability.
+def _hits(network: Network, row: Rows, least: float) -> npt.NDArray[np.uint8]:
+    """Which parameters matter to a row, one bit each."""
+    return np.packbits(np.concatenate([effect.ravel() > least for effect in effects(network, row)]))
 
-    Yields:
+
+def effects(network: Network, row: Rows) -> list[F64]:
+    """How far a typical change of each parameter moves some probability of a row, to first order.
+
+    A typical change of a weight is the root mean square of its layer's weights; of a bias, that times the
+    root mean square of the layer's input.
+
+    Args:
+        network: whose parameters they are.
+        row: (n_features,).
+
+    Returns:
         One array a layer, (n_outputs, n_inputs + 1); the last column is the bias.
     """
-    typical = [float(np.sqrt((weights**2).mean())) for weights in network.weights]
-    for row in rows:
-        *inputs, probabilities = (values[0] for values in network.activations(row[np.newaxis]))
-        slopes = _slopes(network, inputs, probabilities)
-        yield [
-            step * np.outer(slope, np.append(np.abs(values), 1.0))
-            for step, slope, values in zip(typical, slopes, inputs, strict=True)
-        ]
+    *inputs, probabilities = (values[0] for values in network.activations(row[np.newaxis]))
+    found = []
+    for weights, slope, values in zip(
+        network.weights, _slopes(network, inputs, probabilities), inputs, strict=True
+    ):
+        reach = np.append(np.abs(values), max(1.0, _root_mean_square(values)))
+        found.append(_root_mean_square(weights) * np.outer(slope, reach))
+    return found
+
+
+def _root_mean_square(values: F64) -> float:
+    return float(np.sqrt((values**2).mean()))
 
 
 def _slopes(network: Network, inputs: list[F64], probabilities: F64) -> list[F64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,7 @@ class InBatches:
         """Features (n_samples, n_features) to probabilities (n_samples, n_classes), batch by batch."""
         starts = range(0, max(len(features), 1), self._size)
         parts = [self._predictor.probabilities(features[start : start + self._size]) for start in starts]
-        return np.concatenate(parts)
+        return cast(Floats, np.concatenate(parts))
 
 
 def questions(
@@ -93,7 +93,8 @@ def questions(
     parts = {"held-out": held_out, "extreme": extremes, "random": scattered}
     if edges:
         parts["edge of a decision"] = np.concatenate(edges)
-    wanted = np.concatenate([extremes[:3], *edges[:1], _one_a_class(reference, held_out)])
+    real = held_out[: golden.budget(manifest.n_features) // 4]
+    wanted = np.concatenate([extremes[:3], *edges[:1], real])
     candidates = np.concatenate([*edges[1:], held_out[:_RANDOM], scattered])
     selection = golden.select(network, manifest.tolerance, wanted, candidates)
     return Questions(
@@ -149,12 +150,6 @@ def _check_own_classes(manifest: Manifest, reference: Reference, case: Case) -> 
             f"the gate: row {row}: the estimator predicts {quoted(manifest.classes[own[row]])}, "
             f"the decision rule {quoted(manifest.classes[case.classes[row]])} ({case.origin})"
         )
-
-
-def _one_a_class(reference: Reference, rows: Rows) -> Rows:
-    """The first row of every class that the estimator answers."""
-    _, first = np.unique(reference.classes(rows), return_index=True)
-    return rows[np.sort(first)]
 
 
 def _none_of(case: Case) -> Case:

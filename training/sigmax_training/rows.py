@@ -106,7 +106,7 @@ def decision_edges(
         At most `count` arrays of up to 3 rows each; none if every row of the pool is of one class.
     """
     classes = reference.classes(pool)
-    found = []
+    found: list[Rows] = []
     for first, second in pairwise(range(len(pool))):
         if len(found) == count:
             break

@@ -8,14 +8,29 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from sigmax.errors import InvalidInput, listed, nearest, quoted
 from sigmax_training.data.dataset import Dataset, assemble
+
+
+class Reader(Protocol):
+    """The part of `csv.reader` that is used."""
+
+    @property
+    def line_num(self) -> int:
+        """The line of the file that was read last."""
+        ...
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+    def __next__(self) -> list[str]: ...
+
 
 _SHOWN_PER_COLUMN = 3
 """One text column must not hide the typing error in another one."""
@@ -54,7 +69,7 @@ def load(path: Path, target: str) -> Dataset:
         raise InvalidInput(f"data {quoted(path.name)} is not CSV: {error}") from error
 
 
-def _load(reader: csv._reader, name: str, target: str) -> Dataset:
+def _load(reader: Reader, name: str, target: str) -> Dataset:
     header = next(reader, None)
     if not header:
         raise InvalidInput(f"data {quoted(name)} is empty: a header and rows are needed")
@@ -102,7 +117,7 @@ def _check_header(columns: Sequence[str], target: str) -> None:
         raise InvalidInput(listed(problems))
 
 
-def _read(reader: csv._reader, columns: Sequence[str], target: int) -> _Rows:
+def _read(reader: Reader, columns: Sequence[str], target: int) -> _Rows:
     rows = _Rows()
     for cells in reader:
         if not cells:
