@@ -129,7 +129,7 @@ def code_map() -> Iterator[str]:
     for block in markdown.blocks(ROOT / "ARCHITECTURE.md"):
         folders: list[str] = []
         for line in block.lines:
-            match = re.match(r"(?P<indent> *)(?P<name>[\w/]+(?P<kind>/|\.py))  ", line)
+            match = re.fullmatch(r"(?P<indent> *)(?P<name>[\w/]+(?P<kind>/|\.py))(?:  .+)?", line)
             if match is None:
                 continue
             del folders[len(match["indent"]) // 2 :]
