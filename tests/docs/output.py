@@ -1,7 +1,7 @@
 """Is what came what the document shows?
 
-`...` on a line of its own stands for any lines, `…` for any text in a line; decimal numbers agree to 1e-6, because
-another processor fits the last digits differently. Everything else is compared as it is.
+`...` on a line of its own stands for any lines, `…` for any text in a line; decimal numbers agree to 1e-6,
+because another processor fits the last digits differently. Everything else is compared as it is.
 """
 
 from __future__ import annotations

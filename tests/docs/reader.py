@@ -1,7 +1,7 @@
 """A reader who does what a document says: saves its files, pastes its commands, looks at what comes.
 
-The reader sits in a folder like a checkout after `make run`: `.venv/bin` is on the path, `models` holds the four
-example models. The only differences are the ports, which are free ones.
+The reader sits in a folder like a checkout after `make run`: `.venv/bin` is on the path, `models` holds the
+four example models. The only differences are the ports, which are free ones.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import sigmax
-import sigmax_training
 from tests.docs.markdown import ROOT
 from tests.service import environment
+
+import sigmax
+import sigmax_training
 
 SERVES = ("make run", ".venv/bin/sigmax serve", "sigmax serve", "sigmax --config sigmax.toml serve")
 """Commands that answer until they are told to stop; a new one replaces the one before."""

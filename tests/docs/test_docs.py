@@ -9,12 +9,19 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
+from google.protobuf import json_format
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from tests.docs import markdown
 from tests.docs.markdown import ROOT, Block
 from tests.docs.output import agrees
 from tests.docs.reader import Reader, reader
+from tests.service import running
 
 from sigmax import contract, errors
 from sigmax.rest.errors import STATUS as REST_STATUS
@@ -30,7 +37,7 @@ WRITTEN_BY_OTHERS = ("docs/benchmarks.md", "docs/containers.md")
 NOT_EXECUTED = {
     "README.md": ("grpcurl is not a Python package; a test sends the same JSON",),
     "CONTRIBUTING.md": ("sets up the checkout itself", "sets up the checkout itself"),
-    "docs/protos.md": ("needs Go", "grpcurl is not a Python package; a test sends the same JSON"),
+    "docs/protos.md": ("grpcurl is not a Python package; a test sends the same JSON", "needs Go"),
 }
 """Every block that carries the marker, by document, with its reason: nothing is left out silently."""
 
@@ -81,6 +88,43 @@ def paste(one: Reader, command: str, shown: list[str], where: str) -> None:
     assert agrees(expected, came), (
         f"{where}: $ {command}\nshown:\n" + "\n".join(expected) + "\ncame:\n" + "\n".join(came)
     )
+
+
+def test_the_json_for_grpcurl_works_for_a_client_that_knows_only_what_reflection_tells(
+    repository: Path,
+) -> None:
+    examples = [example for path in EXECUTED for example in grpcurl_examples(path)]
+
+    assert examples
+    with running(repository) as service, grpc.insecure_channel(service.grpc) as channel:
+        pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+        for method, document, shown in examples:
+            answer = ask(channel, pool, method, document)
+
+            assert agrees(shown, json.dumps(answer, indent=2).splitlines()[: len(shown)])
+
+
+def grpcurl_examples(path: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Each call by grpcurl: the method, the request's JSON, and the lines that are shown under it."""
+    call = re.compile(r"grpcurl -plaintext -d '(?P<document>.+)' localhost:8081 (?P<method>\S+)")
+    for block in markdown.blocks(path):
+        for command, shown in commands(block) if block.language == "console" else ():
+            match = call.fullmatch(command)
+            if match:
+                yield match["method"], match["document"], shown
+
+
+def ask(channel: grpc.Channel, pool: DescriptorPool, method: str, document: str) -> Any:
+    """Call a method as grpcurl does: by its description, with JSON, for JSON."""
+    service, _, name = method.partition("/")
+    described = pool.FindServiceByName(service).methods_by_name[name]
+    request = json_format.Parse(document, GetMessageClass(described.input_type)())
+    call = channel.unary_unary(
+        f"/{method}",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=GetMessageClass(described.output_type).FromString,
+    )
+    return json_format.MessageToDict(call(request, timeout=10))
 
 
 def test_what_is_not_executed_is_known() -> None:
@@ -144,9 +188,7 @@ def test_the_table_of_errors_is_the_one_that_the_doors_own() -> None:
     rows = filter(None, map(row.fullmatch, (ROOT / "docs/protos.md").read_text().splitlines()))
     documented = {match["code"]: (int(match["rest"]), match["rpc"]) for match in rows}
 
-    assert documented == {
-        code.value: (REST_STATUS[code], RPC_STATUS[code].name) for code in errors.Code
-    }
+    assert documented == {code.value: (REST_STATUS[code], RPC_STATUS[code].name) for code in errors.Code}
 
 
 def test_every_key_of_a_manifest_is_documented() -> None:
