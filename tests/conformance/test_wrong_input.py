@@ -28,7 +28,7 @@ def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in ROW.items() if key != name}
 
 
-CLASSIFIER = {
+CLASSIFIER: dict[str, tuple[dict[str, Any], str]] = {
     "unknown feature": (
         {"rows": [{**without(PETAL_WIDTH), "petal widht (cm)": 0.2}]},
         "row 0: unknown feature 'petal widht (cm)', did you mean 'petal width (cm)'?; "
@@ -337,6 +337,16 @@ def infer_request() -> oip.ModelInferRequest:
     return request
 
 
+def typed_as_fp32(request: oip.ModelInferRequest) -> None:
+    request.ClearField("raw_input_contents")
+    request.inputs[0].contents.fp32_contents.extend([1.0] * 4)
+
+
+def typed_half(request: oip.ModelInferRequest) -> None:
+    request.ClearField("raw_input_contents")
+    request.inputs[0].datatype = "FP16"
+
+
 V2_RPC: dict[str, tuple[Callable[[oip.ModelInferRequest], Any], str]] = {
     "7 bytes too few": (
         lambda r: r.raw_input_contents.__setitem__(0, b"\0" * 25),
@@ -355,11 +365,11 @@ V2_RPC: dict[str, tuple[Callable[[oip.ModelInferRequest], Any], str]] = {
         "shape [1, 4] needs 4 values, 'data' has 0",
     ),
     "typed in the wrong field": (
-        lambda r: (r.ClearField("raw_input_contents"), r.inputs[0].contents.fp32_contents.extend([1.0] * 4)),
+        typed_as_fp32,
         "FP64 belongs into contents.fp64_contents, got fp32_contents",
     ),
     "half floats typed": (
-        lambda r: (r.ClearField("raw_input_contents"), setattr(r.inputs[0], "datatype", "FP16")),
+        typed_half,
         "FP16 travels in raw_input_contents only",
     ),
     "lower case datatype": (
