@@ -40,8 +40,10 @@ def main(environment: Path, root: Path) -> None:
     _copy_file(Path(sys.executable), root)  # under the name that the environment's link leads to
     _copy_tree(environment, root, ("__pycache__", "tests"))
     _keep_only_python(root / environment.relative_to("/") / "bin")
+    for module in root.rglob("*.py"):
+        module.chmod(0o644)  # some of the standard library are programs, too
     _copy_libraries(root, droppable=root / standard_library.relative_to("/") / "lib-dynload")
-    _run("ldconfig", "-r", str(root))
+    subprocess.run(["/sbin/ldconfig", "-r", root], check=True)  # noqa: S603
 
 
 def _copy_skeleton(root: Path) -> None:
@@ -86,7 +88,9 @@ def _copy_libraries(root: Path, droppable: Path) -> None:
     A standard-library module (in `droppable`) whose library the base image lacks goes, as it could not be
     imported there either; anything else with a missing library is an error.
     """
-    wanted = {Path(line.split()[-1]) for line in _run("ldconfig", "-p") if line.split()[0] in LOADED_LATER}
+    wanted = {
+        Path(line.split()[-1]) for line in _run("/sbin/ldconfig", "-p") if line.split()[0] in LOADED_LATER
+    }
     for path, needed in _needs(root):
         if None not in needed.values():
             wanted.update(library for library in needed.values() if library)
@@ -108,7 +112,7 @@ def _needs(root: Path) -> Iterator[tuple[Path, dict[str, Path | None]]]:
     """Every ELF file under `root` with the libraries it loads by name; None where one is not found."""
     for path in [path for path in root.rglob("*") if _is_elf(path)]:
         needed: dict[str, Path | None] = {}
-        for line in _run("ldd", str(path)):
+        for line in _run("/usr/bin/ldd", str(path)):
             if match := re.match(r"\s*(\S+) => (?:(/\S+)|not found)", line):
                 needed[match[1]] = Path(match[2]) if match[2] else None
             elif match := re.match(r"\s*(/\S+) \(0x", line):  # the loader itself
