@@ -28,7 +28,10 @@ from enum import StrEnum
 from typing import ClassVar
 
 MAX_PROBLEMS = 20
-"""How many problems one message lists; the rest is counted."""
+"""How many problems one message lists."""
+
+MAX_TEXT = 1_500
+"""How many characters a list of problems takes: gRPC sends it twice, in 8 KiB of trailing metadata."""
 
 MAX_QUOTED = 60
 """How many characters of a caller's value are repeated in a message."""
@@ -167,10 +170,15 @@ class BundleRejected(SigmaxError):
 
 
 def listed(problems: Sequence[str]) -> str:
-    """Join problems into one text: all of them, up to `MAX_PROBLEMS`, then how many more."""
-    shown = "; ".join(problems[:MAX_PROBLEMS])
-    hidden = len(problems) - MAX_PROBLEMS
-    return f"{shown}; and {hidden} more" if hidden > 0 else shown
+    """Join problems into one text: all of them, or as many as fit and a word that there are more."""
+    shown: list[str] = []
+    length = 0
+    for problem in problems[:MAX_PROBLEMS]:
+        length += len(problem)
+        if shown and length > MAX_TEXT:
+            break
+        shown.append(problem)
+    return "; ".join(shown) + ("; and more" if len(problems) > len(shown) else "")
 
 
 def quoted(value: object) -> str:

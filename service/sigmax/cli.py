@@ -1,0 +1,220 @@
+"""The command line, `sigmax …`: the only reader of the environment.
+
+Each command imports what it needs: a health check must not load ONNX Runtime.
+
+A setting comes from its flag, else from `SIGMAX_<COMMAND>_<OPTION>`, else from the file named by
+`--config`, else from its default. A name that no option has is an error wherever it stands.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sigmax import __version__
+from sigmax.errors import SigmaxError, listed, nearest, quoted
+
+PREFIX = "SIGMAX"
+_Folder = click.Path(exists=True, file_okay=False, path_type=Path)
+_READY_TIMEOUT = 5
+
+_models_option = click.option(
+    "--models", type=_Folder, default=Path("models"), show_default=True, help="The model repository."
+)
+
+
+def main() -> None:
+    """Run `sigmax`: exit code 0, 1 for what went wrong with a message, 2 for wrong usage."""
+    try:
+        cli.main(auto_envvar_prefix=PREFIX)
+    except (SigmaxError, OSError) as error:
+        click.echo(f"sigmax: {error}", err=True)
+        sys.exit(1)
+
+
+@click.group()
+@click.version_option(__version__, prog_name="sigmax")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A TOML file with a table a command.",
+)
+@click.pass_context
+def cli(context: click.Context, config: Path | None) -> None:
+    """Serve sigmoid and softmax classifiers, proved against what was trained."""
+    context.default_map = _read_config(config) if config else {}
+    _refuse_unknown_variables(context)
+
+
+@cli.command()
+@_models_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address that both doors bind.")
+@click.option("--rest-port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--grpc-port", type=click.IntRange(0, 65535), default=8081, show_default=True)
+@click.option(
+    "--max-rows", type=click.IntRange(1), default=10_000, show_default=True, help="Rows of one request."
+)
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(1024),
+    default=16 * 2**20,
+    show_default=True,
+    help="Bytes of one request.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    help="Seconds for running requests at the end.",
+)
+@click.option(
+    "--require", multiple=True, help="A model without which the service is not ready; may be repeated."
+)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
+def serve(log_level: str, **options: Any) -> None:
+    """Load every model, prove it, and answer over REST and gRPC until SIGTERM."""
+    import uvloop
+
+    from sigmax.inference.catalog import load_catalog
+    from sigmax.runtime.greeting import greeting
+    from sigmax.runtime.server import serve as run
+    from sigmax.runtime.settings import Settings
+    from sigmax.telemetry import logs
+
+    logs.configure(log_level)
+    settings = Settings(**options)
+    catalog = load_catalog(settings.models)
+
+    def started(rest_port: int, grpc_port: int) -> None:
+        click.echo(greeting(settings, catalog, sys.argv[0], rest_port, grpc_port))
+
+    uvloop.run(run(settings, catalog, started))
+
+
+@cli.command()
+@click.argument("url", default="http://127.0.0.1:8080")
+def ready(url: str) -> None:
+    """Ask a service whether it is ready; exit code 0 if it is, for health checks."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/v2/health/ready", timeout=_READY_TIMEOUT):
+            click.echo("ready")
+    except urllib.error.HTTPError as error:
+        raise click.ClickException(f"not ready: {error.read().decode(errors='replace')}") from error
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"no answer: {error}") from error
+
+
+@cli.command()
+@click.argument("model")
+@click.option(
+    "--input",
+    "source",
+    type=click.File("rb"),
+    required=True,
+    help="Rows as .csv or .json; - for standard input.",
+)
+@_models_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json"]),
+    help="Of input and output; default: by the name, or the first character.",
+)
+@click.option("--probabilities", is_flag=True, help="Every class's probability instead of the decided class.")
+@click.option("--top-k", type=click.IntRange(1), help="How many of the most probable classes to name.")
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Instead of the model's own.")
+@click.option("--id", "id_column", help="A column that comes back with each row.")
+@click.option(
+    "--extra",
+    type=click.Choice(["reject", "ignore"]),
+    default="reject",
+    show_default=True,
+    help="Columns that the model does not know.",
+)
+def predict(
+    model: str, source: Any, models: Path, form: str | None, probabilities: bool, **options: Any
+) -> None:
+    """Predict offline. MODEL is a name, name/version or the folder of a bundle."""
+    from sigmax import offline
+
+    data = source.read()
+    given = {name: value for name, value in options.items() if value is not None}
+    if "id_column" in given:
+        given["id"] = given.pop("id_column")
+    served = offline.find(models, model)
+    csv = (form or offline.guess_format(source.name, data)) == "csv"
+    answer = offline.answer_csv if csv else offline.answer_json
+    click.echo(answer(served, data, given, probabilities), nl=False)
+
+
+@cli.command()
+@click.argument("model")
+@_models_option
+@click.option("--json", "as_json", is_flag=True, help="The manifest as it is.")
+def inspect(model: str, models: Path, as_json: bool) -> None:
+    """Show what a bundle holds. MODEL is a name, name/version or the folder of a bundle."""
+    from sigmax import offline
+
+    click.echo(offline.inspect(offline.locate(models, model), as_json), nl=False)
+
+
+@cli.command()
+@click.argument("references", metavar="[MODEL]...", nargs=-1)
+@_models_option
+def verify(references: tuple[str, ...], models: Path) -> None:
+    """Check digests and replay the golden rows of the models named, or of every version there is."""
+    from sigmax import offline
+
+    failed = False
+    for line, good in offline.verify(models, references):
+        click.echo(line, err=not good)
+        failed |= not good
+    if failed:
+        sys.exit(1)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path}: {error}") from error
+    problems = []
+    for command, table in document.items():
+        known = _option_names(command)
+        if known is None or not isinstance(table, dict):
+            problems.append(f"unknown table {quoted(command)}{nearest(command, cli.commands)}")
+            continue
+        problems.extend(
+            f"[{command}] unknown key {quoted(key)}{nearest(key, known)}" for key in table if key not in known
+        )
+    if problems:
+        raise click.UsageError(f"{path}: {listed(problems)}")
+    return document
+
+
+def _option_names(command: str) -> list[str] | None:
+    if command not in cli.commands:
+        return None
+    return [str(parameter.name) for parameter in cli.commands[command].params]
+
+
+def _refuse_unknown_variables(context: click.Context) -> None:
+    """Refuse a `SIGMAX_<COMMAND>_…` variable of the command being run that no option has."""
+    command = str(context.invoked_subcommand)
+    prefix = f"{PREFIX}_{command.upper()}_"
+    known = [prefix + name.upper() for name in _option_names(command) or ()]
+    unknown = [name for name in os.environ if name.startswith(prefix) and name not in known]
+    if unknown:
+        raise click.UsageError(
+            listed([f"unknown variable {name}{nearest(name, known)}" for name in sorted(unknown)])
+        )

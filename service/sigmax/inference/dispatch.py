@@ -1,0 +1,127 @@
+"""The one use case that every door calls: a query in, the door's own answer out.
+
+Here stand, once for all doors: which model answers, how many rows are allowed, what is counted, and
+what becomes of an error that nobody foresaw.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sigmax.errors import Internal, InvalidInput, SigmaxError
+from sigmax.inference.catalog import Catalog, Served
+from sigmax.protocol.tabular import Rows
+from sigmax.telemetry.metrics import OK, UNKNOWN, Meter
+
+log = logging.getLogger(__name__)
+
+Answer_co = TypeVar("Answer_co", covariant=True)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model said.
+
+    Attributes:
+        served: the version that said it.
+        probabilities: (n_samples, n_classes).
+        ids: one value a row where the query asked for them.
+    """
+
+    served: Served
+    probabilities: npt.NDArray[Any]
+    ids: list[Any] | None
+
+
+class Query(Protocol[Answer_co]):
+    """A request as a door understood it; the door's code, called between the stations."""
+
+    @property
+    def model(self) -> str:
+        """The model asked for."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """The version asked for; empty for the one that is served."""
+        ...
+
+    def rows(self, served: Served) -> Rows:
+        """Read the features as the model takes them."""
+        ...
+
+    def render(self, prediction: Prediction) -> Answer_co:
+        """Put the prediction into the door's own form."""
+        ...
+
+
+class Dispatch:
+    """Answers queries from a catalog."""
+
+    __slots__ = ("_catalog", "_max_rows")
+
+    def __init__(self, catalog: Catalog, max_rows: int) -> None:
+        self._catalog = catalog
+        self._max_rows = max_rows
+
+    def answer(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T:
+        """Answer one request.
+
+        Args:
+            meter: counts it under its door and verb.
+            read: makes the query of the request's raw parts.
+            request: those parts.
+
+        Raises:
+            SigmaxError: for the door to translate; never any other exception.
+        """
+        started = perf_counter()
+        model, version, code = UNKNOWN, "", OK
+        try:
+            query = read(*request)
+            served = self._catalog.find(query.model, query.version)
+            model, version = served.name, served.version
+            rows = query.rows(served)
+            self._check_size(len(rows.features))
+            probabilities = served.predictor.probabilities(rows.features)
+            _check_numbers(probabilities)
+            meter.rows(model, version, len(rows.features))
+            return query.render(Prediction(served, probabilities, rows.ids))
+        except SigmaxError as error:
+            code = error.code.value
+            raise
+        except Exception as error:
+            code = Internal.code.value
+            raise unforeseen(error) from error
+        finally:
+            meter.request(model, version, code, started)
+
+    def _check_size(self, count: int) -> None:
+        if count > self._max_rows:
+            raise InvalidInput(f"{count} rows in one request, at most {self._max_rows} are taken")
+        if count == 0:
+            raise InvalidInput("no rows: send at least one")
+
+
+def _check_numbers(probabilities: npt.NDArray[Any]) -> None:
+    """Finite features can still overflow inside the model; NaN is no answer."""
+    total = probabilities.sum()
+    if total != total:  # noqa: PLR0124 - only NaN differs from itself, and this is the cheapest way to ask
+        row = int(np.isnan(probabilities).any(axis=1).argmax())
+        raise InvalidInput(f"row {row}: these features are so large that the model's arithmetic overflows")
+
+
+def unforeseen(error: Exception) -> Internal:
+    """Log an error that nobody foresaw and give the caller an opaque id to ask about."""
+    reference = secrets.token_hex(8)
+    log.error("unforeseen error %s", reference, exc_info=error)
+    return Internal(f"internal error, reference {reference}")

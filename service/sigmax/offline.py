@@ -1,0 +1,194 @@
+"""What the command line does without a service, through the same queries, dispatch and predictor."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sigmax.contract import MANIFEST_FILE, Manifest, Task
+from sigmax.errors import BundleRejected, InvalidInput, NotFound, nearest, quoted
+from sigmax.inference.catalog import Catalog, Entry, Served, open_version
+from sigmax.inference.dispatch import Dispatch
+from sigmax.repository import bundle, layout
+from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
+from sigmax.rest.jsons import read_object
+from sigmax.telemetry.metrics import Metrics
+
+
+def locate(root: Path, reference: str) -> Path:
+    """The folder of a bundle, by name (its highest version), by name/version, or by its path.
+
+    Raises:
+        NotFound: nothing is there, with what there is.
+    """
+    if (Path(reference) / MANIFEST_FILE).is_file():
+        return Path(reference)
+    name, _, version = reference.partition("/")
+    names = layout.names(root)
+    if name not in names:
+        raise NotFound(
+            f"unknown model {quoted(name)}{nearest(name, names)}; there are {', '.join(names) or 'none'}"
+        )
+    found = layout.versions(root, name)
+    if not version and found:
+        return layout.version_path(root, name, found[0])
+    if version in map(str, found):
+        return layout.version_path(root, name, int(version))
+    raise NotFound(f"model '{name}' has the versions {found}, not {quoted(version)}")
+
+
+def find(root: Path, reference: str) -> Served:
+    """Open a bundle by reference, proved.
+
+    Raises:
+        NotFound: nothing is there.
+        BundleRejected: what is there is broken.
+    """
+    return open_version(locate(root, reference))
+
+
+def guess_format(name: str, data: bytes) -> str:
+    """`csv` or `json`, by the file's ending, else by its first character."""
+    ending = Path(name).suffix.lower()
+    if ending in (".csv", ".json"):
+        return ending[1:]
+    return "json" if data.lstrip()[:1] in (b"{", b"[") else "csv"
+
+
+def answer_json(served: Served, data: bytes, options: dict[str, Any], probabilities: bool) -> str:
+    """Answer a request body as the REST door does; a bare list is taken as its rows."""
+    text = data.strip()
+    document = read_object(b'{"rows":' + text + b"}" if text[:1] == b"[" else text)
+    given = document.get("options")
+    document["options"] = {**given, **options} if isinstance(given, dict) else options
+    answer = _answer(served, document, probabilities)
+    return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"
+
+
+def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabilities: bool) -> str:
+    """Answer rows of a CSV file with a header as CSV: id, class and probability of each class."""
+    columns = _read_csv(data)
+    document = {"columns": columns, "options": options}
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if probabilities:
+        answer = _answer(served, document, probabilities=True)
+        ids = answer.get("ids")
+        writer.writerow([*([options["id"]] if ids else []), *answer["classes"]])
+        for index, row in enumerate(answer["probabilities"]):
+            writer.writerow([*([ids[index]] if ids else []), *row])
+        return out.getvalue()
+    results = _answer(served, document, probabilities=False)["results"]
+    multilabel = served.manifest.task is Task.MULTILABEL
+    names = ["labels"] if multilabel else ["label", "probability"]
+    writer.writerow([*([options["id"]] if "id" in options else []), *names])
+    for row in results:
+        cells = [";".join(row["labels"])] if multilabel else [row["label"], row["probability"]]
+        writer.writerow([*([row["id"]] if "id" in options else []), *cells])
+    return out.getvalue()
+
+
+def _answer(served: Served, document: dict[str, Any], probabilities: bool) -> dict[str, Any]:
+    dispatch = Dispatch(Catalog([Entry(served.name, served)]), max_rows=sys.maxsize)
+    query = ProbabilitiesQuery if probabilities else ClassesQuery
+    meter = Metrics().verb("cli", "predict")
+    body = msgspec.json.encode(document)
+    answer: dict[str, Any] = json.loads(dispatch.answer(meter, query, served.name, served.version, body).body)
+    return answer
+
+
+def _read_csv(data: bytes) -> dict[str, list[Any]]:
+    try:
+        lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the CSV is not UTF-8: byte {error.start}") from error
+    except csv.Error as error:
+        raise InvalidInput(f"the CSV cannot be read: {error}") from error
+    header, *rows = [line for line in lines if line] or [[]]
+    if len(set(header)) < len(header):
+        raise InvalidInput("the CSV's header names a column twice")
+    for index, row in enumerate(rows):
+        if len(row) != len(header):
+            raise InvalidInput(
+                f"row {index}: {len(row)} values, the CSV's header names {len(header)} columns"
+            )
+    return {name: [_cell(row[position]) for row in rows] for position, name in enumerate(header)}
+
+
+def _cell(text: str) -> Any:
+    """A number if it is one in JSON's sense, nothing if it is empty, else the text."""
+    if text == "":
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if text.strip().lstrip("+-")[:1] in "0123456789." else text
+
+
+def inspect(path: Path, as_json: bool) -> str:
+    """What a bundle holds, digests checked, for people or as the manifest's JSON."""
+    manifest = bundle.read(path).manifest
+    return manifest.to_json().decode() if as_json else "\n".join(_lines(manifest)) + "\n"
+
+
+def _lines(manifest: Manifest) -> Iterator[str]:
+    graph, decision = manifest.graph, manifest.decision
+    yield f"{manifest.name} version {manifest.version}"
+    yield f"  task        {manifest.task}, {manifest.head}"
+    yield f"  input       {graph.input} {graph.dtype} [n_samples, {manifest.n_features}]"
+    yield f"  output      {', '.join(graph.outputs)} {graph.dtype} [n_samples, {len(manifest.classes)}]"
+    yield f"  graph       ONNX opset {graph.opset}, IR {graph.ir_version}"
+    yield f"  classes     {', '.join(manifest.classes)}"
+    if decision.positive is not None:
+        yield f"  positive    {decision.positive}"
+    for label, threshold in decision.thresholds.items():
+        yield f"  threshold   {label} above {threshold:g}"
+    yield f"  tolerance   {manifest.tolerance:g}"
+    for feature in manifest.features:
+        shape = f" {list(feature.shape)}" if feature.shape else ""
+        low, high = feature.range
+        yield f"  feature     {feature.name}: {feature.kind}{shape}, {low:g} to {high:g}"
+    for name, value in manifest.metrics.items():
+        yield f"  metric      {name} {value:.6g}"
+    for name, entry in manifest.files.items():
+        yield f"  file        {name} {entry.size} bytes, sha256 {entry.sha256}"
+    for name, text in manifest.provenance.items():
+        yield f"  provenance  {name}: {text}"
+    yield f"  fingerprint {manifest.fingerprint}"
+
+
+def verify(root: Path, references: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Prove bundles: a line about each and whether it is good.
+
+    Raises:
+        NotFound: a reference names nothing, or the repository holds nothing.
+    """
+    paths = [locate(root, reference) for reference in references] or _all(root)
+    if not paths:
+        raise NotFound("the repository holds no version")
+    for path in paths:
+        try:
+            proof = open_version(path).proof
+        except BundleRejected as error:
+            yield f"{path}: REFUSED: {error}", False
+        else:
+            yield (
+                f"{path}: proved: {proof.rows} golden rows, largest difference {proof.difference:.2g}",
+                True,
+            )
+
+
+def _all(root: Path) -> list[Path]:
+    return [
+        layout.version_path(root, name, version)
+        for name in layout.names(root)
+        for version in sorted(layout.versions(root, name))
+    ]

@@ -1,0 +1,195 @@
+"""Rows and columns by feature name, or rows in feature order, to the features matrix.
+
+The straight way is taken for input that is right: no loop over cells in Python. Whatever is not goes a
+slow way that names every row and feature that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+import numpy.typing as npt
+
+from sigmax.contract import Feature
+from sigmax.errors import InvalidInput, nearest, quoted
+from sigmax.protocol.schema import Schema
+from sigmax.protocol.values import describe, numbers, problem, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a request holds, ready for the model.
+
+    Attributes:
+        features: (n_samples, n_features) in the model's dtype.
+        ids: one value a row where the request asked for an id column, else None.
+    """
+
+    features: npt.NDArray[Any]
+    ids: list[Any] | None = None
+
+
+def from_rows(schema: Schema, rows: Any, id_column: str | None = None, ignore_extra: bool = False) -> Rows:
+    """Read a list of objects by feature name, or of lists in feature order.
+
+    Args:
+        schema: of the model.
+        rows: the caller's value.
+        id_column: a column to hand back with each row.
+        ignore_extra: pass over columns that the model does not know, instead of refusing them.
+
+    Raises:
+        InvalidInput: naming rows, features, what was expected and what came.
+    """
+    if type(rows) is not list:
+        raise InvalidInput(f"'rows' is a list of objects or of lists, not {describe(rows)}")
+    if not rows:
+        raise InvalidInput("'rows' is empty: send at least one row")
+    kinds = set(map(type, rows))
+    if kinds == {dict}:
+        return _named(schema, rows, id_column, ignore_extra)
+    if kinds == {list}:
+        return _ordered(schema, rows, id_column)
+    raise refuse(_mixed(rows))
+
+
+def from_columns(
+    schema: Schema, columns: Any, id_column: str | None = None, ignore_extra: bool = False
+) -> Rows:
+    """Read an object of lists, one value a row each; arguments and errors as `from_rows`."""
+    if type(columns) is not dict:
+        raise InvalidInput(f"'columns' is an object of lists by feature name, not {describe(columns)}")
+    expected = schema.known if id_column is None else schema.known | {id_column}
+    missing = [name for name in (*schema.names, *sorted(expected - schema.known)) if name not in columns]
+    extra = [] if ignore_extra else [name for name in columns if name not in expected]
+    if missing or extra:
+        raise refuse(_names_differ("", schema, missing, extra, columns))
+    used = {name: columns[name] for name in columns if name in expected}
+    lengths = {name: len(column) if type(column) is list else -1 for name, column in used.items()}
+    if len(set(lengths.values())) != 1 or -1 in lengths.values():
+        raise refuse(_lengths_differ(used))
+    if next(iter(lengths.values())) == 0:
+        raise InvalidInput("'columns' are empty: send at least one row")
+    ids = None if id_column is None else list(columns[id_column])
+    table = list(zip(*(columns[name] for name in schema.names), strict=True))
+    return Rows(_matrix(schema, table), ids)
+
+
+def _named(schema: Schema, rows: list[dict[str, Any]], id_column: str | None, ignore_extra: bool) -> Rows:
+    width = len(schema.names) + (id_column is not None and id_column not in schema.known)
+    try:
+        table = [tuple(map(row.__getitem__, schema.names)) for row in rows]
+        ids = None if id_column is None else list(map(itemgetter(id_column), rows))
+    except KeyError as error:
+        raise refuse(_wrong_names(schema, rows, id_column, ignore_extra)) from error
+    if not ignore_extra and any(len(row) != width for row in rows):
+        raise refuse(_wrong_names(schema, rows, id_column, ignore_extra))
+    return Rows(_matrix(schema, table), ids)
+
+
+def _ordered(schema: Schema, rows: list[list[Any]], id_column: str | None) -> Rows:
+    if id_column is not None:
+        raise InvalidInput(f"the id column {quoted(id_column)} needs rows by name; these rows are lists")
+    if any(len(row) != schema.width for row in rows):
+        raise refuse(
+            f"row {index}: expected {schema.width} values, got {len(row)}"
+            for index, row in enumerate(rows)
+            if len(row) != schema.width
+        )
+    cells = list(chain.from_iterable(rows))
+    features = numbers(schema, cells)
+    if features is None:
+        raise refuse(_wrong_cells(schema, cells))
+    return Rows(features)
+
+
+def _matrix(schema: Schema, table: list[tuple[Any, ...]]) -> npt.NDArray[Any]:
+    """Blocks of every row, in feature order, to the features matrix."""
+    cells = list(chain.from_iterable(table)) if schema.scalar else _flattened(schema, table)
+    features = numbers(schema, cells)
+    if features is None:
+        raise refuse(_wrong_cells(schema, cells))
+    return features
+
+
+def _flattened(schema: Schema, table: list[tuple[Any, ...]]) -> list[Any]:
+    cells: list[Any] = []
+    for index, row in enumerate(table):
+        for feature, value in zip(schema.features, row, strict=True):
+            if feature.shape == ():
+                cells.append(value)
+            else:
+                cells.extend(_pixels(feature, value, index))
+    return cells
+
+
+def _pixels(feature: Feature, value: Any, row: int) -> list[Any]:
+    """The numbers of an image block: one flat list, or lists nested as its shape says."""
+    where = f"row {row}, feature '{feature.name}'"
+    if (
+        type(value) is list
+        and len(value) == feature.size
+        and not any(type(item) is list for item in value[:1])
+    ):
+        return value
+    level = [value]
+    for size in feature.shape:
+        wrong = next((item for item in level if type(item) is not list or len(item) != size), None)
+        if wrong is not None:
+            raise InvalidInput(
+                f"{where}: expected {feature.size} numbers, flat or nested as {list(feature.shape)}, "
+                f"got {describe(wrong)}"
+            )
+        level = list(chain.from_iterable(level))
+    return level
+
+
+def _wrong_cells(schema: Schema, cells: list[Any]) -> Iterator[str]:
+    for position, cell in enumerate(cells):
+        text = problem(schema, cell)
+        if text is not None:
+            row, column = divmod(position, schema.width)
+            yield f"row {row}, {schema.column_name(column)}: {text}"
+
+
+def _wrong_names(
+    schema: Schema, rows: list[dict[str, Any]], id_column: str | None, ignore_extra: bool
+) -> Iterator[str]:
+    wanted = schema.names if id_column is None or id_column in schema.known else (*schema.names, id_column)
+    allowed = frozenset(wanted)
+    for index, row in enumerate(rows):
+        missing = [name for name in wanted if name not in row]
+        extra = [] if ignore_extra else [name for name in row if name not in allowed]
+        yield from _names_differ(f"row {index}: ", schema, missing, extra, row)
+
+
+def _names_differ(
+    where: str, schema: Schema, missing: list[str], extra: list[str], given: Mapping[str, Any]
+) -> Iterator[str]:
+    absent = [name for name in schema.names if name not in given]
+    for name in extra:
+        yield f"{where}unknown feature {quoted(name)}{nearest(name, absent or schema.names)}"
+    for name in missing:
+        what = "feature" if name in schema.known else "id column"
+        yield f"{where}{what} {quoted(name)} is missing"
+
+
+def _lengths_differ(columns: Mapping[str, Any]) -> Iterator[str]:
+    first = next((len(column) for column in columns.values() if type(column) is list), 0)
+    for name, column in columns.items():
+        if type(column) is not list:
+            yield f"column {quoted(name)}: expected a list with one value a row, got {describe(column)}"
+        elif len(column) != first:
+            yield f"column {quoted(name)}: {len(column)} values, but {first} in the first column"
+
+
+def _mixed(rows: list[Any]) -> Iterator[str]:
+    first = dict if type(rows[0]) is dict else list
+    wanted = "an object by feature name" if first is dict else "a list in feature order"
+    for index, row in enumerate(rows):
+        if type(row) is not first:
+            yield f"row {index}: expected {wanted}, got {describe(row)}"

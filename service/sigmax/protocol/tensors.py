@@ -1,0 +1,193 @@
+"""Open Inference Protocol tensors: datatypes, shapes, bytes, and widening that never loses a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sigmax.contract import INPUT
+from sigmax.errors import InvalidInput, quoted
+from sigmax.protocol.schema import Schema
+from sigmax.protocol.values import refuse
+
+DTYPES = {
+    "BOOL": np.dtype("?"),
+    "UINT8": np.dtype("u1"),
+    "UINT16": np.dtype("<u2"),
+    "UINT32": np.dtype("<u4"),
+    "UINT64": np.dtype("<u8"),
+    "INT8": np.dtype("i1"),
+    "INT16": np.dtype("<i2"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "FP16": np.dtype("<f2"),
+    "FP32": np.dtype("<f4"),
+    "FP64": np.dtype("<f8"),
+}
+"""The datatypes of the standard that a features matrix can come in, as they lie in raw bytes."""
+
+NAMES = {np.dtype(np.float32): "FP32", np.dtype(np.float64): "FP64"}
+"""The datatypes that models compute and answer in."""
+
+
+def dtype_of(datatype: str) -> np.dtype[Any]:
+    """The numpy type of a datatype.
+
+    Raises:
+        InvalidInput: not a datatype of numbers.
+    """
+    try:
+        return DTYPES[datatype]
+    except KeyError:
+        raise InvalidInput(
+            f"input '{INPUT}': datatype {quoted(datatype)} is not one of {', '.join(DTYPES)}"
+        ) from None
+
+
+def check_inputs(names: Sequence[str]) -> None:
+    """Refuse anything but exactly the one input that every model has."""
+    if list(names) != [INPUT]:
+        raise InvalidInput(f"expected the one input '{INPUT}', got {[name[:60] for name in names[:20]]}")
+
+
+def check_shape(schema: Schema, shape: Sequence[int]) -> int:
+    """Check a tensor's shape against the model's (-1, n_features).
+
+    Returns:
+        How many values the tensor holds.
+    """
+    if len(shape) != 2 or shape[1] != schema.width or shape[0] < 0:
+        raise InvalidInput(f"input '{INPUT}': expected shape [-1, {schema.width}], got {list(shape[:8])}")
+    if shape[0] == 0:
+        raise InvalidInput(f"input '{INPUT}' is empty: send at least one row")
+    return math.prod(shape)
+
+
+def from_bytes(schema: Schema, datatype: str, shape: Sequence[int], raw: bytes) -> npt.NDArray[Any]:
+    """Read little-endian, row-major bytes into the features matrix.
+
+    Raises:
+        InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
+    """
+    dtype = dtype_of(datatype)
+    expected = check_shape(schema, shape) * dtype.itemsize
+    if len(raw) != expected:
+        raise InvalidInput(
+            f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {len(raw)}"
+        )
+    return widen(schema, np.frombuffer(raw, dtype).reshape(shape))
+
+
+def from_values(
+    schema: Schema, datatype: str, shape: Sequence[int], values: Sequence[Any]
+) -> npt.NDArray[Any]:
+    """Read a flat list of numbers, already of the right Python type, into the features matrix.
+
+    Raises:
+        InvalidInput: wrong datatype, shape or count, a number outside the datatype, or one that the
+            model's type cannot hold.
+    """
+    dtype = dtype_of(datatype)
+    expected = check_shape(schema, shape)
+    if len(values) != expected:
+        raise InvalidInput(
+            f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
+        )
+    if dtype.kind in "iu":
+        _check_range(schema, datatype, dtype, values)
+    elif dtype.kind == "f" and dtype.itemsize < 8:
+        return _narrow(schema, datatype, dtype, np.array(values, np.float64).reshape(shape))
+    return widen(schema, np.array(values, dtype).reshape(shape))
+
+
+def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Cast a tensor to the model's type if no value changes by it.
+
+    Args:
+        schema: of the model.
+        tensor: (n_samples, n_features).
+
+    Raises:
+        InvalidInput: naming each row and feature that is not finite or would change.
+    """
+    if tensor.dtype == schema.dtype:
+        wide = tensor
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            wide = tensor.astype(schema.dtype)
+    finite = np.isfinite(wide)
+    if not finite.all():
+        raise refuse(_not_finite(schema, tensor, finite))
+    if not np.can_cast(tensor.dtype, schema.dtype, "safe"):
+        kept = _kept(schema, tensor, wide)
+        if not kept.all():
+            raise refuse(_changed(schema, tensor, kept))
+    return wide
+
+
+def _kept(schema: Schema, tensor: npt.NDArray[Any], wide: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    if tensor.dtype.kind == "f":
+        return np.asarray(wide.astype(tensor.dtype) == tensor)
+    return np.asarray(
+        (tensor <= schema.exact) & (tensor >= -schema.exact if tensor.dtype.kind == "i" else True)
+    )
+
+
+def _narrow(
+    schema: Schema, datatype: str, dtype: np.dtype[Any], exact: npt.NDArray[np.float64]
+) -> npt.NDArray[Any]:
+    """Decimal numbers become the nearest of their datatype; too large a one is an error, not infinity."""
+    inside = np.abs(exact) <= float(np.finfo(dtype).max)
+    if not inside.all():
+        raise refuse(
+            f"row {row}, {schema.column_name(column)}: "
+            f"{float(exact[row, column])!r} is no number of {datatype}"
+            for row, column in _positions(~inside)
+        )
+    return widen(schema, exact.astype(dtype))
+
+
+def _check_range(schema: Schema, datatype: str, dtype: np.dtype[Any], values: Sequence[Any]) -> None:
+    bounds = np.iinfo(dtype)
+    if not bounds.min <= min(values) <= max(values) <= bounds.max:
+        raise refuse(
+            f"row {index // schema.width}, {schema.column_name(index % schema.width)}: "
+            f"{quoted(value)} is outside {datatype}"
+            for index, value in enumerate(values)
+            if not bounds.min <= value <= bounds.max
+        )
+
+
+def _positions(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    rows, columns = np.nonzero(mask)
+    return [(int(row), int(column)) for row, column in zip(rows[:100], columns[:100], strict=True)]
+
+
+def _not_finite(schema: Schema, tensor: npt.NDArray[Any], finite: npt.NDArray[np.bool_]) -> list[str]:
+    return [
+        f"row {row}, {schema.column_name(column)}: {_unfit(schema, tensor[row, column].item())}"
+        for row, column in _positions(~finite)
+    ]
+
+
+def _unfit(schema: Schema, value: float) -> str:
+    if math.isfinite(value):
+        return f"{value!r} is too large for {schema.dtype}"
+    return f"expected a finite number, got {value!r}"
+
+
+def _changed(schema: Schema, tensor: npt.NDArray[Any], kept: npt.NDArray[np.bool_]) -> list[str]:
+    return [
+        f"row {row}, {schema.column_name(column)}: {tensor[row, column].item()!r} cannot be held by "
+        f"{schema.dtype}, which the model computes in, without changing it"
+        for row, column in _positions(~kept)
+    ]
+
+
+def encode_bytes(values: Sequence[bytes]) -> bytes:
+    """Write the elements of a BYTES tensor: each its length, 4 bytes little-endian, then itself."""
+    return b"".join([len(value).to_bytes(4, "little") + value for value in values])

@@ -1,0 +1,84 @@
+"""What a cell may hold, and how to say what it held instead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sigmax.errors import MAX_PROBLEMS, InvalidInput, listed, quoted
+from sigmax.protocol.schema import Schema
+
+_NUMBERS = frozenset({float, int})
+
+
+def numbers(schema: Schema, cells: list[Any]) -> npt.NDArray[Any] | None:
+    """Turn JSON values, row by row, into the features matrix.
+
+    A decimal is rounded to the nearest number of the model's type, as the trainer's rows were; an
+    integer that would change is not.
+
+    Args:
+        schema: of the model.
+        cells: n_samples * n_features values.
+
+    Returns:
+        Shape (n_samples, n_features) in the model's dtype; None if any cell is not a finite number.
+    """
+    kinds = set(map(type, cells))
+    if not kinds <= _NUMBERS:
+        return None
+    if int in kinds and not _integers_fit(cells, schema.exact):
+        return None
+    exact = np.array(cells, np.float64)
+    if not (np.abs(exact) <= schema.largest).all():  # False for NaN, too
+        return None
+    return exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
+
+
+def _integers_fit(cells: list[Any], limit: int) -> bool:
+    return all(-limit <= cell <= limit for cell in cells if type(cell) is int)
+
+
+def problem(schema: Schema, value: Any) -> str | None:
+    """Say why a JSON value is no number of this model; None if it is one."""
+    kind = type(value)
+    if kind is int:
+        if -schema.exact <= value <= schema.exact:
+            return None
+        return f"expected a number, got the integer {quoted(value)}, which {schema.dtype} cannot hold exactly"
+    if kind is float:
+        if math.isfinite(value):
+            return None if abs(value) <= schema.largest else f"{value!r} is too large for {schema.dtype}"
+        return f"expected a finite number, got {value!r}"
+    return f"expected a number, got {describe(value)}"
+
+
+def describe(value: Any) -> str:
+    """Name a JSON value in a message."""
+    if value is None:
+        return "null, a missing value, which this model does not take"
+    if isinstance(value, bool):
+        return f"the boolean {'true' if value else 'false'}"
+    if isinstance(value, str):
+        return f"the text {quoted(value)}"
+    if isinstance(value, list):
+        return f"a list of {len(value)} values"
+    if isinstance(value, dict):
+        return "an object"
+    return f"the number {quoted(value)}"
+
+
+def refuse(problems: Iterable[str]) -> InvalidInput:
+    """The error that lists what is wrong, reading no further than a message holds."""
+    return InvalidInput(listed(list(_bounded(iter(problems)))))
+
+
+def _bounded(problems: Iterator[str]) -> Iterator[str]:
+    for count, text in enumerate(problems):
+        yield text
+        if count == MAX_PROBLEMS:
+            return

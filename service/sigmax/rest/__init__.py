@@ -1,0 +1,1 @@
+"""The HTTP door: JSON in, JSON out. It parses, calls dispatch and renders; it decides nothing."""

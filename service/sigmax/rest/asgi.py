@@ -1,0 +1,66 @@
+"""The few pieces of ASGI that the hot routes need: a bounded body in, one answer out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from starlette.types import Receive, Scope, Send
+
+from sigmax.errors import InvalidInput, TooLarge, UnsupportedMedia, quoted
+
+JSON = (b"content-type", b"application/json")
+
+
+class Answer(NamedTuple):
+    """The body of a successful answer and its headers without the length."""
+
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Read a request's body, never holding more than `limit` bytes.
+
+    Raises:
+        TooLarge: by its announced length, before a byte is read, or by the bytes that came.
+        UnsupportedMedia: the body is compressed.
+        InvalidInput: the client went away in the middle.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit:
+            raise _too_large(limit)
+        if name == b"content-encoding" and value.lower() != b"identity":
+            raise UnsupportedMedia(
+                f"content-encoding {quoted(value.decode('latin-1'))} is not read: send the body as it is"
+            )
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body", False):
+        body = await _read_on(bytearray(body), receive, limit)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+async def _read_on(body: bytearray, receive: Receive, limit: int) -> bytes:
+    while len(body) <= limit:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidInput("the body ended before its announced length")
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return bytes(body)
+    raise _too_large(limit)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit} bytes")
+
+
+async def send_answer(
+    send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
+) -> None:
+    """Send a whole answer."""
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,89 @@
+"""`POST /v1/models/{m}:probabilities` and `:classes`: the Classifier contract as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sigmax.inference.catalog import Served
+from sigmax.inference.dispatch import Prediction
+from sigmax.inference.results import Result, refuse_class_options, results
+from sigmax.protocol.options import DEFAULT, NAMES, Options, parse
+from sigmax.protocol.request import read_rows
+from sigmax.protocol.tabular import Rows
+from sigmax.rest.asgi import Answer
+from sigmax.rest.jsons import read_object, refuse_unknown
+
+KEYS = ("rows", "columns", "options")
+
+
+class ProbabilitiesQuery:
+    """The body of `:probabilities`."""
+
+    __slots__ = ("_body", "model", "version")
+
+    def __init__(self, model: str, version: str, body: bytes) -> None:
+        self.model, self.version, self._body = model, version, body
+
+    def rows(self, served: Served) -> Rows:
+        """Read rows or columns."""
+        document, options = _read(self._body)
+        refuse_class_options(options)
+        return read_rows(served.schema, document.get("rows"), document.get("columns"), options)
+
+    def render(self, prediction: Prediction) -> Answer:
+        """`{"model", "version", "classes", "probabilities"}` and `ids` where they were asked for."""
+        served = prediction.served
+        document = {
+            "model": served.name,
+            "version": served.version,
+            "classes": served.manifest.classes,
+            "probabilities": prediction.probabilities.tolist(),
+        }
+        if prediction.ids is not None:
+            document["ids"] = prediction.ids
+        return Answer(msgspec.json.encode(document))
+
+
+class ClassesQuery:
+    """The body of `:classes`."""
+
+    __slots__ = ("_body", "_options", "model", "version")
+
+    def __init__(self, model: str, version: str, body: bytes) -> None:
+        self.model, self.version, self._body = model, version, body
+        self._options = DEFAULT
+
+    def rows(self, served: Served) -> Rows:
+        """Read rows or columns."""
+        document, self._options = _read(self._body)
+        return read_rows(served.schema, document.get("rows"), document.get("columns"), self._options)
+
+    def render(self, prediction: Prediction) -> Answer:
+        """`{"model", "version", "results"}`, one result a row."""
+        served = prediction.served
+        rows = [rendered(result) for result in results(prediction, self._options)]
+        for row, identity in zip(rows, prediction.ids or (), strict=False):
+            row["id"] = identity
+        return Answer(msgspec.json.encode({"model": served.name, "version": served.version, "results": rows}))
+
+
+def rendered(result: Result) -> dict[str, Any]:
+    """A result as JSON values: only what it holds."""
+    row: dict[str, Any] = {}
+    if result.label is not None:
+        row["label"] = result.label
+        row["probability"] = result.probability
+    else:
+        row["labels"] = result.labels
+    if result.probabilities is not None:
+        row["probabilities"] = result.probabilities
+    return row
+
+
+def _read(body: bytes) -> tuple[dict[str, Any], Options]:
+    document = read_object(body)
+    refuse_unknown(document, KEYS, NAMES)
+    options = document.get("options")
+    return document, DEFAULT if options is None else parse(options)

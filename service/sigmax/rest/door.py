@@ -1,0 +1,137 @@
+"""The HTTP application: the hot routes in front, FastAPI for what is read by people and probes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from sigmax import __version__
+from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
+from sigmax.inference.catalog import Catalog
+from sigmax.inference.description import statuses
+from sigmax.inference.dispatch import Dispatch, unforeseen
+from sigmax.inference.open_inference import SERVER, metadata
+from sigmax.inference.readiness import Readiness
+from sigmax.rest import errors, openapi
+from sigmax.rest.hot import HotRoutes
+from sigmax.telemetry.metrics import CONTENT_TYPE, Metrics
+
+
+def rest_door(
+    catalog: Catalog, dispatch: Dispatch, readiness: Readiness, metrics: Metrics, max_bytes: int
+) -> ASGIApp:
+    """The whole HTTP application."""
+    app = Documented(catalog)
+    _add_errors(app)
+    _add_models(app, catalog)
+    _add_inference_protocol(app, catalog, readiness)
+    _add_service(app, metrics)
+    return HotRoutes(app, dispatch, metrics, max_bytes)
+
+
+class Documented(FastAPI):
+    """FastAPI whose description has a typed request for every model."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        super().__init__(
+            title="Sigmax",
+            version=__version__,
+            description="Probabilities and classes of every published model, by feature name.",
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made anew each time: models come and go."""
+        self.openapi_schema = None
+        document = super().openapi()
+        served = [entry.served for entry in self._catalog.entries if entry.served is not None]
+        document["paths"] = openapi.paths(served) | document["paths"]
+        return document
+
+
+def _failed(error: SigmaxError, headers: dict[str, str] | None = None) -> Response:
+    return Response(errors.body(error), errors.STATUS[error.code], headers, "application/json")
+
+
+def _add_errors(app: FastAPI) -> None:
+    async def known(_: Request, error: Exception) -> Response:
+        return _failed(error if isinstance(error, SigmaxError) else unforeseen(error))
+
+    async def framework(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            return await known(request, error)
+        if error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "GET")
+            text = f"method {request.method[:20]} is not for this address: use {allowed}"
+            return _failed(MethodNotAllowed(text), {"allow": allowed})
+        if error.status_code == 404:
+            return _failed(NotFound("no such address; /docs lists those that there are"))
+        return _failed(InvalidInput(str(error.detail)))
+
+    app.add_exception_handler(SigmaxError, known)
+    app.add_exception_handler(HTTPException, framework)
+    app.add_exception_handler(Exception, known)
+
+
+def _add_models(app: FastAPI, catalog: Catalog) -> None:
+    tags: list[Any] = ["models"]
+
+    @app.get("/v1/models", tags=tags, summary="Every model")
+    async def list_models() -> JSONResponse:
+        return JSONResponse(catalog.listing())
+
+    @app.get("/v1/models/{model}", tags=tags, summary="What a model takes and answers")
+    @app.get("/v1/models/{model}/versions/{version}", tags=tags, summary="The same, of one version")
+    async def describe_model(model: str, version: str = "") -> JSONResponse:
+        entry = catalog.entry(model)
+        if entry.answers(version):
+            return JSONResponse(entry.describe())
+        document = {"name": model, "ready": False, "model_version_status": statuses(None, entry.rejected)}
+        return JSONResponse(document, 503)
+
+
+def _add_inference_protocol(app: FastAPI, catalog: Catalog, readiness: Readiness) -> None:
+    tags: list[Any] = ["Open Inference Protocol v2"]
+
+    @app.get("/v2", tags=tags, summary="Name, version and extensions of the server")
+    async def server_metadata() -> JSONResponse:
+        return JSONResponse(SERVER)
+
+    @app.get("/v2/health/live", tags=tags, summary="Is the process alive?")
+    async def live() -> JSONResponse:
+        return JSONResponse({"live": True})
+
+    @app.get("/v2/health/ready", tags=tags, summary="Are requests answered?")
+    async def ready() -> JSONResponse:
+        reason = readiness.reason
+        if reason:
+            return JSONResponse({"ready": False, "error": reason, "code": "NOT_READY"}, 503)
+        return JSONResponse({"ready": True})
+
+    @app.get("/v2/models/{model}", tags=tags, summary="Inputs and outputs of a model")
+    @app.get("/v2/models/{model}/versions/{version}", tags=tags, summary="The same, of one version")
+    async def model_metadata(model: str, version: str = "") -> JSONResponse:
+        return JSONResponse(metadata(catalog.find(model, version)))
+
+    @app.get("/v2/models/{model}/ready", tags=tags, summary="Does a model answer?")
+    @app.get("/v2/models/{model}/versions/{version}/ready", tags=tags, summary="Does one version answer?")
+    async def model_ready(model: str, version: str = "") -> JSONResponse:
+        answers = catalog.entry(model).answers(version)
+        return JSONResponse({"name": model, "ready": answers}, 200 if answers else 503)
+
+
+def _add_service(app: FastAPI, metrics: Metrics) -> None:
+    @app.get("/metrics", include_in_schema=False)
+    async def exposition() -> Response:
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE)
+
+    @app.get("/", include_in_schema=False)
+    async def front() -> JSONResponse:
+        return JSONResponse({"status": "alive", "docs": "/docs", "models": "/v1/models"})

@@ -1,0 +1,32 @@
+"""From an error to an HTTP status and the one error body: `{"error": "<text>", "code": "<Code>"}`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sigmax.errors import Code, SigmaxError
+
+STATUS = {
+    Code.INVALID_INPUT: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.FORBIDDEN: 403,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.REQUEST_TIMEOUT: 408,
+    Code.HEADERS_TOO_LARGE: 431,
+    Code.CONFLICT: 409,
+    Code.TOO_LARGE: 413,
+    Code.UNSUPPORTED_MEDIA: 415,
+    Code.OVERLOADED: 429,
+    Code.CANCELLED: 499,
+    Code.INTERNAL: 500,
+    Code.UNIMPLEMENTED: 501,
+    Code.NOT_READY: 503,
+    Code.DEADLINE: 504,
+}
+"""The status of every code; a test proves that none is forgotten."""
+
+
+def body(error: SigmaxError) -> bytes:
+    """The error body."""
+    return msgspec.json.encode({"error": str(error), "code": error.code.value})

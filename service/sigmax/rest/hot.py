@@ -1,0 +1,69 @@
+"""The routes that predict, as one plain ASGI application in front of the documented ones.
+
+A framework's routing, validation and middleware cost more than the model; these routes need none of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sigmax.errors import MethodNotAllowed, SigmaxError
+from sigmax.inference.dispatch import Dispatch, Query, unforeseen
+from sigmax.rest import classifier, errors, inference_protocol
+from sigmax.rest.asgi import JSON, Answer, read_body, send_answer
+from sigmax.telemetry.metrics import Meter, Metrics
+
+_PATH = re.compile(
+    r"/v1/models/(?P<v1>[^/:]+)(?:/versions/(?P<v1_version>[^/:]+))?:(?P<verb>probabilities|classes)"
+    r"|/v2/models/(?P<v2>[^/]+)(?:/versions/(?P<v2_version>[^/]+))?/infer"
+)
+
+_Read = Callable[..., Query[Answer]]
+
+
+class HotRoutes:
+    """Answers what predicts; passes everything else on."""
+
+    def __init__(self, app: ASGIApp, dispatch: Dispatch, metrics: Metrics, max_bytes: int) -> None:
+        self._app = app
+        self._dispatch = dispatch
+        self._max_bytes = max_bytes
+        self._verbs: dict[str | None, tuple[Meter, _Read]] = {
+            "probabilities": (metrics.verb("rest", "probabilities"), classifier.ProbabilitiesQuery),
+            "classes": (metrics.verb("rest", "classes"), classifier.ClassesQuery),
+            None: (metrics.verb("rest", "infer"), inference_protocol.InferQuery),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        if scope["type"] == "http":
+            match = _PATH.fullmatch(scope["path"])
+            if match is not None:
+                await self._predict(match, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _predict(self, match: re.Match[str], scope: Scope, receive: Receive, send: Send) -> None:
+        v1, v1_version, verb, v2, v2_version = match.groups()
+        try:
+            if scope["method"] != "POST":
+                raise MethodNotAllowed(f"method {scope['method'][:20]} is not for this address: use POST")
+            body = await read_body(scope, receive, self._max_bytes)
+            meter, query = self._verbs[verb]
+            answer = self._dispatch.answer(meter, query, v1 or v2, v1_version or v2_version or "", body)
+        except Exception as error:
+            await _send_error(send, error)
+            return
+        await send_answer(send, 200, answer.body, answer.headers)
+
+
+_ALLOW_POST = (b"allow", b"POST")
+
+
+async def _send_error(send: Send, error: Exception) -> None:
+    known = error if isinstance(error, SigmaxError) else unforeseen(error)
+    headers = (JSON, _ALLOW_POST) if isinstance(known, MethodNotAllowed) else (JSON,)
+    await send_answer(send, errors.STATUS[known.code], errors.body(known), headers)

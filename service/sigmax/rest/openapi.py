@@ -1,0 +1,138 @@
+"""The OpenAPI description: for every model a typed request with its feature names, and one that works."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sigmax.contract import Feature, Kind, Task
+from sigmax.inference.catalog import Served
+
+MAX_EXAMPLE_BYTES = 20_000
+"""A longer example (a picture as numbers) is told where to be found instead: a browser would choke on it."""
+
+_ERROR = {
+    "type": "object",
+    "required": ["error", "code"],
+    "properties": {"error": {"type": "string"}, "code": {"type": "string"}},
+}
+_OPTIONS = {
+    "id": {"type": "string", "description": "The name of a column that comes back with each row."},
+    "extra": {
+        "type": "string",
+        "enum": ["reject", "ignore"],
+        "default": "reject",
+        "description": "What to do with columns that the model does not know.",
+    },
+}
+_TOP_K = {"type": "integer", "minimum": 1, "description": "How many of the most probable classes to name."}
+_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+
+
+def paths(models: Iterable[Served]) -> dict[str, Any]:
+    """The prediction paths of every model that answers."""
+    described: dict[str, Any] = {}
+    for served in models:
+        for verb, summary, answer in (
+            ("classes", "the class of every row", _classes_answer(served)),
+            ("probabilities", "the probability of every class, for every row", _probabilities_answer(served)),
+        ):
+            operation = _operation(served, verb, f"{served.name}: {summary}", answer)
+            described[f"/v1/models/{served.name}:{verb}"] = {"post": operation}
+    return described
+
+
+def _operation(served: Served, verb: str, summary: str, answer: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": _request(served, verb)}
+    if len(served.example) <= MAX_EXAMPLE_BYTES:
+        content["example"] = json.loads(served.example)
+    return {
+        "tags": [served.name],
+        "operationId": f"{served.name}_{verb}",
+        "summary": summary,
+        "description": f"A request that works: `GET /v1/models/{served.name}`, under `example`.",
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": {
+            "200": {"description": "One answer a row, in order.", "content": _json(answer)},
+            "4XX": {"description": "What is wrong, and where.", "content": _json(_ERROR)},
+            "5XX": {"description": "Not the caller's fault.", "content": _json(_ERROR)},
+        },
+    }
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _request(served: Served, verb: str) -> dict[str, Any]:
+    features = served.manifest.features
+    named = {
+        "type": "object",
+        "required": [feature.name for feature in features],
+        "properties": {feature.name: _value(feature) for feature in features},
+    }
+    width = served.schema.width
+    ordered = {"type": "array", "items": {"type": "number"}, "minItems": width, "maxItems": width}
+    columns = {
+        "type": "object",
+        "required": [feature.name for feature in features],
+        "properties": {feature.name: {"type": "array", "items": _value(feature)} for feature in features},
+    }
+    properties = {
+        "rows": {"type": "array", "minItems": 1, "items": {"anyOf": [named, ordered]}},
+        "columns": columns,
+        "options": {"type": "object", "additionalProperties": False, "properties": _options(served, verb)},
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "oneOf": [{"required": ["rows"]}, {"required": ["columns"]}],
+    }
+
+
+def _options(served: Served, verb: str) -> dict[str, Any]:
+    if verb == "probabilities":
+        return _OPTIONS
+    options = {"top_k": _TOP_K, **_OPTIONS}
+    if served.manifest.task is not Task.MULTICLASS:
+        options["threshold"] = {**_PROBABILITY, "description": "The probability that must be exceeded."}
+    return options
+
+
+def _value(feature: Feature) -> dict[str, Any]:
+    low, high = feature.range
+    if feature.kind is Kind.IMAGE:
+        return {
+            "type": "array",
+            "items": {"type": "number"},
+            "description": f"{feature.size} numbers, flat or nested as {list(feature.shape)}.",
+        }
+    return {"type": "number", "description": f"From {low:g} to {high:g} in the training data."}
+
+
+def _classes_answer(served: Served) -> dict[str, Any]:
+    label = {"type": "string", "enum": list(served.manifest.classes)}
+    by_label = {"type": "object", "additionalProperties": _PROBABILITY}
+    if served.manifest.task is Task.MULTILABEL:
+        row: dict[str, Any] = {"labels": {"type": "array", "items": label}, "probabilities": by_label}
+    else:
+        row = {"label": label, "probability": _PROBABILITY, "probabilities": by_label}
+    result = {"type": "object", "properties": {**row, "id": {}}}
+    return _answer(results={"type": "array", "items": result})
+
+
+def _probabilities_answer(served: Served) -> dict[str, Any]:
+    width = len(served.manifest.classes)
+    row = {"type": "array", "items": _PROBABILITY, "minItems": width, "maxItems": width}
+    return _answer(
+        classes={"type": "array", "items": {"type": "string"}},
+        probabilities={"type": "array", "items": row},
+        ids={"type": "array", "items": {}},
+    )
+
+
+def _answer(**properties: dict[str, Any]) -> dict[str, Any]:
+    model = {"model": {"type": "string"}, "version": {"type": "string"}}
+    return {"type": "object", "properties": {**model, **properties}}

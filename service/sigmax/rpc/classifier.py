@@ -1,0 +1,184 @@
+"""`sigmax.v1.Classifier`: probabilities and classes by feature name, and what the models are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from google.protobuf import json_format, struct_pb2
+
+from sigmax.inference.catalog import Catalog, Entry, Served
+from sigmax.inference.dispatch import Dispatch, Prediction
+from sigmax.inference.results import Result, refuse_class_options, results
+from sigmax.protocol.options import DEFAULT, Options
+from sigmax.protocol.options import parse as parse_options
+from sigmax.protocol.request import read_rows
+from sigmax.protocol.tabular import Rows
+from sigmax.rpc.unary import parse, unary
+from sigmax.telemetry.metrics import Metrics
+from sigmax.wire import classifier_pb2 as pb
+
+SERVICE = "sigmax.v1.Classifier"
+
+
+class Classifier:
+    """The methods of the service, on bytes."""
+
+    def __init__(self, catalog: Catalog, dispatch: Dispatch, metrics: Metrics) -> None:
+        self._catalog = catalog
+        self._dispatch = dispatch
+        self._probabilities = metrics.verb("grpc", "probabilities")
+        self._classes = metrics.verb("grpc", "classes")
+        self._described: dict[str, tuple[Served, bytes]] = {}
+
+    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+        """What a gRPC server adds to answer this service."""
+        methods = {
+            "PredictProbabilities": unary(self.predict_probabilities),
+            "PredictClasses": unary(self.predict_classes),
+            "DescribeModel": unary(self.describe_model),
+            "ListModels": unary(self.list_models),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    def predict_probabilities(self, request: bytes) -> bytes:
+        """The probability of every class, for every row."""
+        return self._dispatch.answer(self._probabilities, ProbabilitiesQuery, request)
+
+    def predict_classes(self, request: bytes) -> bytes:
+        """The chosen class of every row."""
+        return self._dispatch.answer(self._classes, ClassesQuery, request)
+
+    def describe_model(self, request: bytes) -> bytes:
+        """The description of one model; made when it is first asked for, kept while its version serves."""
+        message = parse(pb.DescribeModelRequest, request)
+        served = self._catalog.find(message.model, message.version)
+        kept = self._described.get(served.name)
+        if kept is None or kept[0] is not served:
+            kept = self._described[served.name] = (served, _described(self._catalog.entry(served.name)))
+        return kept[1]
+
+    def list_models(self, request: bytes) -> bytes:
+        """The names of all models that answer, and a line about each model."""
+        parse(pb.ListModelsRequest, request)
+        listing = json_format.ParseDict(self._catalog.listing(), pb.ListModelsResponse())
+        return listing.SerializeToString()
+
+
+class ProbabilitiesQuery:
+    """A `PredictProbabilitiesRequest`."""
+
+    __slots__ = ("_message", "model", "version")
+
+    def __init__(self, request: bytes) -> None:
+        self._message = parse(pb.PredictProbabilitiesRequest, request)
+        self.model, self.version = self._message.model, self._message.version
+
+    def rows(self, served: Served) -> Rows:
+        """Read rows or columns."""
+        options = _options(self._message)
+        refuse_class_options(options)
+        return _rows(served, self._message, options)
+
+    def render(self, prediction: Prediction) -> bytes:
+        """A `PredictProbabilitiesResponse`."""
+        served = prediction.served
+        response = pb.PredictProbabilitiesResponse(
+            model=served.name, version=served.version, classes=served.manifest.classes
+        )
+        add = response.probabilities.add
+        for row in prediction.probabilities.tolist():
+            add(values=row)
+        for identity in prediction.ids or ():
+            _fill(response.ids.add(), identity)
+        return response.SerializeToString()
+
+
+class ClassesQuery:
+    """A `PredictClassesRequest`."""
+
+    __slots__ = ("_message", "_options", "model", "version")
+
+    def __init__(self, request: bytes) -> None:
+        self._message = parse(pb.PredictClassesRequest, request)
+        self._options = DEFAULT
+        self.model, self.version = self._message.model, self._message.version
+
+    def rows(self, served: Served) -> Rows:
+        """Read rows or columns."""
+        self._options = _options(self._message)
+        return _rows(served, self._message, self._options)
+
+    def render(self, prediction: Prediction) -> bytes:
+        """A `PredictClassesResponse`."""
+        served = prediction.served
+        response = pb.PredictClassesResponse(model=served.name, version=served.version)
+        for result in results(prediction, self._options):
+            _add_result(response, result)
+        for target, identity in zip(response.results, prediction.ids or (), strict=False):
+            _fill(target.id, identity)
+        return response.SerializeToString()
+
+
+def _add_result(response: pb.PredictClassesResponse, result: Result) -> None:
+    target = response.results.add(
+        label=result.label or "", labels=result.labels or (), probability=result.probability or 0.0
+    )
+    if result.probabilities:
+        target.probabilities.update(result.probabilities)
+
+
+def _options(message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest) -> Options:
+    if not message.HasField("options"):
+        return DEFAULT
+    given: dict[str, Any] = {}
+    options = message.options
+    if options.HasField("top_k"):
+        given["top_k"] = options.top_k
+    if options.HasField("threshold"):
+        given["threshold"] = _plain(options.threshold)
+    if options.extra:
+        given["extra"] = options.extra
+    if options.id:
+        given["id"] = options.id
+    return parse_options(given)
+
+
+def _rows(
+    served: Served, message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest, options: Options
+) -> Rows:
+    rows = [_plain(row) for row in message.rows]
+    columns = {name: _list(column) for name, column in message.columns.items()}
+    return read_rows(served.schema, rows, columns, options)
+
+
+def _plain(value: struct_pb2.Value) -> Any:
+    """A `google.protobuf.Value` as a Python value; a number that is not 0 takes the short way."""
+    number = value.number_value
+    if number:
+        return number
+    match value.WhichOneof("kind"):
+        case "number_value":
+            return number
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return {name: _plain(entry) for name, entry in value.struct_value.fields.items()}
+        case "list_value":
+            return _list(value.list_value)
+    return None
+
+
+def _list(values: struct_pb2.ListValue) -> list[Any]:
+    return [entry.number_value or _plain(entry) for entry in values.values]
+
+
+def _fill(target: struct_pb2.Value, value: Any) -> None:
+    """Write a Python value, as `_plain` reads it, into a message."""
+    json_format.ParseDict(value, target)
+
+
+def _described(entry: Entry) -> bytes:
+    return json_format.ParseDict(entry.describe(), pb.DescribeModelResponse()).SerializeToString()

@@ -1,0 +1,104 @@
+"""The gRPC server: our services, the standard health service and reflection, on one port."""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf import struct_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from sigmax.inference.catalog import Catalog
+from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.readiness import Readiness
+from sigmax.rpc import classifier, inference_protocol
+from sigmax.telemetry.metrics import Metrics
+from sigmax.wire import classifier_pb2, open_inference_grpc_pb2
+
+_HANDSHAKE_MS = 5_000  # after this a silent connection is closed; the library waits 120 s
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class RpcDoor:
+    """A gRPC server on one address, made on the running event loop."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        dispatch: Dispatch,
+        readiness: Readiness,
+        metrics: Metrics,
+        max_bytes: int,
+    ) -> None:
+        self._catalog = catalog
+        self._readiness = readiness
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # re-exported by a bare import
+        self._server = grpc.aio.server(options=_options(max_bytes))
+        self._server.add_generic_rpc_handlers(
+            (
+                classifier.Classifier(catalog, dispatch, metrics).handler(),
+                inference_protocol.InferenceService(catalog, dispatch, readiness, metrics).handler(),
+            )
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(_SERVICES, self._server, _pool())
+
+    def bind(self, host: str, port: int) -> int:
+        """Take an address.
+
+        Returns:
+            The port, of interest where 0 was asked for.
+
+        Raises:
+            OSError: the address is taken or is none of this machine's.
+        """
+        literal = f"[{host}]" if ":" in host else host
+        try:
+            return self._server.add_insecure_port(f"{literal}:{port}")
+        except RuntimeError as error:
+            raise OSError(f"gRPC cannot listen on {literal}:{port}") from error
+
+    async def start(self) -> None:
+        """Begin to answer, with every model's health known."""
+        entries = self._catalog.entries
+        await self._tell("", self._readiness.ready)
+        for service in (classifier.SERVICE, inference_protocol.SERVICE):
+            await self._tell(service, self._readiness.ready)
+        for entry in entries:
+            await self._tell(entry.name, entry.served is not None)
+        await self._server.start()
+
+    async def stop(self, grace: float) -> None:
+        """Tell watchers, take no new calls, and give the running ones `grace` seconds."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+
+    async def _tell(self, service: str, serving: bool) -> None:
+        await self._health.set(service, _SERVING if serving else _NOT_SERVING)
+
+
+_SERVICES = (
+    classifier.SERVICE,
+    inference_protocol.SERVICE,
+    health.SERVICE_NAME,
+    reflection.SERVICE_NAME,
+)
+
+
+def _options(max_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", max_bytes),
+        ("grpc.max_send_message_length", -1),
+        # Without this a second server takes the same port silently and gets half of the traffic.
+        ("grpc.so_reuseport", 0),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+    ]
+
+
+def _pool() -> DescriptorPool:
+    """Everything that reflection tells about, in one pool of its own."""
+    pool = DescriptorPool()
+    for module in (struct_pb2, classifier_pb2, open_inference_grpc_pb2, health_pb2, reflection_pb2):
+        pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+    return pool

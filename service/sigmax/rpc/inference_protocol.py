@@ -1,0 +1,168 @@
+"""`inference.GRPCInferenceService`: the Open Inference Protocol, version 2.
+
+An answer comes in the form of its request: raw contents for raw contents, typed for typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+
+from sigmax.errors import InvalidInput, quoted
+from sigmax.inference.catalog import Catalog, Served
+from sigmax.inference.dispatch import Dispatch, Prediction
+from sigmax.inference.open_inference import SERVER, Output, metadata, outputs
+from sigmax.inference.readiness import Readiness
+from sigmax.protocol import tensors
+from sigmax.protocol.tabular import Rows
+from sigmax.rpc.unary import parse, unary
+from sigmax.telemetry.metrics import Metrics
+from sigmax.wire import open_inference_grpc_pb2 as pb
+
+SERVICE = "inference.GRPCInferenceService"
+
+CONTENTS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+"""Which field of InferTensorContents holds a datatype; FP16 has none, it travels raw."""
+
+
+class InferenceService:
+    """The methods of the service, on bytes."""
+
+    def __init__(self, catalog: Catalog, dispatch: Dispatch, readiness: Readiness, metrics: Metrics) -> None:
+        self._catalog = catalog
+        self._dispatch = dispatch
+        self._readiness = readiness
+        self._infer = metrics.verb("grpc", "infer")
+
+    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+        """What a gRPC server adds to answer this service."""
+        methods = {
+            "ServerLive": unary(self.server_live),
+            "ServerReady": unary(self.server_ready),
+            "ModelReady": unary(self.model_ready),
+            "ServerMetadata": unary(self.server_metadata),
+            "ModelMetadata": unary(self.model_metadata),
+            "ModelInfer": unary(self.model_infer),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    def server_live(self, request: bytes) -> bytes:
+        """An answer is the proof."""
+        parse(pb.ServerLiveRequest, request)
+        return pb.ServerLiveResponse(live=True).SerializeToString()
+
+    def server_ready(self, request: bytes) -> bytes:
+        """Whether requests are answered."""
+        parse(pb.ServerReadyRequest, request)
+        return pb.ServerReadyResponse(ready=self._readiness.ready).SerializeToString()
+
+    def model_ready(self, request: bytes) -> bytes:
+        """Whether a model's version answers."""
+        message = parse(pb.ModelReadyRequest, request)
+        ready = self._catalog.entry(message.name).answers(message.version)
+        return pb.ModelReadyResponse(ready=ready).SerializeToString()
+
+    def server_metadata(self, request: bytes) -> bytes:
+        """Name, version and extensions."""
+        parse(pb.ServerMetadataRequest, request)
+        return json_format.ParseDict(SERVER, pb.ServerMetadataResponse()).SerializeToString()
+
+    def model_metadata(self, request: bytes) -> bytes:
+        """Inputs and outputs."""
+        message = parse(pb.ModelMetadataRequest, request)
+        served = self._catalog.find(message.name, message.version)
+        return json_format.ParseDict(metadata(served), pb.ModelMetadataResponse()).SerializeToString()
+
+    def model_infer(self, request: bytes) -> bytes:
+        """Predict."""
+        return self._dispatch.answer(self._infer, InferQuery, request)
+
+
+class InferQuery:
+    """A `ModelInferRequest`."""
+
+    __slots__ = ("_message", "_raw", "model", "version")
+
+    def __init__(self, request: bytes) -> None:
+        self._message = parse(pb.ModelInferRequest, request)
+        self._raw = len(self._message.raw_input_contents) > 0
+        self.model, self.version = self._message.model_name, self._message.model_version
+
+    def rows(self, served: Served) -> Rows:
+        """Read the one input tensor, raw or typed."""
+        inputs = self._message.inputs
+        tensors.check_inputs([tensor.name for tensor in inputs])
+        tensor, shape = inputs[0], inputs[0].shape
+        if self._raw:
+            return Rows(tensors.from_bytes(served.schema, tensor.datatype, shape, self._raw_contents(tensor)))
+        values = _typed_contents(tensor)
+        return Rows(tensors.from_values(served.schema, tensor.datatype, shape, values))
+
+    def render(self, prediction: Prediction) -> bytes:
+        """A `ModelInferResponse`."""
+        served, message = prediction.served, self._message
+        response = pb.ModelInferResponse(model_name=served.name, model_version=served.version, id=message.id)
+        for output in outputs(prediction, [wanted.name for wanted in message.outputs]):
+            target = response.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
+            if self._raw:
+                response.raw_output_contents.append(_raw(output))
+            else:
+                getattr(target.contents, CONTENTS[output.datatype]).extend(_typed(output))
+        return response.SerializeToString()
+
+    def _raw_contents(self, tensor: pb.ModelInferRequest.InferInputTensor) -> bytes:
+        contents = self._message.raw_input_contents
+        if len(contents) != 1:
+            raise InvalidInput(f"expected 1 entry of raw_input_contents, one an input, got {len(contents)}")
+        if tensor.HasField("contents"):
+            raise InvalidInput(
+                f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
+            )
+        return contents[0]
+
+
+def _typed_contents(tensor: pb.ModelInferRequest.InferInputTensor) -> Sequence[Any]:
+    """The values of a tensor, from the field that its datatype belongs into and no other."""
+    tensors.dtype_of(tensor.datatype)
+    field = CONTENTS.get(tensor.datatype)
+    if field is None:
+        raise InvalidInput(
+            f"input {quoted(tensor.name)}: {tensor.datatype} travels in raw_input_contents only"
+        )
+    filled = [descriptor.name for descriptor, _ in tensor.contents.ListFields()]
+    if filled not in ([], [field]):
+        raise InvalidInput(
+            f"input {quoted(tensor.name)}: {tensor.datatype} belongs into contents.{field}, "
+            f"got {', '.join(filled)}"
+        )
+    values: Sequence[Any] = getattr(tensor.contents, field)
+    return values
+
+
+def _raw(output: Output) -> bytes:
+    if isinstance(output.values, list):
+        return tensors.encode_bytes([label.encode() for label in output.values])
+    return output.values.tobytes()
+
+
+def _typed(output: Output) -> list[Any]:
+    if isinstance(output.values, list):
+        return [label.encode() for label in output.values]
+    flat: list[Any] = output.values.ravel().tolist()
+    return flat

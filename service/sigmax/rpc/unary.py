@@ -1,0 +1,38 @@
+"""A unary gRPC method on bytes: no message class between the transport and us, so every error is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from sigmax.errors import InvalidInput
+from sigmax.rpc.errors import abort
+
+M = TypeVar("M", bound=Message)
+
+
+def unary(method: Callable[[bytes], bytes]) -> grpc.RpcMethodHandler[bytes, bytes]:
+    """Serve a function from request bytes to answer bytes, inline on the event loop."""
+
+    async def handle(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        try:
+            return method(request)
+        except Exception as error:
+            await abort(context, error)
+
+    return grpc.unary_unary_rpc_method_handler(handle)
+
+
+def parse(kind: type[M], request: bytes) -> M:
+    """Read a message.
+
+    Raises:
+        InvalidInput: the bytes are not one.
+    """
+    try:
+        return kind.FromString(request)
+    except DecodeError:
+        raise InvalidInput(f"the request is not a {kind.DESCRIPTOR.full_name} message") from None

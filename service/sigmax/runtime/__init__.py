@@ -1,0 +1,1 @@
+"""Running the service: settings, the process, its start and its end."""

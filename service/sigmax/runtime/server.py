@@ -1,0 +1,139 @@
+"""One process, one event loop, both doors: start when the models are proved, leave when told to.
+
+uvicorn installs signal handlers of its own and raises the signal again when it ends; here one handler
+of ours serves both doors, so that a SIGTERM ends the process once, with exit code 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from sigmax.inference.catalog import Catalog
+from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.readiness import Readiness
+from sigmax.rest.door import rest_door
+from sigmax.rpc.door import RpcDoor
+from sigmax.runtime.settings import Settings
+from sigmax.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+_KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common clients' pools, so that they close first
+_BACKLOG = 2048
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn as a guest in our loop: it leaves signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings, catalog: Catalog, started: Callable[[int, int], None]) -> None:
+    """Serve a catalog until SIGTERM or SIGINT.
+
+    Args:
+        settings: addresses and limits.
+        catalog: the models.
+        started: called once with the REST and the gRPC port when both doors answer.
+
+    Raises:
+        OSError: an address is taken, with a text that names it.
+    """
+    metrics, readiness = Metrics(), Readiness(catalog, settings.require)
+    _record_states(metrics, catalog)
+    dispatch = Dispatch(catalog, settings.max_rows)
+    rpc = RpcDoor(catalog, dispatch, readiness, metrics, settings.max_bytes)
+    with listen(settings.host, settings.rest_port) as rest_socket:
+        _refuse_taken(settings.host, settings.grpc_port)
+        grpc_port = rpc.bind(settings.host, settings.grpc_port)
+        app = rest_door(catalog, dispatch, readiness, metrics, settings.max_bytes)
+        rest = _Uvicorn(_uvicorn_config(app, settings.grace))
+        leave = _leave_on_signal()
+        await rpc.start()
+        serving = asyncio.create_task(rest.serve(sockets=[rest_socket]))
+        while not rest.started and not serving.done():
+            await asyncio.sleep(0.001)
+        started(rest_socket.getsockname()[1], grpc_port)
+        await asyncio.wait({serving, leave}, return_when=asyncio.FIRST_COMPLETED)
+        readiness.drain()
+        rest.should_exit = True
+        await asyncio.gather(rpc.stop(settings.grace), serving)
+    log.info("stopped")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket.
+
+    Raises:
+        OSError: naming the address.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise OSError(f"REST cannot listen on {host}:{port}: {_reason(error)}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Find out in plain words that gRPC's port is taken; the library would only say that it failed."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise OSError(f"gRPC cannot listen on {host}:{port}: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
+
+
+def _uvicorn_config(app: ASGIApp, grace: float) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(grace),
+    )
+
+
+def _leave_on_signal() -> asyncio.Future[None]:
+    loop = asyncio.get_running_loop()
+    leave: asyncio.Future[None] = loop.create_future()
+
+    def told(name: str) -> None:
+        if not leave.done():
+            log.info("%s: leaving", name)
+            leave.set_result(None)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told, number.name)
+    return leave
+
+
+def _record_states(metrics: Metrics, catalog: Catalog) -> None:
+    for entry in catalog.entries:
+        if entry.served is not None:
+            metrics.model_state(entry.name, entry.served.manifest.version, ready=True)
+        for version in entry.rejected:
+            metrics.model_state(entry.name, version, ready=False)

@@ -1,0 +1,31 @@
+"""What `sigmax serve` was told, resolved once by the command line and handed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one service.
+
+    Attributes:
+        models: the repository.
+        host: the address that both doors bind.
+        rest_port: 0 takes a free one.
+        grpc_port: likewise.
+        max_rows: rows of one request.
+        max_bytes: bytes of one request's body or message.
+        grace: seconds that running requests get when the service leaves.
+        require: models without which the service is not ready.
+    """
+
+    models: Path
+    host: str
+    rest_port: int
+    grpc_port: int
+    max_rows: int
+    max_bytes: int
+    grace: float
+    require: tuple[str, ...]
