@@ -1,0 +1,109 @@
+"""The command line: `sigmax-train run JOB...` trains and publishes, and prints one table a job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sigmax.errors import SigmaxError
+from sigmax_training import __version__, pipeline, progress
+from sigmax_training import job as jobs
+from sigmax_training.job import Job
+from sigmax_training.pipeline import Outcome
+
+_PLAIN_WIDTH = 200
+"""Columns of a table that no terminal shows: a path is never broken."""
+
+
+@click.group()
+@click.version_option(__version__, prog_name="sigmax-train")
+def cli() -> None:
+    """Train sigmoid and softmax classifiers and publish them as proven bundles."""
+
+
+@cli.command()
+@click.argument("files", metavar="JOB...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path),
+    default=Path("models"),
+    show_default=True,
+    show_envvar=True,
+    help="The repository to publish into; it is made if it is not there.",
+)
+@click.option("--quiet", is_flag=True, show_envvar=True, help="Show no progress.")
+def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
+    """Train, evaluate, export, prove and publish each JOB (a TOML file).
+
+    A job that is already published with the same data and the same versions is left as it is.
+    """
+    wanted = [_read(path) for path in files]
+    if None in wanted:
+        sys.exit(1)
+    done = [_run(path, job, models, quiet=quiet) for path, job in zip(files, wanted, strict=True) if job]
+    sys.exit(0 if all(done) else 1)
+
+
+def main() -> None:
+    """The entry point; each option has an environment variable such as SIGMAX_TRAIN_RUN_MODELS."""
+    cli(auto_envvar_prefix="SIGMAX_TRAIN")
+
+
+def _read(path: Path) -> Job | None:
+    try:
+        return jobs.read(path)
+    except SigmaxError as error:
+        _fail(path, error)
+        return None
+
+
+def _run(path: Path, job: Job, models: Path, *, quiet: bool) -> bool:
+    try:
+        with progress.opened(Console(stderr=True), quiet=quiet) as report:
+            outcome = pipeline.run(job, models, report)
+    except SigmaxError as error:
+        _fail(path, error)
+        return False
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH)
+    console.print(_table(outcome))
+    return True
+
+
+def _fail(path: Path, error: SigmaxError) -> None:
+    click.echo(f"error: {path}: {error}", err=True)
+
+
+def _table(outcome: Outcome) -> Table:
+    table = Table(title=outcome.name, title_justify="left", box=box.SIMPLE, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _lines(outcome):
+        table.add_row(name, value)
+    return table
+
+
+def _lines(outcome: Outcome) -> list[tuple[str, str]]:
+    version, path = outcome.published.version, outcome.published.path
+    if outcome.proof is None:
+        return [("result", f"already published as version {version}"), ("path", str(path))]
+    figures = [(name.replace("_", " "), f"{value:.6g}") for name, value in outcome.metrics.items()]
+    return [
+        *figures,
+        ("graph type", str(outcome.dtype)),
+        ("largest difference, served and estimator", f"{outcome.proof.difference:.2e}"),
+        ("rows compared", str(outcome.proof.rows)),
+        ("rows too close to call", str(outcome.proof.exempt)),
+        ("version", str(version)),
+        ("path", str(path)),
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""Data sets: from scikit-learn, from a CSV file or cut from photographs, as one frozen `Dataset`."""
+
+from __future__ import annotations
+
+from sigmax_training.data import builtin, photographs, table
+from sigmax_training.data.dataset import Dataset, ordered
+from sigmax_training.job import Builtin, Csv, Job
+
+
+def load(job: Job) -> Dataset:
+    """Load a job's data, its classes in the job's order.
+
+    Raises:
+        InvalidInput: naming everything that is wrong with the data.
+    """
+    data = job.data
+    if isinstance(data, Csv):
+        dataset = table.load(data.path, data.target)
+    elif isinstance(data, Builtin):
+        dataset = builtin.load(data.name)
+    else:
+        dataset = photographs.load(data)
+    return ordered(dataset, job.decision.classes) if job.decision.classes else dataset

@@ -1,0 +1,106 @@
+"""Choosing golden rows: few enough to load fast, such that every parameter matters to one of them.
+
+A parameter matters to a row when changing it by a typical weight of its layer moves a probability by several
+tolerances (to first order). So a row that is saturated proves little, and a hidden unit proves nothing where
+its ReLU is off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sigmax.contract import Head
+from sigmax_training.data.dataset import F64
+from sigmax_training.network import Network
+from sigmax_training.rows import Rows
+
+_SHARP = 4.0
+"""How many tolerances a changed parameter has to move a probability by."""
+
+_FEW, _BYTES = 12, 2**18
+MOST = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """The chosen rows, (n_samples, n_features), and how many parameters matter to none of them."""
+
+    rows: Rows
+    untouched: int
+    parameters: int
+
+
+def budget(n_features: int) -> int:
+    """How many golden rows a model has: fewer where a row is large."""
+    return MOST if MOST * n_features * 8 <= _BYTES else _FEW
+
+
+def select(network: Network, tolerance: float, wanted: Rows, candidates: Rows) -> Selection:
+    """Take the wanted rows, then again and again the candidate that most further parameters matter to.
+
+    Args:
+        network: whose parameters they are.
+        tolerance: of the gate.
+        wanted: (n_wanted, n_features), taken in any case, up to the budget.
+        candidates: (n_candidates, n_features); of two that are equally good the first is taken.
+    """
+    pool = np.concatenate([wanted, candidates])
+    hits = np.stack([_hits(network, row, _SHARP * tolerance) for row in pool])  # (n_pool, n_bytes)
+    most = budget(network.n_features)
+    chosen = list(range(min(len(wanted), most)))
+    covered = np.bitwise_or.reduce(hits[chosen], axis=0)
+    while len(chosen) < most:
+        gains = np.bitwise_count(hits & ~covered).sum(axis=1)
+        best = int(gains.argmax())
+        if gains[best] == 0:
+            break
+        chosen.append(best)
+        covered = covered | hits[best]
+    parameters = sum(weights.size + len(weights) for weights in network.weights)
+    return Selection(pool[chosen], parameters - int(np.bitwise_count(covered).sum()), parameters)
+
+
+def _hits(network: Network, row: Rows, least: float) -> npt.NDArray[np.uint8]:
+    """Which parameters matter to a row, one bit each."""
+    return np.packbits(np.concatenate([effect.ravel() > least for effect in effects(network, row)]))
+
+
+def effects(network: Network, row: Rows) -> list[F64]:
+    """How far a typical change of each parameter moves some probability of a row, to first order.
+
+    A typical change of a weight is the root mean square of its layer's weights; of a bias, that times the
+    root mean square of the layer's input.
+
+    Args:
+        network: whose parameters they are.
+        row: (n_features,).
+
+    Returns:
+        One array a layer, (n_outputs, n_inputs + 1); the last column is the bias.
+    """
+    *inputs, probabilities = (values[0] for values in network.activations(row[np.newaxis]))
+    found = []
+    for weights, slope, values in zip(
+        network.weights, _slopes(network, inputs, probabilities), inputs, strict=True
+    ):
+        reach = np.append(np.abs(values), max(1.0, _root_mean_square(values)))
+        found.append(_root_mean_square(weights) * np.outer(slope, reach))
+    return found
+
+
+def _root_mean_square(values: F64) -> float:
+    return float(np.sqrt((values**2).mean()))
+
+
+def _slopes(network: Network, inputs: list[F64], probabilities: F64) -> list[F64]:
+    """By layer, the steepest |d probability / d output| of each of its outputs, by the chain rule."""
+    slope: npt.NDArray[np.float64] = np.diag(probabilities)
+    slope = slope - (np.outer(probabilities, probabilities) if network.head is Head.SOFTMAX else slope**2)
+    steepest = [np.abs(slope).max(axis=0)]
+    for weights, values in zip(network.weights[:0:-1], inputs[:0:-1], strict=True):
+        slope = (slope @ weights) * (values > 0)
+        steepest.append(np.abs(slope).max(axis=0))
+    return steepest[::-1]

@@ -1,0 +1,195 @@
+"""One job from data to a published version: load, evaluate, fit, export, prove, publish.
+
+The order is a promise: whether there is anything to do, and whether the repository can be written, is known
+before the first estimator is fitted; and nothing is seen in the repository before the gate has passed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from sigmax.contract import EXAMPLE_FILE, GOLDEN_FILE, MODEL_FILE, FloatType, Manifest
+from sigmax.errors import BundleRejected, InvalidInput, quoted
+from sigmax.inference.decision import Rule
+from sigmax.inference.proof import Proof
+from sigmax.repository import layout
+from sigmax.repository.golden import Golden
+from sigmax.repository.layout import Published
+from sigmax_training import data, draft, evaluate, parity
+from sigmax_training.data.dataset import Dataset
+from sigmax_training.evaluate import Split
+from sigmax_training.example import example
+from sigmax_training.export import export
+from sigmax_training.fit import Fitted, describe, fit
+from sigmax_training.job import Job
+from sigmax_training.network import network_of
+from sigmax_training.progress import Report
+from sigmax_training.rows import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a job came to.
+
+    Attributes:
+        name: of the model.
+        published: the version, and where it lies.
+        metrics: measured quality by name; empty if nothing had to be done.
+        proof: what the gate found; None if this job was already published.
+        dtype: the graph's type; None if this job was already published.
+        notices: what a person should know though nothing failed.
+    """
+
+    name: str
+    published: Published
+    metrics: dict[str, float] = field(default_factory=dict)
+    proof: Proof | None = None
+    dtype: FloatType | None = None
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trained:
+    """Everything that the export and the gate need."""
+
+    job: Job
+    dataset: Dataset
+    fitted: Fitted
+    split: Split
+    metrics: dict[str, float]
+
+
+def run(job: Job, repository: Path, report: Report) -> Outcome:
+    """Train, prove and publish; or find that the same job on the same data is already published.
+
+    Args:
+        job: what to train.
+        repository: the folder of models; it is made if it is not there.
+        report: told how far the job is.
+
+    Raises:
+        InvalidInput: job and data do not fit together, or the repository cannot be written.
+        BundleRejected: the gate refuses.
+    """
+    report.stage(f"{job.name}: data", 1)
+    dataset = data.load(job)
+    drafts = tuple(draft.draft(job, dataset, dtype) for dtype in draft.dtypes(job, dataset))
+    fingerprint = draft.fingerprint(job, dataset, drafts)
+    report.step()
+    try:
+        published = layout.published_as(repository, job.name, fingerprint)
+        if published:
+            return Outcome(job.name, published)
+        _check_writable(repository, job.name)
+    except OSError as error:
+        raise InvalidInput(_unwritable(repository, error)) from error
+    trained = _train(job, dataset, drafts[0], report)
+    return _publish(trained, [replace(m, fingerprint=fingerprint) for m in drafts], repository, report)
+
+
+def _train(job: Job, dataset: Dataset, manifest: Manifest, report: Report) -> _Trained:
+    """Cross-validate for the promised figures, then fit the model that is published."""
+    rule = Rule(manifest, np.float64, manifest.decision.thresholds)
+    splits = evaluate.folds(dataset, job.evaluation, job.seed)
+    split = evaluate.holdout(dataset, job.evaluation, job.seed)
+    report.stage(f"{job.name}: cross-validation", len(splits))
+    said: set[str] = set()
+
+    def after_each(fitted: Fitted) -> None:
+        said.update(fitted.warnings)
+        report.step()
+
+    metrics = evaluate.summary(evaluate.cross_validate(job, dataset, splits, rule, after_each))
+    report.stage(f"{job.name}: the published model", 1)
+    fitted = fit(job, dataset, split[0])
+    test = evaluate.score(fitted, dataset, split[1], rule)
+    report.step()
+    metrics |= {
+        "test_accuracy": test.accuracy,
+        "test_log_loss": test.log_loss,
+        "test_rows": float(len(split[1])),
+        "train_rows": float(len(split[0])),
+        "baseline_accuracy": evaluate.baseline(dataset, split),
+    }
+    notices = tuple(sorted(said.union(fitted.warnings)))
+    return _Trained(job, dataset, replace(fitted, warnings=notices), split, metrics)
+
+
+def _publish(trained: _Trained, drafts: list[Manifest], repository: Path, report: Report) -> Outcome:
+    """Publish in the first type that the gate lets pass; a step to a wider type is said aloud."""
+    notices = list(trained.fitted.warnings)
+    report.stage(f"{trained.job.name}: export and proof", 1)
+    for manifest in drafts:
+        try:
+            outcome = _publish_as(trained, manifest, repository, notices)
+        except BundleRejected as error:
+            if manifest is drafts[-1]:
+                raise
+            wider = drafts[drafts.index(manifest) + 1].graph.dtype
+            notices.append(f"{manifest.graph.dtype} is not exact enough, {wider} is published: {error}")
+        except OSError as error:
+            raise InvalidInput(_unwritable(repository, error)) from error
+        else:
+            break
+    report.step()
+    for text in outcome.notices:
+        report.notice(f"{trained.job.name}: {text}")
+    return outcome
+
+
+def _publish_as(trained: _Trained, manifest: Manifest, repository: Path, notices: list[str]) -> Outcome:
+    job, dataset, fitted = trained.job, trained.dataset, trained.fitted
+    network = network_of(fitted, manifest.head)
+    reference = Reference(fitted, Rule(manifest, np.float64, manifest.decision.thresholds))
+    held_out = dataset.features[trained.split[1]]
+    asked = parity.questions(reference, network, manifest, held_out, job.seed)
+    names = [feature.name for feature in manifest.features]
+    dtype = manifest.graph.dtype
+    answers = asked.golden
+    files = {
+        MODEL_FILE: export(network, job.name, dtype, manifest.classes, names),
+        GOLDEN_FILE: Golden(answers.features, answers.probabilities, answers.classes).to_json(),
+        EXAMPLE_FILE: example(dataset, trained.split[1]),
+    }
+    proofs: list[Proof] = []
+    published = layout.publish(
+        repository,
+        replace(manifest, metrics=trained.metrics, provenance=_provenance(job, dataset)),
+        files,
+        lambda path: proofs.append(parity.check(path, asked, reference)),
+    )
+    if asked.untouched:
+        share = f"{asked.untouched} of {asked.parameters} parameters"
+        notices = [
+            *notices,
+            f"{share} matter to no golden row: a change of them alone is not noticed at load",
+        ]
+    return Outcome(job.name, published, trained.metrics, proofs[-1], dtype, tuple(notices))
+
+
+def _provenance(job: Job, dataset: Dataset) -> dict[str, str]:
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": dataset.description,
+        "data_sha256": dataset.sha256,
+        "estimator": describe(job),
+        "seed": str(job.seed),
+        **draft.versions(),
+    }
+
+
+def _check_writable(repository: Path, name: str) -> None:
+    """Fail now rather than after the training: write something, and take it away again."""
+    repository.mkdir(parents=True, exist_ok=True)
+    folder = repository / name
+    with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder if folder.exists() else repository):
+        pass
+
+
+def _unwritable(repository: Path, error: OSError) -> str:
+    return f"the repository {quoted(str(repository))} cannot be written: {error.strerror}"

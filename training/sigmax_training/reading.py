@@ -1,0 +1,132 @@
+"""One table of a TOML file, read key by key, so that a wrong file reports all its mistakes at once.
+
+Knows nothing of jobs: what the keys mean is the caller's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from sigmax.errors import nearest, quoted
+
+T = TypeVar("T")
+
+
+class Table:
+    """A table whose problems are collected; a wrong value reads as the fallback, and reading goes on.
+
+    Args:
+        values: what stands in the file.
+        where: the table's name with a dot behind it, empty for the file itself.
+        problems: the list that everything wrong is added to; shared with the tables inside.
+    """
+
+    def __init__(self, values: Mapping[str, Any], where: str, problems: list[str]) -> None:
+        self._values = values
+        self._where = where
+        self._problems = problems
+        self._known: list[str] = []
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def problem(self, key: str, text: str) -> None:
+        """Note what is wrong with a key."""
+        self._problems.append(f"{self._where}{key} {text}")
+
+    def table(self, key: str) -> Table:
+        """A table inside this one; an absent one is empty."""
+        value = self._get(key, {})
+        if not isinstance(value, dict):
+            self.problem(key, f"is a table, not {quoted(value)}")
+            value = {}
+        return Table(value, f"{self._where}{key}.", self._problems)
+
+    def text(self, key: str, fallback: str | None = None) -> str:
+        """A text that is not empty; without a fallback it must be there."""
+        value = self._get(key, fallback)
+        if isinstance(value, str) and value:
+            return value
+        return self._wrong(key, value, "a text that is not empty", "")
+
+    def choice(self, key: str, known: Sequence[str], fallback: str | None = None) -> str:
+        """One of the known words."""
+        value = self._get(key, fallback)
+        if value in known and isinstance(value, str):
+            return value
+        hint = nearest(value, known) if isinstance(value, str) else ""
+        return self._wrong(key, value, f"one of {', '.join(known)}", known[0], hint)
+
+    def flag(self, key: str, fallback: bool) -> bool:
+        """True or false."""
+        value = self._get(key, fallback)
+        return value if isinstance(value, bool) else self._wrong(key, value, "true or false", fallback)
+
+    def integer(self, key: str, fallback: int, low: int, high: int = 2**31 - 1) -> int:
+        """An integer in [low, high]."""
+        value = self._get(key, fallback)
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        bounds = f"of at least {low}" if high == 2**31 - 1 else f"from {low} to {high}"
+        return self._wrong(key, value, f"an integer {bounds}", fallback)
+
+    def number(self, key: str, fallback: float, low: float = 0.0, high: float = math.inf) -> float:
+        """A finite number between the bounds, which do not belong to it."""
+        value = self._get(key, fallback)
+        if isinstance(value, int | float) and not isinstance(value, bool) and low < value < high:
+            return float(value)
+        bounds = f"above {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
+        return self._wrong(key, value, f"a number {bounds}", fallback)
+
+    def integers(self, key: str, fallback: tuple[int, ...]) -> tuple[int, ...]:
+        """A list of positive integers, one at least."""
+        value = self._get(key, list(fallback))
+        if isinstance(value, list) and value and all(type(item) is int and item > 0 for item in value):
+            return tuple(value)
+        return self._wrong(key, value, "a list of positive integers", fallback)
+
+    def labels(self, key: str) -> tuple[str, ...] | None:
+        """A list of two or more different labels (integers and booleans stand for their texts), or None."""
+        value = self._get(key, None)
+        if value is None:
+            return None
+        if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
+            found = tuple(label_of(item) for item in value)
+            if "" not in found and len(set(found)) == len(found) >= 2:
+                return found
+        return self._wrong(key, value, "a list of two or more different labels", None)
+
+    def label(self, key: str) -> str | None:
+        """One label, or None if it is not there."""
+        value = self._get(key, None)
+        if value is None:
+            return None
+        if isinstance(value, str | int) and value != "":
+            return label_of(value)
+        return self._wrong(key, value, "a label", None)
+
+    def close(self) -> None:
+        """Refuse every key that nobody asked for."""
+        for key in self._values:
+            if key not in self._known:
+                self.problem(key, f"is not a key that is known here{nearest(key, self._known)}")
+
+    def _get(self, key: str, fallback: Any) -> Any:
+        self._known.append(key)
+        return self._values.get(key, fallback)
+
+    def _wrong(self, key: str, value: Any, expected: str, fallback: T, hint: str = "") -> T:
+        if value is None:
+            self.problem(key, f"is missing: {expected}")
+        else:
+            self.problem(key, f"is {expected}, not {quoted(value)}{hint}")
+        return fallback
+
+
+def label_of(value: str | int | bool) -> str:
+    """The canonical text of a label: integers in decimal, booleans `true` and `false`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
