@@ -54,7 +54,7 @@ proto: .venv/.checks  ## Generate service/sigmax/wire from proto/
 	$(BIN)/python proto/generate.py
 
 released: .venv/.checks  ## Declare the protos released: from now on nothing may break them
-	$(BIN)/buf build proto --output proto/released.binpb
+	$(BIN)/buf build proto --exclude-source-info --output proto/released.binpb
 
 # A project name of its own: a stack that someone has running here keeps its containers and its volume.
 compose: .venv/.checks  ## Build the images, bring the stack up, ask both doors, take it down

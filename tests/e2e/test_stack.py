@@ -12,9 +12,9 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from sigmax.wire import classifier_pb2 as wire
 
 from sigmax.repository import bundle
+from sigmax.wire import classifier_pb2 as wire
 
 pytestmark = pytest.mark.image
 
