@@ -58,9 +58,12 @@ released: .venv/.checks  ## Declare the protos released: from now on nothing may
 
 # A project name of its own: a stack that someone has running here keeps its containers and its volume.
 compose: .venv/.checks  ## Build the images, bring the stack up, ask both doors, take it down
-	@trap '$(COMPOSE) down --volumes --remove-orphans --timeout 30' EXIT; trap 'exit 1' INT TERM HUP; \
+	@trap '$(COMPOSE) down --volumes --remove-orphans' EXIT; trap 'exit 1' HUP INT TERM; \
 	export SIGMAX_REST_PORT=0 SIGMAX_GRPC_PORT=0; \
-	$(COMPOSE) build && $(COMPOSE) up --detach --wait serve && $(BIN)/python -m pytest -m image tests/e2e $(ARGS)
+	$(COMPOSE) build || exit; \
+	echo "==> training the example jobs in a container, then serving them: about two minutes"; \
+	$(COMPOSE) up --detach --wait serve || { $(COMPOSE) logs; exit 1; }; \
+	$(BIN)/python -m pytest -m image tests/e2e $(ARGS)
 
 clients: .venv/.checks  ## Ask the service with other projects' clients, each in an environment of its own
 	$(BIN)/python -m pytest -m clients $(ARGS)
