@@ -17,6 +17,7 @@ from sigmax.errors import BundleRejected, InvalidInput, NotFound, nearest, quote
 from sigmax.inference.catalog import Catalog, Entry, Served, open_version
 from sigmax.inference.dispatch import Dispatch
 from sigmax.repository import bundle, layout
+from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
 from sigmax.rest.jsons import read_object
 from sigmax.telemetry.metrics import Metrics
@@ -99,7 +100,7 @@ def _answer(served: Served, document: dict[str, Any], probabilities: bool) -> di
     dispatch = Dispatch(Catalog([Entry(served.name, served)]), max_rows=sys.maxsize)
     query = ProbabilitiesQuery if probabilities else ClassesQuery
     meter = Metrics().verb("cli", "predict")
-    body = msgspec.json.encode(document)
+    body = Body(msgspec.json.encode(document))
     answer: dict[str, Any] = json.loads(dispatch.answer(meter, query, served.name, served.version, body).body)
     return answer
 

@@ -19,7 +19,7 @@ from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.protocol.tensors import NAMES
 
-SERVER = {"name": "sigmax", "version": __version__, "extensions": list[str]()}
+SERVER = {"name": "sigmax", "version": __version__, "extensions": ["binary_tensor_data"]}
 PLATFORM = "onnx_onnxv1"
 
 

@@ -188,6 +188,13 @@ def _changed(schema: Schema, tensor: npt.NDArray[Any], kept: npt.NDArray[np.bool
     ]
 
 
+def to_bytes(values: npt.NDArray[Any] | list[str]) -> bytes:
+    """Write a tensor as it lies in raw contents and binary tensors; a list of texts is of datatype BYTES."""
+    if isinstance(values, list):
+        return encode_bytes([text.encode() for text in values])
+    return values.tobytes()
+
+
 def encode_bytes(values: Sequence[bytes]) -> bytes:
     """Write the elements of a BYTES tensor: each its length, 4 bytes little-endian, then itself."""
     return b"".join([len(value).to_bytes(4, "little") + value for value in values])

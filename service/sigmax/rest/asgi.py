@@ -11,6 +11,18 @@ from sigmax.errors import InvalidInput, TooLarge, UnsupportedMedia, quoted
 JSON = (b"content-type", b"application/json")
 
 
+class Body(NamedTuple):
+    """A request's body.
+
+    Attributes:
+        content: all of its bytes.
+        json_length: how many of them are JSON, where binary tensors follow; None: all.
+    """
+
+    content: bytes
+    json_length: int | None = None
+
+
 class Answer(NamedTuple):
     """The body of a successful answer and its headers without the length."""
 
@@ -18,17 +30,20 @@ class Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
     """Read a request's body, never holding more than `limit` bytes.
 
     Raises:
         TooLarge: by its announced length, before a byte is read, or by the bytes that came.
         UnsupportedMedia: the body is compressed.
-        InvalidInput: the client went away in the middle.
+        InvalidInput: the client went away in the middle, or the length of the JSON part is no length.
     """
+    json_length = None
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             raise _too_large(limit)
+        if name == b"inference-header-content-length":
+            json_length = _length(value)
         if name == b"content-encoding" and value.lower() != b"identity":
             raise UnsupportedMedia(
                 f"content-encoding {quoted(value.decode('latin-1'))} is not read: send the body as it is"
@@ -39,7 +54,14 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         body = await _read_on(bytearray(body), receive, limit)
     if len(body) > limit:
         raise _too_large(limit)
-    return body
+    return Body(body, json_length)
+
+
+def _length(value: bytes) -> int:
+    if not value.isdigit():
+        given = quoted(value.decode("latin-1"))
+        raise InvalidInput(f"header Inference-Header-Content-Length is a number of bytes, not {given}")
+    return int(value)
 
 
 async def _read_on(body: bytearray, receive: Receive, limit: int) -> bytes:

@@ -12,7 +12,7 @@ from sigmax.inference.results import Result, refuse_class_options, results
 from sigmax.protocol.options import DEFAULT, NAMES, Options, parse
 from sigmax.protocol.request import read_rows
 from sigmax.protocol.tabular import Rows
-from sigmax.rest.asgi import Answer
+from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.jsons import read_object, refuse_unknown
 
 KEYS = ("rows", "columns", "options")
@@ -23,8 +23,8 @@ class ProbabilitiesQuery:
 
     __slots__ = ("_body", "model", "version")
 
-    def __init__(self, model: str, version: str, body: bytes) -> None:
-        self.model, self.version, self._body = model, version, body
+    def __init__(self, model: str, version: str, body: Body) -> None:
+        self.model, self.version, self._body = model, version, body.content
 
     def rows(self, served: Served) -> Rows:
         """Read rows or columns."""
@@ -51,8 +51,8 @@ class ClassesQuery:
 
     __slots__ = ("_body", "_options", "model", "version")
 
-    def __init__(self, model: str, version: str, body: bytes) -> None:
-        self.model, self.version, self._body = model, version, body
+    def __init__(self, model: str, version: str, body: Body) -> None:
+        self.model, self.version, self._body = model, version, body.content
         self._options = DEFAULT
 
     def rows(self, served: Served) -> Rows:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -30,6 +32,7 @@ def rest_door(
     _add_errors(app)
     _add_models(app, catalog)
     _add_inference_protocol(app, catalog, readiness)
+    _add_documentation(app)
     _add_service(app, metrics)
     return HotRoutes(app, dispatch, metrics, max_bytes)
 
@@ -43,6 +46,7 @@ class Documented(FastAPI):
             title="Sigmax",
             version=__version__,
             description="Probabilities and classes of every published model, by feature name.",
+            docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
         )
@@ -125,6 +129,32 @@ def _add_inference_protocol(app: FastAPI, catalog: Catalog, readiness: Readiness
     async def model_ready(model: str, version: str = "") -> JSONResponse:
         answers = catalog.entry(model).answers(version)
         return JSONResponse({"name": model, "ready": answers}, 200 if answers else 503)
+
+
+def _add_documentation(app: FastAPI) -> None:
+    """`/docs` from files of this machine: a service without a way out of its network has it, too."""
+    assets = resources.files("fastapi_swagger.resources")
+    files = {
+        "swagger-ui-bundle.js": "text/javascript",
+        "swagger-ui.css": "text/css",
+        "favicon-32x32.png": "image/png",
+    }
+
+    @app.get("/docs", include_in_schema=False)
+    async def page() -> Response:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Sigmax",
+            swagger_js_url="/docs/swagger-ui-bundle.js",
+            swagger_css_url="/docs/swagger-ui.css",
+            swagger_favicon_url="/docs/favicon-32x32.png",
+        )
+
+    @app.get("/docs/{name}", include_in_schema=False)
+    async def asset(name: str) -> Response:
+        if name not in files:
+            raise NotFound("no such address; /docs is the documentation")
+        return Response(assets.joinpath(name).read_bytes(), media_type=files[name])
 
 
 def _add_service(app: FastAPI, metrics: Metrics) -> None:

@@ -1,4 +1,8 @@
-"""`POST /v2/models/{m}/infer`: the Open Inference Protocol, version 2, as JSON."""
+"""`POST /v2/models/{m}/infer`: the Open Inference Protocol, version 2, as JSON and with binary tensors.
+
+Binary tensors follow the JSON in the body, in the order of their inputs or outputs; the header
+`Inference-Header-Content-Length` says where the JSON ends (Triton's extension `binary_tensor_data`).
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,18 @@ from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs
 from sigmax.protocol import tensors
 from sigmax.protocol.tabular import Rows
-from sigmax.rest.asgi import Answer
+from sigmax.rest.asgi import Answer, Body
 
-Parameters = dict[str, str | float | bool]
+Parameters = dict[str, str | int | float | bool]
 
 
 class InputTensor(msgspec.Struct):
-    """One input; `data` is read when its datatype is known."""
+    """One input; `data` waits for its datatype, or `binary_data_size` bytes stand behind the JSON."""
 
     name: str
     shape: list[int]
     datatype: str
-    data: msgspec.Raw
+    data: msgspec.Raw = msgspec.Raw()
     parameters: Parameters = {}
 
 
@@ -44,6 +48,7 @@ class InferRequest(msgspec.Struct):
     parameters: Parameters = {}
 
 
+_OCTETS = (b"content-type", b"application/octet-stream")
 _requests = msgspec.json.Decoder(InferRequest)
 _flat: dict[str, msgspec.json.Decoder[Any]] = {
     "b": msgspec.json.Decoder(list[bool]),
@@ -65,15 +70,19 @@ class InferQuery:
 
     __slots__ = ("_body", "_request", "model", "version")
 
-    def __init__(self, model: str, version: str, body: bytes) -> None:
+    def __init__(self, model: str, version: str, body: Body) -> None:
         self.model, self.version, self._body = model, version, body
         self._request = InferRequest([])
 
     def rows(self, served: Served) -> Rows:
         """Read the one input tensor, nested or flat."""
-        self._request = request = _read_request(self._body)
+        text, blob = _split(self._body)
+        self._request = request = _read_request(text)
         tensors.check_inputs([tensor.name for tensor in request.inputs])
         tensor = request.inputs[0]
+        size = _binary_size(tensor, len(blob))
+        if size is not None:
+            return Rows(tensors.from_bytes(served.schema, tensor.datatype, tensor.shape, blob))
         values = _values(tensor)
         return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values))
 
@@ -83,9 +92,57 @@ class InferQuery:
         document: dict[str, Any] = {"model_name": served.name, "model_version": served.version}
         if request.id is not None:
             document["id"] = request.id
-        wanted = [output.name for output in request.outputs]
-        document["outputs"] = [_rendered(output) for output in outputs(prediction, wanted)]
-        return Answer(msgspec.json.encode(document))
+        tensors_out = outputs(prediction, [output.name for output in request.outputs])
+        blobs = dict.fromkeys(_binary_names(request, tensors_out), b"")
+        document["outputs"] = [_rendered(output, blobs) for output in tensors_out]
+        return _packed(msgspec.json.encode(document), list(blobs.values()))
+
+
+def _split(body: Body) -> tuple[bytes, bytes]:
+    """The JSON and what follows it."""
+    if body.json_length is None:
+        return body.content, b""
+    if body.json_length > len(body.content):
+        raise InvalidInput(
+            f"header Inference-Header-Content-Length says {body.json_length} bytes of JSON, "
+            f"the body has {len(body.content)}"
+        )
+    return body.content[: body.json_length], body.content[body.json_length :]
+
+
+def _binary_size(tensor: InputTensor, available: int) -> int | None:
+    """How many bytes behind the JSON are the tensor's; None if its values stand in the JSON.
+
+    Raises:
+        InvalidInput: both or neither is there, or more or fewer bytes came.
+    """
+    size = tensor.parameters.get("binary_data_size")
+    given = bytes(tensor.data) != b""
+    if (size is None) == (not given):
+        raise InvalidInput(
+            f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'"
+        )
+    if size is not None and type(size) is not int:
+        raise InvalidInput(f"input {quoted(tensor.name)}: 'binary_data_size' is a number of bytes")
+    if (size or 0) != available:
+        raise InvalidInput(
+            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {available} came"
+        )
+    return size
+
+
+def _binary_names(request: InferRequest, given: list[Output]) -> list[str]:
+    """Which outputs the caller wants in binary: the request's word, unless the output has its own."""
+    default = request.parameters.get("binary_data_output", False)
+    own = {output.name: output.parameters.get("binary_data", default) for output in request.outputs}
+    return [output.name for output in given if own.get(output.name, default) is True]
+
+
+def _packed(text: bytes, blobs: list[bytes]) -> Answer:
+    if not blobs:
+        return Answer(text)
+    length = (b"inference-header-content-length", b"%d" % len(text))
+    return Answer(b"".join([text, *blobs]), (_OCTETS, length))
 
 
 def _read_request(body: bytes) -> InferRequest:
@@ -143,11 +200,11 @@ def _plain(error: msgspec.ValidationError) -> str:
     return str(error).replace("`", "'")
 
 
-def _rendered(output: Output) -> dict[str, Any]:
+def _rendered(output: Output, blobs: dict[str, bytes]) -> dict[str, Any]:
+    """An output as JSON; one that is wanted in binary puts its bytes into `blobs`."""
+    head = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
+    if output.name in blobs:
+        blob = blobs[output.name] = tensors.to_bytes(output.values)
+        return {**head, "parameters": {"binary_data_size": len(blob)}}
     values = output.values if isinstance(output.values, list) else output.values.ravel().tolist()
-    return {
-        "name": output.name,
-        "datatype": output.datatype,
-        "shape": output.shape,
-        "data": values,
-    }
+    return {**head, "data": values}

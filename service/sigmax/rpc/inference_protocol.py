@@ -121,7 +121,7 @@ class InferQuery:
         for output in outputs(prediction, [wanted.name for wanted in message.outputs]):
             target = response.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
             if self._raw:
-                response.raw_output_contents.append(_raw(output))
+                response.raw_output_contents.append(tensors.to_bytes(output.values))
             else:
                 getattr(target.contents, CONTENTS[output.datatype]).extend(_typed(output))
         return response.SerializeToString()
@@ -153,12 +153,6 @@ def _typed_contents(tensor: pb.ModelInferRequest.InferInputTensor) -> Sequence[A
         )
     values: Sequence[Any] = getattr(tensor.contents, field)
     return values
-
-
-def _raw(output: Output) -> bytes:
-    if isinstance(output.values, list):
-        return tensors.encode_bytes([label.encode() for label in output.values])
-    return output.values.tobytes()
 
 
 def _typed(output: Output) -> list[Any]:
