@@ -99,9 +99,22 @@ def _copy_libraries(root: Path, droppable: Path) -> None:
             path.unlink()
         else:
             raise SystemExit(f"{path} needs {_missing(needed)}, which the base image does not have")
-    for library in wanted:
-        if not library.is_relative_to(root):
-            _copy_file(library, root)
+    outside = sorted(library for library in wanted if not library.is_relative_to(root))
+    for library in outside:
+        _copy_file(library, root)
+    _record_packages(outside, root)
+
+
+def _record_packages(libraries: list[Path], root: Path) -> None:
+    """Keep Debian's record of each library's package where scanners look in images without a package manager."""
+    records = root / "var/lib/dpkg/status.d"
+    records.mkdir(parents=True)
+    for library in libraries:
+        # The folder may be listed as /lib or as /usr/lib; what is in /usr/local is no package's.
+        for line in _run("/usr/bin/dpkg-query", "--search", f"*/{library.parent.name}/{library.name}"):
+            package = line.split(": ")[0]
+            record = _run("/usr/bin/dpkg-query", "--status", package)
+            (records / package.split(":")[0]).write_text("\n".join(record) + "\n")
 
 
 def _missing(needed: dict[str, Path | None]) -> str:

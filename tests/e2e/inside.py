@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import stat
 import sys
 from pathlib import Path
@@ -20,10 +21,9 @@ FORBIDDEN = (
 
 def programs() -> list[str]:
     """Every file that the kernel would start: a binary, or a script whose interpreter is there."""
-    files = (Path(folder, name) for folder, _, names in Path("/").walk(on_error=None) for name in names)
-    return sorted(
-        str(path) for path in files if not str(path).startswith(("/proc/", "/sys/", "/dev/")) and _runs(path)
-    )
+    files = (Path(folder, name) for folder, _, names in os.walk("/") for name in names)
+    kernel = ("/proc/", "/sys/", "/dev/")
+    return sorted(str(path) for path in files if not str(path).startswith(kernel) and _runs(path))
 
 
 def _runs(path: Path) -> bool:
