@@ -106,11 +106,11 @@ def _copy_libraries(root: Path, droppable: Path) -> None:
 
 
 def _record_packages(libraries: list[Path], root: Path) -> None:
-    """Keep Debian's record of each library's package where scanners look in images without a package manager."""
+    """Keep Debian's records of the libraries' packages, where scanners look if there is no package manager."""
     records = root / "var/lib/dpkg/status.d"
     records.mkdir(parents=True)
-    for library in libraries:
-        # The folder may be listed as /lib or as /usr/lib; what is in /usr/local is no package's.
+    for library in (path for path in libraries if not path.is_relative_to("/usr/local")):  # no package's
+        # Its folder is listed as /lib or as /usr/lib, whichever way it was reached.
         for line in _run("/usr/bin/dpkg-query", "--search", f"*/{library.parent.name}/{library.name}"):
             package = line.split(": ")[0]
             record = _run("/usr/bin/dpkg-query", "--status", package)
