@@ -106,7 +106,7 @@ def _copy_libraries(root: Path, droppable: Path) -> None:
 
 
 def _record_packages(libraries: list[Path], root: Path) -> None:
-    """Keep Debian's records of the libraries' packages, where scanners look if there is no package manager."""
+    """Keep Debian's records of the libraries' packages, where scanners of such images look."""
     records = root / "var/lib/dpkg/status.d"
     records.mkdir(parents=True)
     for library in (path for path in libraries if not path.is_relative_to("/usr/local")):  # no package's
