@@ -153,7 +153,7 @@ def _publish_as(trained: _Trained, manifest: Manifest, repository: Path, notices
     answers = asked.golden
     files = {
         MODEL_FILE: export(network, job.name, dtype, manifest.classes, names),
-        GOLDEN_FILE: Golden(answers.features, answers.probabilities, answers.classes).to_json(),
+        GOLDEN_FILE: Golden(answers.features, answers.probabilities, answers.classes).to_json(manifest),
         EXAMPLE_FILE: example(dataset, trained.split[1]),
     }
     proofs: list[Proof] = []
