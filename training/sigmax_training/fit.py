@@ -72,7 +72,7 @@ def fit(job: Job, dataset: Dataset, rows: I64) -> Fitted:
             pipeline.fit(_scaled(features, scale), codes)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise InvalidInput(f"the estimator refuses the data: {error}") from error
-    return Fitted(pipeline, scale, tuple(dict.fromkeys(str(warning.message) for warning in caught)))
+    return Fitted(pipeline, scale, tuple(dict.fromkeys(_first_line(warning.message) for warning in caught)))
 
 
 def training_rows(dataset: Dataset, rows: I64) -> tuple[npt.NDArray[Any], I64]:
@@ -93,6 +93,10 @@ def describe(job: Job) -> str:
 
 def _scaled(features: npt.NDArray[Any], scale: float) -> F64:
     return np.asarray(features, np.float64) if scale == 1.0 else features * np.float64(scale)
+
+
+def _first_line(message: Warning | str) -> str:
+    return (str(message).splitlines() or [""])[0]
 
 
 def _pipeline(job: Job) -> Pipeline:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sigmax.contract import EXAMPLE_FILE, GOLDEN_FILE, MODEL_FILE, FloatType, Manifest
-from sigmax.errors import BundleRejected, InvalidInput, quoted
+from sigmax.errors import BundleRejected, InvalidInput
 from sigmax.inference.decision import Rule
 from sigmax.inference.proof import Proof
 from sigmax.repository import layout
@@ -192,4 +192,4 @@ def _check_writable(repository: Path, name: str) -> None:
 
 
 def _unwritable(repository: Path, error: OSError) -> str:
-    return f"the repository {quoted(str(repository))} cannot be written: {error.strerror}"
+    return f"the repository '{repository}' cannot be written: {error.strerror}"
