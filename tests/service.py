@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
+
 _ANSWERS = re.compile(r"REST (?P<rest>http://\S+), gRPC (?P<grpc>\S+),")
 _STOP_SECONDS = 20
+_CALL_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,16 @@ def environment(**variables: str) -> dict[str, str]:
 def command(*arguments: str) -> list[str]:
     """`sigmax …` with this interpreter."""
     return [sys.executable, "-m", "sigmax", *arguments]
+
+
+def call(channel: grpc.Channel, path: str, request: bytes = b"") -> bytes:
+    """Call a unary method by its path, bytes in and bytes out."""
+    answer: bytes = channel.unary_unary(path, _same, _same)(request, timeout=_CALL_SECONDS)
+    return answer
+
+
+def _same(data: bytes) -> bytes:
+    return data
 
 
 @contextmanager

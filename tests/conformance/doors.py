@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ import httpx
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from tests.service import Service
+from tests.service import Service, call
 
 from sigmax.errors import SigmaxError
 from sigmax.inference.catalog import load_catalog
 from sigmax.inference.dispatch import Dispatch
-from sigmax.protocol.tensors import NAMES
+from sigmax.protocol.tensors import DTYPES
 from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
 from sigmax.telemetry.metrics import Metrics
@@ -226,20 +227,19 @@ def _said(probabilities: dict[str, Any], chosen: dict[str, Any]) -> Said:
     return Said(probabilities["model"], probabilities["version"], rows, labels)
 
 
-def _caller(channel: grpc.Channel, service: str) -> Any:
-    def call(method: str, data: bytes) -> bytes:
+def _caller(channel: grpc.Channel, service: str) -> Callable[[str, bytes], bytes]:
+    def asked(method: str, data: bytes) -> bytes:
         try:
-            answer: bytes = channel.unary_unary(f"/{service}/{method}")(data, timeout=30)
+            return call(channel, f"/{service}/{method}", data)
         except grpc.RpcError as error:
-            raise Refused(error.code().name, error.details()) from error  # type: ignore[attr-defined]
-        return answer
+            raise Refused(error.code().name, error.details() or "") from error
 
-    return call
+    return asked
 
 
 def _array(datatype: str, shape: Any, raw: bytes) -> npt.NDArray[np.float64]:
-    dtype = {name: dtype for dtype, name in NAMES.items()}[datatype]
-    return np.frombuffer(raw, dtype).reshape(tuple(shape)).astype(np.float64)
+    flat: npt.NDArray[Any] = np.frombuffer(raw, DTYPES[datatype])
+    return flat.reshape(tuple(shape)).astype(np.float64)
 
 
 def _texts(raw: bytes) -> list[str]:

@@ -103,7 +103,3 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
         ("version", str(version)),
         ("path", str(path)),
     ]
-
-
-if __name__ == "__main__":
-    main()
