@@ -264,7 +264,7 @@ def test_a_port_in_use_is_an_error_that_names_it(own_repository: Path, door: str
 
     assert ended.returncode == 1
     name = {"rest": "REST", "grpc": "gRPC"}[door]
-    assert f"sigmax: {name} cannot listen on 127.0.0.1:{port}: address already in use" in ended.stderr
+    assert f"sigmax: {name} cannot listen on 127.0.0.1:{port}: address already in use\n" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
