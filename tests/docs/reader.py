@@ -49,6 +49,7 @@ class Reader:
                 str(Path(str(package.__file__)).parents[1]) for package in (sigmax, sigmax_training)
             ),
             PYTHONDONTWRITEBYTECODE="1",
+            ORT_DISABLE_TELEMETRY="1",  # for the reader who loads a graph by hand
             SIGMAX_SERVE_REST_PORT=rest,
             SIGMAX_SERVE_GRPC_PORT=grpc,
             COLUMNS="200",
