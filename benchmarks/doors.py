@@ -26,10 +26,11 @@ PACKAGES = ("grpcio", "uvicorn", "uvloop", "httptools", "starlette", "numpy", "o
 TITLE = "Every door beside its floor"
 
 _EXPLAINED = """\
-`breast_cancer`: 30 features, 2 classes. gRPC: `h2load -c8 -m8`; REST: `wrk -t1 -c16`; one server process, the
-load generator on the same machine. Medians with (lowest..highest) of {rounds} rounds of {seconds} s, the servers
-in turn; a ratio is taken within a round. The floor (bare grpc.aio, bare ASGI on uvicorn) receives and returns the
-same bytes. Every answer was compared with the golden rows beforehand, and no request failed."""
+`breast_cancer`: 30 features, 2 classes. gRPC: `h2load -c8 -m8`; REST: `wrk -t1 -c16`; one server
+process, the load generator on the same machine. Medians with (lowest..highest) of {rounds} rounds of
+{seconds} s, the servers in turn; a ratio is taken within a round. The floor (bare grpc.aio, bare ASGI on
+uvicorn) receives and returns the same bytes. Every answer was compared with the golden rows beforehand,
+and no request failed."""
 
 _WARM_REQUESTS = 2_000
 _WARM_SECONDS = 1
@@ -106,13 +107,20 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("models"), help="a repository with breast_cancer")
     parser.add_argument("--seconds", type=int, default=2, help="of load in one round, per server and case")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="doors with this in their name")
+    parser.add_argument("--rows", type=int, help="requests of so many rows")
     parser.add_argument("--output", type=Path, help="a Markdown file to put the tables into")
     arguments = parser.parse_args()
     effort = Effort(arguments.seconds, arguments.rounds)
     processes.end_on_sigterm()
     try:
         load.check_tools()
-        results = measure(cases(arguments.models), arguments.models, effort)
+        asked = [
+            case
+            for case in cases(arguments.models)
+            if arguments.only in case.door and arguments.rows in (None, case.rows)
+        ]
+        results = measure(asked, arguments.models, effort)
     except (load.LoadFailed, RuntimeError, AssertionError, OSError, grpc.RpcError) as error:
         sys.exit(f"benchmarks.doors: {error}")
     except KeyboardInterrupt:
