@@ -27,7 +27,13 @@ def generate() -> dict[str, str]:
     """The generated files by name, flat: module `classifier_pb2` of `sigmax/v1/classifier.proto`."""
     with tempfile.TemporaryDirectory() as folder:
         well_known = Path(grpc_tools.__file__).parent / "_proto"
-        arguments = [f"-I{PROTO}", f"-I{well_known}", f"--python_out={folder}", f"--pyi_out={folder}", *SOURCES]
+        arguments = [
+            f"-I{PROTO}",
+            f"-I{well_known}",
+            f"--python_out={folder}",
+            f"--pyi_out={folder}",
+            *SOURCES,
+        ]
         if protoc.main(["protoc", *arguments]) != 0:
             raise SystemExit("protoc failed")
         return {path.name: _private(path.read_text()) for path in Path(folder).rglob("*_pb2.py*")}

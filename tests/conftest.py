@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+
 from sigmax_training import job as jobs
 from sigmax_training import pipeline
 from sigmax_training.job import Job

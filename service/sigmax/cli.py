@@ -32,6 +32,7 @@ _models_option = click.option(
 
 def main() -> None:
     """Run `sigmax`: exit code 0, 1 for what went wrong with a message, 2 for wrong usage."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when ONNX Runtime is loaded
     try:
         cli.main(auto_envvar_prefix=PREFIX)
     except (SigmaxError, OSError) as error:

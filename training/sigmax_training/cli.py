@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
 
 def main() -> None:
     """The entry point; each option has an environment variable such as SIGMAX_TRAIN_RUN_MODELS."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when ONNX Runtime is loaded
     cli(auto_envvar_prefix="SIGMAX_TRAIN")
 
 
@@ -103,7 +105,3 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
         ("version", str(version)),
         ("path", str(path)),
     ]
-
-
-if __name__ == "__main__":
-    main()

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from sigmax.errors import InvalidInput
 from sigmax_training.data.dataset import F64, I64, Dataset
@@ -50,6 +51,9 @@ class Fitted:
 def fit(job: Job, dataset: Dataset, rows: I64) -> Fitted:
     """Fit a job's estimator on some rows of a data set.
 
+    On one thread: sums are then added up in the same order on every number of cores, and a logistic
+    regression on 30,000 pixels is faster (1.7 s against 2.2 s on 2 cores).
+
     Args:
         job: says which estimator.
         dataset: where the rows are.
@@ -62,13 +66,13 @@ def fit(job: Job, dataset: Dataset, rows: I64) -> Fitted:
     features, codes = training_rows(dataset, rows)
     scale = image.scale if image else 1.0
     pipeline = _pipeline(job)
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
         warnings.simplefilter("always")
         try:
             pipeline.fit(_scaled(features, scale), codes)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise InvalidInput(f"the estimator refuses the data: {error}") from error
-    return Fitted(pipeline, scale, tuple(dict.fromkeys(str(warning.message) for warning in caught)))
+    return Fitted(pipeline, scale, tuple(dict.fromkeys(_first_line(warning.message) for warning in caught)))
 
 
 def training_rows(dataset: Dataset, rows: I64) -> tuple[npt.NDArray[Any], I64]:
@@ -89,6 +93,10 @@ def describe(job: Job) -> str:
 
 def _scaled(features: npt.NDArray[Any], scale: float) -> F64:
     return np.asarray(features, np.float64) if scale == 1.0 else features * np.float64(scale)
+
+
+def _first_line(message: Warning | str) -> str:
+    return (str(message).splitlines() or [""])[0]
 
 
 def _pipeline(job: Job) -> Pipeline:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sigmax.contract import EXAMPLE_FILE, GOLDEN_FILE, MODEL_FILE, FloatType, Manifest
-from sigmax.errors import BundleRejected, InvalidInput, quoted
+from sigmax.errors import BundleRejected, InvalidInput
 from sigmax.inference.decision import Rule
 from sigmax.inference.proof import Proof
 from sigmax.repository import layout
@@ -153,7 +153,7 @@ def _publish_as(trained: _Trained, manifest: Manifest, repository: Path, notices
     answers = asked.golden
     files = {
         MODEL_FILE: export(network, job.name, dtype, manifest.classes, names),
-        GOLDEN_FILE: Golden(answers.features, answers.probabilities, answers.classes).to_json(),
+        GOLDEN_FILE: Golden(answers.features, answers.probabilities, answers.classes).to_json(manifest),
         EXAMPLE_FILE: example(dataset, trained.split[1]),
     }
     proofs: list[Proof] = []
@@ -192,4 +192,4 @@ def _check_writable(repository: Path, name: str) -> None:
 
 
 def _unwritable(repository: Path, error: OSError) -> str:
-    return f"the repository {quoted(str(repository))} cannot be written: {error.strerror}"
+    return f"the repository '{repository}' cannot be written: {error.strerror}"

@@ -39,7 +39,7 @@ class Silent:
 
     def notice(self, text: str) -> None:
         """Print the notice."""
-        self._console.print(f"note: {text}", markup=False, highlight=False)
+        self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 class Lines:
@@ -66,7 +66,7 @@ class Lines:
         self._print(f"note: {text}")
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class Bar:
@@ -88,14 +88,14 @@ class Bar:
 
     def notice(self, text: str) -> None:
         """Print the notice above the bar."""
-        self._console.print(f"note: {text}", markup=False, highlight=False)
+        self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def opened(console: Console, *, quiet: bool) -> AbstractContextManager[Report]:
     """The report that fits the console, for a `with` block."""
     if quiet:
         return nullcontext(Silent(console))
-    return _bar(console) if console.is_terminal else nullcontext(Lines(console))
+    return _Bars(console) if console.is_terminal else nullcontext(Lines(console))
 
 
 class _Bars(AbstractContextManager[Report]):
@@ -112,7 +112,3 @@ class _Bars(AbstractContextManager[Report]):
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
-
-
-def _bar(console: Console) -> AbstractContextManager[Report]:
-    return _Bars(console)

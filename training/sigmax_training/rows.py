@@ -5,9 +5,8 @@ Nothing here is served or learnt from; these rows only ask the same question of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -62,32 +61,39 @@ class Space:
     def extremes(self) -> Rows:
         """Zeros, every lowest value, every highest value, and every midpoint: (4, n_features)."""
         middle = self.low / 2 + self.high / 2
-        return self._typed(np.array([np.zeros_like(self.low), self.low, self.high, middle]))
+        return self.typed(np.array([np.zeros_like(self.low), self.low, self.high, middle]))
 
     def random(self, count: int, rng: np.random.Generator) -> Rows:
         """Rows anywhere in the range and, unless values are whole, a little beyond: (count, n_features)."""
         span = self.high - self.low
         typical = float(np.median(span[span > 0])) if (span > 0).any() else 1.0
         beyond = 0.0 if self.whole else _WIDENED * np.where(span > 0, span, typical)
-        return self._typed(rng.uniform(self.low - beyond, self.high + beyond, (count, len(span))))
+        return self.typed(rng.uniform(self.low - beyond, self.high + beyond, (count, len(span))))
 
-    def path(self, start: Rows, end: Rows) -> Callable[[float], Rows]:
-        """A way from one row, at 0, to another one, at 1, that never leaves the space.
-
-        Numbers move together on a straight line. Whole numbers cannot: there, one column after the other
-        moves from its first to its last value.
-        """
-        first, step = start.astype(np.float64), end.astype(np.float64) - start.astype(np.float64)
-        columns = np.arange(len(first))
-
-        def at(position: float) -> Rows:
-            share = np.clip(position * len(first) - columns, 0.0, 1.0) if self.whole else position
-            return self._typed(first + share * step)
-
-        return at
-
-    def _typed(self, rows: F64) -> Rows:
+    def typed(self, rows: F64) -> Rows:
+        """Rows as they are sent: whole numbers as uint8, others as they are."""
         return np.rint(rows).astype(np.uint8) if self.whole else rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ways:
+    """Ways from one row each, at position 0, to another one, at 1, that never leave the space.
+
+    Numbers move together on a straight line. Whole numbers cannot: there, one column after the other moves
+    from its first to its last value.
+    """
+
+    space: Space
+    starts: Rows
+    ends: Rows
+
+    def at(self, positions: F64) -> Rows:
+        """The rows at some positions, (n_ways,) in [0, 1], as (n_ways, n_features)."""
+        first, share = self.starts.astype(np.float64), positions[:, np.newaxis]
+        if self.space.whole:
+            width = first.shape[1]
+            share = np.clip(share * width - np.arange(width), 0.0, 1.0)
+        return self.space.typed(first + share * (self.ends - first))
 
 
 def decision_edges(
@@ -99,44 +105,53 @@ def decision_edges(
         reference: decides.
         space: where the rows live.
         pool: (n_samples, n_features), rows to walk between.
-        count: of pairs to walk between, at most.
+        count: of ways to walk, at most.
         margin: the least distance, in probability, of a side row from the edge.
 
     Returns:
-        At most `count` arrays of up to 3 rows each; none if every row of the pool is of one class.
+        For each way up to 3 rows, (n_rows, n_features); nothing if every row of the pool is of one class.
     """
     classes = reference.classes(pool)
-    found: list[Rows] = []
-    for first, second in pairwise(range(len(pool))):
-        if len(found) == count:
-            break
-        if classes[first] != classes[second]:
-            found.append(_edge(reference, space.path(pool[first], pool[second]), margin))
-    return tuple(found)
+    first = np.flatnonzero(classes[:-1] != classes[1:])[:count]
+    if first.size == 0:
+        return ()
+    ways = Ways(space, pool[first], pool[first + 1])
+    before, behind = _bisect(reference, ways)
+    sides = [
+        _walk(reference, ways, before, -1.0, margin),
+        _walk(reference, ways, behind, 1.0, margin),
+    ]
+    return tuple(
+        np.array([edge, *(rows[way] for rows, there in sides if there[way])])
+        for way, edge in enumerate(ways.at(before))
+    )
 
 
-def _edge(reference: Reference, path: Callable[[float], Rows], margin: float) -> Rows:
-    """The last row of the first class on the path, then a row before it and a row behind it."""
-    low, high = 0.0, 1.0
-    start = reference.classes(path(low)[np.newaxis])[0]
+def _bisect(reference: Reference, ways: Ways) -> tuple[F64, F64]:
+    """On each way, the last position of the first class and the next one behind it, (n_ways,) each."""
+    low, high = np.zeros(len(ways.starts)), np.ones(len(ways.starts))
+    own = reference.classes(ways.starts)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        if reference.classes(path(middle)[np.newaxis])[0] == start:
-            low = middle
-        else:
-            high = middle
-    sides = [_walk(reference, path, low, -1.0, margin), _walk(reference, path, high, 1.0, margin)]
-    return np.array([path(low), *(row for row in sides if row is not None)])
+        same = reference.classes(ways.at(middle)) == own
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    return low, high
 
 
 def _walk(
-    reference: Reference, path: Callable[[float], Rows], start: float, direction: float, margin: float
-) -> Rows | None:
-    """From the edge, step away twice as far each time, until the margin is there."""
-    step = 2.0**-50
-    while 0.0 <= start + direction * step <= 1.0:
-        row = path(start + direction * step)
-        if reference.margins(row[np.newaxis])[0] >= margin:
-            return row
-        step *= 2
-    return None
+    reference: Reference, ways: Ways, edge: F64, direction: float, margin: float
+) -> tuple[Rows, npt.NDArray[np.bool_]]:
+    """From each edge, step away twice as far each time, until the margin is there.
+
+    Returns:
+        Rows (n_ways, n_features), and whether the way is long enough for the margin, (n_ways,).
+    """
+    step = np.full(len(edge), 2.0**-50)
+    while True:
+        positions = np.clip(edge + direction * step, 0.0, 1.0)
+        rows = ways.at(positions)
+        there = reference.margins(rows) >= margin
+        on_the_way = ~there & (positions > 0.0) & (positions < 1.0)
+        if not on_the_way.any():
+            return rows, there
+        step = np.where(on_the_way, step * 2, step)

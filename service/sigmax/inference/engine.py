@@ -37,6 +37,7 @@ class OnnxEngine:
         Raises:
             BundleRejected: ONNX Runtime refuses the graph, or its input or output differs.
         """
+        onnxruntime.disable_telemetry_events()  # this build reports to its makers unless told not to
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

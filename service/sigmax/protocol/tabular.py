@@ -68,7 +68,7 @@ def from_columns(
     extra = [] if ignore_extra else [name for name in columns if name not in expected]
     if missing or extra:
         raise refuse(_names_differ("", schema, missing, extra, columns))
-    used = {name: columns[name] for name in columns if name in expected}
+    used = {name: columns[name] for name in (*schema.names, *(expected - schema.known))}
     lengths = {name: len(column) if type(column) is list else -1 for name, column in used.items()}
     if len(set(lengths.values())) != 1 or -1 in lengths.values():
         raise refuse(_lengths_differ(used))
@@ -179,12 +179,14 @@ def _names_differ(
 
 
 def _lengths_differ(columns: Mapping[str, Any]) -> Iterator[str]:
-    first = next((len(column) for column in columns.values() if type(column) is list), 0)
+    first, length = next(
+        ((name, len(column)) for name, column in columns.items() if type(column) is list), ("", 0)
+    )
     for name, column in columns.items():
         if type(column) is not list:
             yield f"column {quoted(name)}: expected a list with one value a row, got {describe(column)}"
-        elif len(column) != first:
-            yield f"column {quoted(name)}: {len(column)} values, but {first} in the first column"
+        elif len(column) != length:
+            yield f"column {quoted(name)}: {len(column)} values, but {length} in column {quoted(first)}"
 
 
 def _mixed(rows: list[Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput, quoted
-from sigmax.protocol.schema import Schema
+from sigmax.protocol.schema import MAX_EXACT, Schema
 from sigmax.protocol.values import refuse
 
 DTYPES = {
@@ -122,11 +122,18 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
     finite = np.isfinite(wide)
     if not finite.all():
         raise refuse(_not_finite(schema, tensor, finite))
-    if not np.can_cast(tensor.dtype, schema.dtype, "safe"):
+    if _may_change(tensor.dtype, schema.dtype):
         kept = _kept(schema, tensor, wide)
         if not kept.all():
             raise refuse(_changed(schema, tensor, kept))
     return wide
+
+
+def _may_change(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+    """Whether a cast can lose digits; numpy calls int64 to float64 safe, which it is up to 2**53 only."""
+    if given.kind in "iu":
+        return given.itemsize * 8 > MAX_EXACT[wanted].bit_length() - 1
+    return given.kind == "f" and given.itemsize > wanted.itemsize
 
 
 def _kept(schema: Schema, tensor: npt.NDArray[Any], wide: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

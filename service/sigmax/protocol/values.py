@@ -69,7 +69,9 @@ def describe(value: Any) -> str:
         return f"a list of {len(value)} values"
     if isinstance(value, dict):
         return "an object"
-    return f"the number {quoted(value)}"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)  # protobuf has only doubles: 2 and 2.0 are said alike
+    return f"the number {value!r}"
 
 
 def refuse(problems: Iterable[str]) -> InvalidInput:

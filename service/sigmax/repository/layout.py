@@ -85,17 +85,31 @@ def publish(
     check_name(manifest.name)
     folder = root / manifest.name
     folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
-    for _ in range(_ATTEMPTS):
-        version = max(versions(root, manifest.name), default=0) + 1
-        target = version_path(root, manifest.name, version)
-        with _staging(folder) as staging:
-            bundle.write(staging, replace(manifest, version=version), files)
-            prove(staging)
-            if _rename(staging, target):
-                bundle.sync_directory(folder)
-                return Published(version, target)
+    try:
+        _sweep(folder)
+        for _ in range(_ATTEMPTS):
+            published = _attempt(root, folder, manifest, files, prove)
+            if published is not None:
+                return published
+    finally:
+        with contextlib.suppress(OSError):  # a first version that was refused leaves no empty model behind
+            folder.rmdir()
     raise Conflict(f"model '{manifest.name}': other publishers took the next version {_ATTEMPTS} times")
+
+
+def _attempt(
+    root: Path, folder: Path, manifest: Manifest, files: Mapping[str, bytes], prove: Callable[[Path], None]
+) -> Published | None:
+    """Publish as the version that is next now; None if another publisher took it meanwhile."""
+    version = max(versions(root, manifest.name), default=0) + 1
+    target = version_path(root, manifest.name, version)
+    with _staging(folder) as staging:
+        bundle.write(staging, replace(manifest, version=version), files)
+        prove(staging)
+        if not _rename(staging, target):
+            return None
+    bundle.sync_directory(folder)
+    return Published(version, target)
 
 
 @contextlib.contextmanager

@@ -108,10 +108,12 @@ def _add_inference_protocol(app: FastAPI, catalog: Catalog, readiness: Readiness
     async def server_metadata() -> JSONResponse:
         return JSONResponse(SERVER)
 
+    @app.head("/v2/health/live", include_in_schema=False)
     @app.get("/v2/health/live", tags=tags, summary="Is the process alive?")
     async def live() -> JSONResponse:
         return JSONResponse({"live": True})
 
+    @app.head("/v2/health/ready", include_in_schema=False)
     @app.get("/v2/health/ready", tags=tags, summary="Are requests answered?")
     async def ready() -> JSONResponse:
         reason = readiness.reason

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sigmax.errors import MethodNotAllowed, SigmaxError
+from sigmax.errors import MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.dispatch import Dispatch, Query, unforeseen
 from sigmax.rest import classifier, errors, inference_protocol
 from sigmax.rest.asgi import JSON, Answer, read_body, send_answer
@@ -40,9 +40,15 @@ class HotRoutes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         if scope["type"] == "http":
-            match = _PATH.fullmatch(scope["path"])
+            path = scope["path"]
+            match = _PATH.fullmatch(path)
             if match is not None:
                 await self._predict(match, scope, receive, send)
+                return
+            if ":" in path and path.startswith("/v1/models/"):
+                await _send_error(
+                    send, NotFound("no such address: the verbs are :probabilities and :classes")
+                )
                 return
         await self._app(scope, receive, send)
 

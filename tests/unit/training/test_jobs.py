@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from sigmax.contract import FloatType, Manifest
 from sigmax.repository import bundle, layout
 from sigmax_training.pipeline import Outcome

@@ -30,7 +30,7 @@ def load(patches: Photographs) -> Dataset:
     codes: list[int] = []
     groups: list[int] = []
     for code, file in enumerate(PHOTOGRAPHS.values()):
-        for strip, patch in _cut(_pixels(file, patches.colour), patches.size, patches.stride):
+        for strip, patch in cut(_pixels(file, patches.colour), patches.size, patches.stride):
             rows.append(patch)
             codes.append(code)
             groups.append(strip)
@@ -53,7 +53,7 @@ def _pixels(file: str, colour: Colour) -> Pixels:
     return pixels.reshape(*pixels.shape[:2], CHANNELS[colour]).transpose(2, 0, 1)
 
 
-def _cut(pixels: Pixels, size: int, stride: int) -> Iterator[tuple[int, Pixels]]:
+def cut(pixels: Pixels, size: int, stride: int) -> Iterator[tuple[int, Pixels]]:
     """Each patch with the number of its strip, flattened."""
     _, height, width = pixels.shape
     for strip in range(width // STRIP):

@@ -1,0 +1,5 @@
+"""`python -m sigmax` is `sigmax`."""
+
+from sigmax.cli import main
+
+main()

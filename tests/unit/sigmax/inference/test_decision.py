@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.unit.sigmax.manifests import BINARY, MULTICLASS, MULTILABEL
+
+from sigmax.inference.decision import Rule
+
+
+def test_multiclass_takes_the_highest_and_the_lowest_column_on_a_tie() -> None:
+    rule = Rule(MULTICLASS, np.float64, {})
+
+    assert rule.choose(np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2], [0.2, 0.4, 0.4]])).tolist() == [1, 0, 1]
+
+
+def test_a_tie_at_the_threshold_is_the_negative_class() -> None:
+    rule = Rule(BINARY, np.float64, {"yes": 0.5})
+
+    chosen = rule.choose(np.array([[0.5, 0.5], [0.5, np.nextafter(0.5, 1)], [0.9, 0.1]]))
+
+    assert chosen.tolist() == [0, 1, 0]
+
+
+def test_the_positive_class_can_be_the_first_column() -> None:
+    from dataclasses import replace
+
+    from sigmax.contract import Decision
+
+    rule = Rule(replace(BINARY, decision=Decision({"no": 0.5}, "no")), np.float64, {"no": 0.5})
+
+    assert rule.choose(np.array([[0.5, 0.5], [0.6, 0.4]])).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_threshold_is_cast_to_the_type_of_the_probabilities(dtype: type) -> None:
+    rule = Rule(BINARY, dtype, {"yes": 0.1})
+
+    assert rule.choose(np.array([[0.9, 0.1]], dtype)).tolist() == [0]
+
+
+def test_multilabel_takes_every_label_above_its_own_threshold() -> None:
+    rule = Rule(MULTILABEL, np.float64, MULTILABEL.decision.thresholds)
+
+    chosen = rule.choose(np.array([[0.6, 0.2, 0.8], [0.5, 0.3, 0.75]]))
+
+    assert chosen.tolist() == [[True, False, True], [False, True, False]]
+
+
+def test_no_rows_are_decided_as_no_rows() -> None:
+    for manifest in (BINARY, MULTICLASS, MULTILABEL):
+        rule = Rule(manifest, np.float64, manifest.decision.thresholds)
+        assert len(rule.choose(np.zeros((0, len(manifest.classes))))) == 0
+        assert rule.margins(np.zeros((0, len(manifest.classes)))).shape == (0,)
+
+
+def test_margins_are_the_distance_to_another_decision() -> None:
+    assert Rule(MULTICLASS, np.float64, {}).margins(np.array([[0.2, 0.5, 0.3]])) == pytest.approx([0.2])
+    assert Rule(BINARY, np.float64, {"yes": 0.3}).margins(np.array([[0.6, 0.4]])) == pytest.approx([0.1])
+    multilabel = Rule(MULTILABEL, np.float64, MULTILABEL.decision.thresholds)
+    assert multilabel.margins(np.array([[0.9, 0.3, 0.0]])) == pytest.approx([0.05])

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.unit.sigmax.manifests import BINARY, MULTICLASS, MULTILABEL, model
+
+from sigmax.contract import Manifest
+from sigmax.errors import Internal, InvalidInput, NotReady
+from sigmax.inference.catalog import Catalog, Entry, Served
+from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.engine import Floats, OnnxEngine
+from sigmax.inference.predictor import Predictor
+from sigmax.inference.proof import Proof
+from sigmax.protocol.schema import Schema
+from sigmax.rest.asgi import Body
+from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
+from sigmax.rpc import classifier as rpc_classifier
+from sigmax.telemetry.metrics import Metrics
+from sigmax.wire import classifier_pb2
+
+
+class Fixed:
+    """An engine that says the same of every row."""
+
+    def __init__(self, *probabilities: float) -> None:
+        self._row = np.array(probabilities)
+
+    def run(self, features: Floats) -> Floats:
+        return np.tile(self._row, (len(features), 1))
+
+
+class Failing:
+    """An engine that breaks."""
+
+    def run(self, features: Floats) -> Floats:
+        raise RuntimeError("secret=hunter2 in /etc/passwd")
+
+
+def dispatch(manifest: Manifest, engine: Any, max_rows: int = 100) -> Dispatch:
+    served = Served("small", "1", Predictor(manifest, engine), Schema(manifest), Proof(1, 0.0, 0), b"{}")
+    return Dispatch(Catalog([Entry("small", served)]), max_rows)
+
+
+def classes(manifest: Manifest, engine: Any, body: Any, query: Any = ClassesQuery) -> Any:
+    meter = Metrics().verb("test", "classes")
+    answer = dispatch(manifest, engine).answer(meter, query, "small", "", Body(json.dumps(body).encode()))
+    return json.loads(answer.body)
+
+
+ROW = {"rows": [{"a": 1, "b": 2}]}
+
+
+def test_binary_answers_with_the_chosen_class_and_its_probability() -> None:
+    assert classes(BINARY, Fixed(0.3, 0.7), ROW)["results"] == [{"label": "yes", "probability": 0.7}]
+    assert classes(BINARY, Fixed(0.5, 0.5), ROW)["results"] == [{"label": "no", "probability": 0.5}]
+
+
+def test_a_callers_threshold_moves_the_decision_and_not_the_probabilities() -> None:
+    body = {**ROW, "options": {"threshold": 0.7}}
+
+    assert classes(BINARY, Fixed(0.3, 0.7), body)["results"] == [{"label": "no", "probability": 0.3}]
+    assert classes(BINARY, Fixed(0.3, 0.7), ROW, ProbabilitiesQuery)["probabilities"] == [[0.3, 0.7]]
+
+
+def test_top_k_names_the_most_probable_first_and_the_lower_column_on_a_tie() -> None:
+    body = {**ROW, "options": {"top_k": 2}}
+
+    found = classes(MULTICLASS, Fixed(0.25, 0.25, 0.5), body)["results"][0]
+
+    assert list(found["probabilities"].items()) == [("z", 0.5), ("x", 0.25)]
+
+
+def test_top_k_beyond_the_classes_names_them_all() -> None:
+    body = {**ROW, "options": {"top_k": 99}}
+
+    assert len(classes(MULTICLASS, Fixed(0.2, 0.3, 0.5), body)["results"][0]["probabilities"]) == 3
+
+
+def test_multilabel_answers_with_labels_and_their_probabilities() -> None:
+    engine = Fixed(0.6, 0.2, 0.8)
+
+    plain = classes(MULTILABEL, engine, ROW)["results"][0]
+    one = classes(MULTILABEL, engine, {**ROW, "options": {"threshold": {"x": 0.7}}})["results"][0]
+    every = classes(MULTILABEL, engine, {**ROW, "options": {"threshold": 0.1}})["results"][0]
+
+    assert plain == {"labels": ["x", "z"], "probabilities": {"x": 0.6, "z": 0.8}}
+    assert one["labels"] == ["z"]
+    assert every["labels"] == ["x", "y", "z"]
+
+
+def test_multilabel_over_grpc_says_the_same() -> None:
+    request = classifier_pb2.PredictClassesRequest(model="small")
+    request.rows.add().list_value.extend([1.0, 2.0])
+    meter = Metrics().verb("test", "classes")
+
+    answer = dispatch(MULTILABEL, Fixed(0.6, 0.2, 0.8)).answer(
+        meter, rpc_classifier.ClassesQuery, request.SerializeToString()
+    )
+
+    result = classifier_pb2.PredictClassesResponse.FromString(answer).results[0]
+    assert list(result.labels) == ["x", "z"]
+    assert dict(result.probabilities) == {"x": 0.6, "z": 0.8}
+
+
+def test_an_unknown_label_of_a_threshold_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InvalidInput, match="unknown label 'zz'"):
+        classes(MULTILABEL, Fixed(0.6, 0.2, 0.8), {**ROW, "options": {"threshold": {"zz": 0.5}}})
+    with pytest.raises(InvalidInput, match="a binary model takes one number"):
+        classes(BINARY, Fixed(0.3, 0.7), {**ROW, "options": {"threshold": {"yes": 0.5}}})
+
+
+def test_an_id_column_comes_back_with_each_row_whatever_it_holds() -> None:
+    rows = [{"a": 1, "b": 2, "id": identity} for identity in ("x", 7, None, 1.5, True)]
+    body = {"rows": rows, "options": {"id": "id"}}
+
+    found = classes(BINARY, Fixed(0.3, 0.7), body)["results"]
+    ids = classes(BINARY, Fixed(0.3, 0.7), body, ProbabilitiesQuery)["ids"]
+
+    assert [row["id"] for row in found] == ids == ["x", 7, None, 1.5, True]
+
+
+def test_extra_columns_are_passed_over_where_the_caller_says_so() -> None:
+    rows = [{"a": 1, "b": 2, "colour": "red"}]
+    columns = {"a": [1], "b": [2], "colour": ["red"]}
+
+    for body in ({"rows": rows}, {"columns": columns}):
+        ignored = classes(BINARY, Fixed(0.3, 0.7), {**body, "options": {"extra": "ignore"}})
+        assert ignored["results"][0]["label"] == "yes"
+        with pytest.raises(InvalidInput, match="unknown feature 'colour'"):
+            classes(BINARY, Fixed(0.3, 0.7), body)
+
+
+def test_an_unforeseen_error_reaches_the_caller_as_an_opaque_id(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR), pytest.raises(Internal) as failed:
+        classes(BINARY, Failing(), ROW)
+
+    assert "hunter2" not in str(failed.value)
+    reference = str(failed.value).rsplit(" ", 1)[1]
+    assert reference in caplog.text
+    assert "hunter2" in caplog.text
+
+
+def test_every_outcome_is_counted_under_its_code() -> None:
+    metrics = Metrics()
+    meter = metrics.verb("test", "classes")
+    good = Body(json.dumps(ROW).encode())
+    with pytest.raises(Internal):
+        dispatch(BINARY, Failing()).answer(meter, ClassesQuery, "small", "", good)
+    with pytest.raises(InvalidInput):
+        dispatch(BINARY, Fixed(0.3, 0.7)).answer(meter, ClassesQuery, "small", "", Body(b"{}"))
+    dispatch(BINARY, Fixed(0.3, 0.7)).answer(meter, ClassesQuery, "small", "", good)
+
+    text = metrics.exposition().decode()
+
+    for code in ("INTERNAL", "INVALID_INPUT", "OK"):
+        assert f'code="{code}",door="test",model="small",verb="classes",version="1"}} 1.0' in text
+    assert 'sigmax_batch_rows_count{model="small",version="1"} 1.0' in text
+
+
+def test_a_model_whose_versions_were_all_refused_is_not_ready() -> None:
+    catalog = Catalog([Entry("small", None, {3: "its sha256 differs"})])
+
+    with pytest.raises(NotReady, match="model 'small' has no version that is ready"):
+        catalog.find("small")
+    assert catalog.listing()["details"][0]["reason"] == "its sha256 differs"
+    assert catalog.listing()["models"] == []
+
+
+def test_the_predictor_answers_no_rows_with_no_rows_and_dispatch_refuses_them() -> None:
+    for manifest in (BINARY, MULTICLASS):
+        predictor = Predictor(manifest, OnnxEngine(model(manifest), manifest))
+        assert predictor.probabilities(np.zeros((0, 2))).shape == (0, len(manifest.classes))
+
+
+def test_a_graph_that_is_not_what_the_manifest_says_is_refused() -> None:
+    from sigmax.errors import BundleRejected
+
+    with pytest.raises(BundleRejected, match="the graph's outputs are"):
+        OnnxEngine(
+            model(BINARY),
+            replace(
+                BINARY,
+                classes=("no", "yes", "maybe"),
+                task=MULTICLASS.task,
+                head=MULTICLASS.head,
+                decision=MULTICLASS.decision,
+            ),
+        )
+    with pytest.raises(BundleRejected, match="ONNX Runtime does not load the model"):
+        OnnxEngine(b"not a model", BINARY)

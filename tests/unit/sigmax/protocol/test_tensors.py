@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tests.unit.sigmax.manifests import MULTICLASS
+
+from sigmax.contract import FloatType
+from sigmax.errors import InvalidInput
+from sigmax.protocol import tensors
+from sigmax.protocol.schema import Schema
+
+DOUBLE = Schema(MULTICLASS)
+SINGLE = Schema(replace(MULTICLASS, graph=replace(MULTICLASS.graph, dtype=FloatType.FLOAT32)))
+
+any_tensor = st.sampled_from(sorted(tensors.DTYPES)).flatmap(
+    lambda name: arrays(tensors.DTYPES[name], (2, 2)).map(lambda array: (name, array))
+)
+
+
+def exact(array: Any) -> list[list[Any]]:
+    """The values as Python numbers, which compare without rounding."""
+    rows: list[list[Any]] = array.tolist()
+    return rows
+
+
+@given(any_tensor, st.sampled_from([DOUBLE, SINGLE]))
+def test_a_tensor_is_widened_only_if_no_value_changes(tensor: tuple[str, Any], schema: Schema) -> None:
+    name, array = tensor
+    with np.errstate(all="ignore"):
+        cast = array.astype(schema.dtype)
+    kept = bool(np.isfinite(cast).all()) and exact(cast) == exact(array)
+    if array.dtype.kind in "iu":
+        kept = kept and all(abs(value) <= schema.exact for row in exact(array) for value in row)
+
+    if kept:
+        wide = tensors.from_bytes(schema, name, (2, 2), array.tobytes())
+        assert wide.dtype == schema.dtype
+        assert exact(wide) == exact(array)
+    else:
+        with pytest.raises(InvalidInput, match=r"^row [01], feature '[ab]': "):
+            tensors.from_bytes(schema, name, (2, 2), array.tobytes())
+
+
+@given(arrays(np.float64, (3, 2), elements=st.floats(allow_nan=False, allow_infinity=False)))
+def test_raw_and_typed_values_are_the_same_matrix(matrix: Any) -> None:
+    raw = tensors.from_bytes(DOUBLE, "FP64", (3, 2), matrix.tobytes())
+    typed = tensors.from_values(DOUBLE, "FP64", (3, 2), matrix.ravel().tolist())
+
+    assert raw.tobytes() == typed.tobytes() == matrix.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value", "good"),
+    [
+        ("INT64", 2**53, True),
+        ("INT64", 2**53 + 1, False),
+        ("INT64", -(2**53) - 1, False),
+        ("UINT64", 2**64 - 1, False),
+        ("UINT64", 2**53, True),
+        ("INT32", 2**31 - 1, True),
+    ],
+)
+def test_integers_beyond_2_to_53_are_refused_by_float64(datatype: str, value: int, good: bool) -> None:
+    raw = np.array([[value, 0]], tensors.DTYPES[datatype]).tobytes()
+
+    if good:
+        assert tensors.from_bytes(DOUBLE, datatype, (1, 2), raw)[0, 0] == value
+    else:
+        with pytest.raises(InvalidInput, match=f"row 0, feature 'a': {value} cannot be held by float64"):
+            tensors.from_bytes(DOUBLE, datatype, (1, 2), raw)
+
+
+def test_the_elements_of_a_bytes_tensor_carry_their_length() -> None:
+    assert tensors.to_bytes(["새", ""]) == b"\x03\0\0\0" + "새".encode() + b"\0\0\0\0"

@@ -1,0 +1,121 @@
+"""Evaluation never judges a row that was fitted on, and mirrors pictures in training only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sigmax.contract import Colour, Image
+from sigmax.errors import InvalidInput
+from sigmax_training import data, evaluate
+from sigmax_training.data import photographs
+from sigmax_training.data.dataset import Dataset
+from sigmax_training.evaluate import Score
+from sigmax_training.fit import fit, training_rows
+from sigmax_training.job import Evaluation, Photographs, parse
+
+BY_GROUP = Evaluation(by_group=True, test_fraction=0.25)
+
+
+@pytest.fixture(scope="module")
+def patches() -> Dataset:
+    return photographs.load(Photographs(Colour.HSV, size=20, stride=40, flips=True))
+
+
+@pytest.fixture(scope="module")
+def iris() -> Dataset:
+    return data.load(parse("name='x'\n[data]\nbuiltin='iris'", Path()))
+
+
+def groups(dataset: Dataset, rows: np.ndarray) -> set[int]:
+    assert dataset.groups is not None
+    return set(dataset.groups[rows].tolist())
+
+
+def test_each_strip_is_judged_once_by_an_estimator_that_has_not_seen_it(patches: Dataset) -> None:
+    splits = evaluate.folds(patches, BY_GROUP, seed=0)
+
+    assert [groups(patches, test) for _, test in splits] == [{0}, {1}, {2}, {3}]
+    assert all(not groups(patches, train) & groups(patches, test) for train, test in splits)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_held_out_strip_is_not_in_the_training_split(patches: Dataset, seed: int) -> None:
+    train, test = evaluate.holdout(patches, BY_GROUP, seed)
+
+    assert len(groups(patches, test)) == 1
+    assert groups(patches, train) | groups(patches, test) == {0, 1, 2, 3}
+    assert not groups(patches, train) & groups(patches, test)
+
+
+def test_training_sees_each_picture_mirrored_too(patches: Dataset) -> None:
+    rows = np.array([5, 300])
+    image = patches.image
+    assert isinstance(image, Image)
+
+    features, codes = training_rows(patches, rows)
+    pictures = features.reshape(4, *image.shape)
+
+    assert codes.tolist() == [*patches.codes[rows], *patches.codes[rows]]
+    assert (pictures[2:] == pictures[:2, :, :, ::-1]).all()
+    assert not (pictures[2:] == pictures[:2]).all()
+
+
+def test_without_flips_training_sees_the_rows_as_they_are(patches: Dataset) -> None:
+    features, _ = training_rows(replace(patches, flips=False), np.array([5]))
+
+    assert len(features) == 1
+
+
+def test_repeated_stratified_folds_judge_every_row_once_a_repeat(iris: Dataset) -> None:
+    splits = evaluate.folds(iris, Evaluation(folds=5, repeats=3), seed=0)
+
+    judged = np.concatenate([test for _, test in splits])
+
+    assert len(splits) == 15
+    assert np.bincount(judged).tolist() == [3] * 150
+    assert all(np.bincount(iris.codes[test]).tolist() == [10, 10, 10] for _, test in splits)
+
+
+def test_the_held_out_split_is_stratified_and_given_by_the_seed(iris: Dataset) -> None:
+    first, again, other = (evaluate.holdout(iris, Evaluation(), seed)[1] for seed in (0, 0, 1))
+
+    assert np.bincount(iris.codes[first]).tolist() == [10, 10, 10]
+    assert first.tolist() == again.tolist() != other.tolist()
+
+
+def test_a_group_that_holds_all_rows_of_a_class_cannot_be_left_out(patches: Dataset) -> None:
+    lonely = replace(patches, groups=patches.codes)
+
+    with pytest.raises(InvalidInput, match="without group 0 there is no row of class 'temple'"):
+        evaluate.folds(lonely, BY_GROUP, seed=0)
+
+
+def test_the_summary_is_mean_deviation_and_worst_of_the_folds() -> None:
+    found = evaluate.summary((Score(0.5, 1.0), Score(1.0, 2.0)))
+
+    assert found == {
+        "cv_accuracy_mean": 0.75,
+        "cv_accuracy_std": 0.25,
+        "cv_accuracy_worst": 0.5,
+        "cv_log_loss_mean": 1.5,
+        "cv_log_loss_std": 0.5,
+        "cv_folds": 2.0,
+    }
+
+
+def test_the_baseline_is_the_most_frequent_training_class(iris: Dataset) -> None:
+    train, test = np.arange(60), np.arange(40, 70)  # 50 setosa and 10 versicolor; then 10 and 20
+
+    assert evaluate.baseline(iris, (train, test)) == pytest.approx(10 / 30)
+
+
+def test_data_that_the_estimator_cannot_take_is_a_clear_error(iris: Dataset) -> None:
+    huge = replace(iris, features=np.where(np.arange(600).reshape(150, 4) % 2 == 0, 1e308, -1e308))
+    job = parse("name='x'\n[data]\nbuiltin='iris'", Path())
+
+    with pytest.raises(InvalidInput, match="the estimator refuses the data"):
+        fit(job, huge, np.arange(150))

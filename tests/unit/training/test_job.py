@@ -1,0 +1,173 @@
+"""A job file is read strictly, and a wrong one reports all its mistakes at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sigmax.contract import Colour, FloatType, Head
+from sigmax.errors import InvalidInput
+from sigmax_training import job as jobs
+from sigmax_training.job import Builtin, Csv, Decision, Evaluation, Logistic, Perceptron, Photographs
+
+MINIMAL = "name = 'iris'\n[data]\nbuiltin = 'iris'\n"
+
+
+def refused(text: str) -> str:
+    with pytest.raises(InvalidInput) as error:
+        jobs.parse(text, Path())
+    return str(error.value)
+
+
+def test_a_name_and_data_are_enough() -> None:
+    job = jobs.parse(MINIMAL, Path())
+
+    assert job == jobs.Job(name="iris", data=Builtin("iris"))
+
+
+def test_every_key_is_read() -> None:
+    text = """
+        name = "churn"
+        seed = 7
+        head = "softmax"
+        dtype = "float32"
+        [data]
+        path = "rows.csv"
+        target = "left"
+        [decision]
+        classes = [true, false]
+        positive = true
+        threshold = 0.25
+        [estimator]
+        kind = "mlp"
+        standardise = false
+        hidden = [8, 4]
+        alpha = 0.5
+        learning_rate = 0.01
+        batch_size = 16
+        max_iter = 9
+        tol = 0.1
+        [evaluation]
+        folds = 3
+        repeats = 2
+        test_fraction = 0.5
+    """
+
+    job = jobs.parse(text, Path("/jobs"))
+
+    assert job == jobs.Job(
+        name="churn",
+        seed=7,
+        head=Head.SOFTMAX,
+        dtype=FloatType.FLOAT32,
+        data=Csv(Path("/jobs/rows.csv"), "left"),
+        decision=Decision(("true", "false"), "true", 0.25),
+        estimator=Perceptron((8, 4), 0.5, 0.01, 16, 9, 0.1),
+        standardise=False,
+        evaluation=Evaluation(by_group=False, folds=3, repeats=2, test_fraction=0.5),
+    )
+
+
+def test_the_colour_mode_of_the_photographs_is_a_key() -> None:
+    job = jobs.parse("name='x'\n[data]\nbuiltin='sample_photographs'\ncolour='rgb'\nstride=40", Path())
+
+    assert job.data == Photographs(Colour.RGB, size=100, stride=40, flips=True)
+
+
+def test_an_absolute_path_of_data_stays_as_it_is(tmp_path: Path) -> None:
+    job = jobs.parse(f"name='x'\n[data]\npath='{tmp_path}/r.csv'\ntarget='y'", Path("/jobs"))
+
+    assert job.data == Csv(tmp_path / "r.csv", "y")
+
+
+def test_all_mistakes_are_reported_together() -> None:
+    text = """
+        name = "No Such"
+        sed = 1
+        [data]
+        builtin = "irsi"
+        [estimator]
+        C = -1
+        solvr = "lbfgs"
+        [evaluation]
+        folds = 1
+        test_fraction = 1.5
+    """
+
+    message = refused(text)
+
+    for part in (
+        "name is 1 to 64 of a-z",
+        "sed is not a key that is known here, did you mean 'seed'?",
+        "data.builtin is one of",
+        "did you mean 'iris'?",
+        "estimator.C is a number above 0, not '-1'",
+        "estimator.solvr is not a key that is known here, did you mean 'solver'?",
+        "evaluation.folds is an integer of at least 2",
+        "evaluation.test_fraction is a number between 0 and 1, not '1.5'",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "name is missing"),
+        ("name = 3", "name is a text that is not empty, not '3'"),
+        ("name = 'x'", "exactly one of them says where the rows are"),
+        ("name='x'\n[data]\nbuiltin='iris'\npath='a.csv'\ntarget='y'", "exactly one of them"),
+        ("name='x'\n[data]\npath='a.csv'", "data.target is missing"),
+        ("name='x'\ndata='iris'", "data is a table, not 'iris'"),
+        ("name='x'\n[data]\nbuiltin='iris'\nstride=20", "data.stride is not a key"),
+        (MINIMAL + "[estimator]\nkind='mlp'\nC=1.0", "estimator.C is not a key"),
+        (MINIMAL + "[estimator]\nkind='mlp'\nhidden=[]", "estimator.hidden is a list of positive integers"),
+        (MINIMAL + "[estimator]\nkind='mlp'\nhidden=[true]", "estimator.hidden is a list of positive"),
+        (MINIMAL + "[estimator]\nkind='forest'", "estimator.kind is one of logistic_regression, mlp"),
+        (MINIMAL + "[estimator]\nstandardise=1", "estimator.standardise is true or false, not '1'"),
+        (MINIMAL + "[estimator]\nC=nan", "estimator.C is a number above 0"),
+        (MINIMAL + "[estimator]\nC=inf", "estimator.C is a number above 0"),
+        (MINIMAL + "[estimator]\nmax_iter=true", "estimator.max_iter is an integer"),
+        (MINIMAL + "[decision]\nthreshold=1", "decision.threshold is a number between 0 and 1"),
+        (MINIMAL + "[decision]\nclasses=['a']", "decision.classes is a list of two or more different labels"),
+        (MINIMAL + "[decision]\nclasses=['a','a']", "decision.classes is a list of two or more"),
+        (
+            MINIMAL + "[decision]\nclasses=['a','b']\npositive='c'",
+            "decision.positive is one of decision.classes",
+        ),
+        (MINIMAL + "[decision]\npositive=''", "decision.positive is a label"),
+        (MINIMAL + "[evaluation]\nby_group=true\nfolds=3", "folds and repeats have no meaning beside it"),
+        ("head='sigmiod'\n" + MINIMAL, "did you mean 'sigmoid'?"),
+        ("dtype='float16'\n" + MINIMAL, "dtype is one of automatic, float32, float64"),
+        ("seed=-1\n" + MINIMAL, "seed is an integer of at least 0"),
+        ("name = ", "the job is not TOML"),
+    ],
+)
+def test_a_mistake_is_named(text: str, expected: str) -> None:
+    assert expected in refused(text)
+
+
+def test_a_missing_job_file_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="the job cannot be read: No such file"):
+        jobs.read(tmp_path / "none.toml")
+
+
+def test_a_job_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "job.toml"
+    path.write_bytes(b"name = '\xff'")
+
+    with pytest.raises(InvalidInput, match="not UTF-8"):
+        jobs.read(path)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "job.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.encode())
+
+    assert jobs.read(path).name == "iris"
+
+
+def test_the_defaults_of_the_estimator_are_what_the_table_leaves_out() -> None:
+    job = jobs.parse(MINIMAL + "[estimator]\nC = 2", Path())
+
+    assert job.estimator == Logistic(C=2.0)
