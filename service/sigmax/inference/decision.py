@@ -28,12 +28,11 @@ class Rule:
         thresholds: by label, as in the manifest's decision.
     """
 
-    __slots__ = ("_negative", "_positive", "_task", "_threshold")
+    __slots__ = ("_positive", "_task", "_threshold")
 
     def __init__(self, manifest: Manifest, dtype: npt.DTypeLike, thresholds: Mapping[str, float]) -> None:
         self._task = manifest.task
         self._positive = manifest.positive_column if self._task is Task.BINARY else 0
-        self._negative = 1 - self._positive
         labels = [label for label in manifest.classes if label in thresholds]
         self._threshold = np.array([thresholds[label] for label in labels], dtype)
 
@@ -51,7 +50,7 @@ class Rule:
         if self._task is Task.MULTILABEL:
             return np.asarray(probabilities > self._threshold)
         chosen = probabilities[:, self._positive] > self._threshold[0]
-        return np.where(chosen, self._positive, self._negative)
+        return np.asarray((chosen if self._positive else ~chosen).astype(np.int64))
 
     def margins(self, probabilities: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """How far each row is from being decided otherwise, in units of probability.

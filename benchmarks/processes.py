@@ -1,0 +1,135 @@
+"""Servers as processes of their own: started, waited for, weighed, and ended by their id.
+
+What a process costs is read from /proc for it and all its descendants, so that a service of several
+processes is weighed whole. Linux only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+_START_SECONDS = 60
+_STOP_SECONDS = 20
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def end_on_sigterm() -> None:
+    """Make SIGTERM unwind this process as Ctrl-C does, so that the servers it started end with it."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+@contextmanager
+def running(command: Sequence[str], ready: Callable[[], bool], every: float = 0.05) -> Iterator[int]:
+    """Run a server while the block runs.
+
+    Args:
+        command: what to start; its output is shown only if it fails.
+        ready: asked until it says so.
+        every: seconds between two questions.
+
+    Yields:
+        The server's process id.
+
+    Raises:
+        RuntimeError: it ended, or was not ready in time; with the end of what it wrote.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment())
+        try:
+            give_up = time.monotonic() + _START_SECONDS
+            while not ready():
+                if process.poll() is not None or time.monotonic() > give_up:
+                    output.seek(0)
+                    raise RuntimeError(
+                        f"{' '.join(command)} did not start:\n{output.read()[-2000:].decode()}"
+                    )
+                time.sleep(every)
+            yield process.pid
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without settings of Sigmax: what is measured are its defaults."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SIGMAX_")}
+
+
+def sigmax(models: Path, rest_port: int, grpc_port: int) -> list[str]:
+    """The command that serves a repository."""
+    launch = "from sigmax.cli import main; main()"
+    ports = ["--rest-port", str(rest_port), "--grpc-port", str(grpc_port)]
+    return [sys.executable, "-c", launch, "serve", "--models", str(models), *ports]
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts connections."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(url: str) -> bool:
+    """Whether an address answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time, user and system, that a process and its descendants have used so far."""
+    ticks = 0
+    for member in _tree(pid):
+        fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])  # utime and stime, fields 14 and 15 of proc(5)
+    return ticks / _TICK
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Resident and proportional set size of a process and its descendants, in MiB."""
+    resident = proportional = 0
+    for member in _tree(pid):
+        for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
+            resident += int(line.split()[1]) if line.startswith("Rss:") else 0
+            proportional += int(line.split()[1]) if line.startswith("Pss:") else 0
+    return resident / 1024, proportional / 1024
+
+
+def _tree(pid: int) -> list[int]:
+    members = [pid]
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            members += _tree(int(child))
+    return members
