@@ -65,8 +65,8 @@ compose: .venv/.checks  ## Build the images, bring the stack up, ask both doors,
 	$(COMPOSE) up --detach --wait serve || { $(COMPOSE) logs; exit 1; }; \
 	$(BIN)/python -m pytest -m image tests/e2e $(ARGS)
 
-clients: .venv/.checks  ## Ask the service with other projects' clients, each in an environment of its own
-	$(BIN)/python -m pytest -m clients $(ARGS)
+clients: .venv/.checks build/triton/.installed  ## Ask the service with other projects' clients, each in an environment of its own
+	$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
 
 bench: .venv/.checks  ## Measure every door beside the bare library that carries it
 	$(BIN)/python -m benchmarks.doors $(ARGS)
@@ -82,6 +82,12 @@ pins:  ## Resolve constraints.txt anew, to the newest versions that the pyprojec
 clean:  ## Remove .venv and every cache; models/ stays
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	find service training tests benchmarks proto -name __pycache__ -type d -prune -exec rm -rf {} +
+
+build/triton/.installed: .venv/.python tests/clients/triton.txt
+	@echo "==> build/triton: tritonclient, with what it needs"
+	@$(BIN)/python -m venv build/triton
+	@build/triton/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/clients/triton.txt
+	@touch $@
 
 .venv/.python:
 	@[ -n "$(PYTHON)" ] || { echo "Sigmax needs Python 3.11 or newer and found none; name one: make run PYTHON=/path/to/python3" >&2; exit 1; }

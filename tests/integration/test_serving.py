@@ -130,6 +130,10 @@ def test_the_documentation_has_a_typed_request_with_an_example_for_every_model(c
             if "example" in content:
                 answer = client.post(f"/v1/models/{model}:{verb}", json=content["example"])
                 assert answer.status_code == 200
+    infer = document["paths"]["/v2/models/iris/infer"]["post"]["requestBody"]["content"]["application/json"]
+    assert client.post("/v2/models/iris/infer", json=infer["example"]).status_code == 200
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert not [operation for operation in operations if "422" in operation["responses"]]
     schema = document["paths"]["/v1/models/iris:classes"]["post"]["requestBody"]["content"]
     named = schema["application/json"]["schema"]["properties"]["rows"]["items"]["anyOf"][0]
     assert next(iter(named["properties"])) == "sepal length (cm)"
@@ -260,7 +264,7 @@ def test_a_port_in_use_is_an_error_that_names_it(own_repository: Path, door: str
 
     assert ended.returncode == 1
     name = {"rest": "REST", "grpc": "gRPC"}[door]
-    assert f"sigmax: {name} cannot listen on 127.0.0.1:{port}: address already in use" in ended.stderr
+    assert f"sigmax: {name} cannot listen on 127.0.0.1:{port}: address already in use\n" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -84,7 +84,6 @@ def publish(
     """
     check_name(manifest.name)
     folder = root / manifest.name
-    folder.mkdir(parents=True, exist_ok=True)
     try:
         _sweep(folder)
         for _ in range(_ATTEMPTS):
@@ -114,6 +113,7 @@ def _attempt(
 
 @contextlib.contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=folder))
     staging.chmod(0o755)  # mkdtemp gives 0700; the service may run as another user
     try:

@@ -54,7 +54,7 @@ class Documented(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The description, made anew each time: models come and go."""
         self.openapi_schema = None
-        document = super().openapi()
+        document = openapi.without_422(super().openapi())
         served = [entry.served for entry in self._catalog.entries if entry.served is not None]
         document["paths"] = openapi.paths(served) | document["paths"]
         return document

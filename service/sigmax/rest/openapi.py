@@ -8,6 +8,9 @@ from typing import Any
 
 from sigmax.contract import Feature, Kind, Task
 from sigmax.inference.catalog import Served
+from sigmax.inference.open_inference import metadata
+from sigmax.protocol.tabular import from_rows
+from sigmax.protocol.tensors import DTYPES
 
 MAX_EXAMPLE_BYTES = 20_000
 """A longer example (a picture as numbers) is told where to be found instead: a browser would choke on it."""
@@ -27,6 +30,7 @@ _OPTIONS = {
     },
 }
 _TOP_K = {"type": "integer", "minimum": 1, "description": "How many of the most probable classes to name."}
+_TEXT = {"type": "string"}
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -40,7 +44,19 @@ def paths(models: Iterable[Served]) -> dict[str, Any]:
         ):
             operation = _operation(served, verb, f"{served.name}: {summary}", answer)
             described[f"/v1/models/{served.name}:{verb}"] = {"post": operation}
+        described[f"/v2/models/{served.name}/infer"] = {"post": _infer(served)}
     return described
+
+
+def without_422(document: dict[str, Any]) -> dict[str, Any]:
+    """Take out the framework's own validation error, which no address here answers with."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            if operation["responses"].pop("422", None) is not None:
+                operation["responses"]["4XX"] = {"description": "What is wrong.", "content": _json(_ERROR)}
+    for name in ("HTTPValidationError", "ValidationError"):
+        document.get("components", {}).get("schemas", {}).pop(name, None)
+    return document
 
 
 def _operation(served: Served, verb: str, summary: str, answer: dict[str, Any]) -> dict[str, Any]:
@@ -53,11 +69,52 @@ def _operation(served: Served, verb: str, summary: str, answer: dict[str, Any]) 
         "summary": summary,
         "description": f"A request that works: `GET /v1/models/{served.name}`, under `example`.",
         "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": {
-            "200": {"description": "One answer a row, in order.", "content": _json(answer)},
-            "4XX": {"description": "What is wrong, and where.", "content": _json(_ERROR)},
-            "5XX": {"description": "Not the caller's fault.", "content": _json(_ERROR)},
+        "responses": _responses(answer),
+    }
+
+
+def _infer(served: Served) -> dict[str, Any]:
+    """The Open Inference Protocol's request for one model."""
+    tensor = metadata(served)["inputs"][0]
+    inputs = {
+        "type": "object",
+        "required": ["name", "shape", "datatype"],
+        "properties": {
+            "name": {"const": tensor["name"]},
+            "shape": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+            "datatype": {"type": "string", "enum": [name for name in DTYPES if name != "FP16"]},
+            "data": {"type": "array", "description": "The rows, flat or nested."},
         },
+    }
+    content: dict[str, Any] = {
+        "schema": {
+            "type": "object",
+            "required": ["inputs"],
+            "properties": {
+                "id": {"type": "string"},
+                "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": inputs},
+            },
+        }
+    }
+    if len(served.example) <= MAX_EXAMPLE_BYTES:
+        rows = from_rows(served.schema, json.loads(served.example)["rows"]).features
+        example = {**tensor, "shape": list(rows.shape), "data": rows.ravel().tolist()}
+        content["example"] = {"inputs": [example]}
+    answer = _answer_of({"model_name": _TEXT, "model_version": _TEXT, "outputs": {"type": "array"}})
+    return {
+        "tags": ["Open Inference Protocol v2"],
+        "operationId": f"{served.name}_infer",
+        "summary": f"{served.name}: probabilities and label of every row",
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": _responses(answer),
+    }
+
+
+def _responses(answer: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "200": {"description": "One answer a row, in order.", "content": _json(answer)},
+        "4XX": {"description": "What is wrong, and where.", "content": _json(_ERROR)},
+        "5XX": {"description": "Not the caller's fault.", "content": _json(_ERROR)},
     }
 
 
@@ -134,5 +191,8 @@ def _probabilities_answer(served: Served) -> dict[str, Any]:
 
 
 def _answer(**properties: dict[str, Any]) -> dict[str, Any]:
-    model = {"model": {"type": "string"}, "version": {"type": "string"}}
-    return {"type": "object", "properties": {**model, **properties}}
+    return _answer_of({"model": _TEXT, "version": _TEXT, **properties})
+
+
+def _answer_of(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}

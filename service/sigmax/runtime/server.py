@@ -98,7 +98,8 @@ def _refuse_taken(host: str, port: int) -> None:
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+    """The system's words, without the address that `socket.create_server` says once more."""
+    return (error.strerror or str(error)).partition(" (while attempting")[0].lower()
 
 
 def _uvicorn_config(app: ASGIApp, grace: float) -> uvicorn.Config:
