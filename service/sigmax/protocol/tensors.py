@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput, quoted
 from sigmax.protocol.schema import MAX_EXACT, Schema
-from sigmax.protocol.values import refuse
+from sigmax.protocol.values import check_pixels, refuse
 
 DTYPES = {
     "BOOL": np.dtype("?"),
@@ -126,6 +127,8 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
         kept = _kept(schema, tensor, wide)
         if not kept.all():
             raise refuse(_changed(schema, tensor, kept))
+    if schema.pixels and tensor.dtype != np.uint8:
+        check_pixels(schema, wide)
     return wide
 
 
@@ -198,10 +201,12 @@ def _changed(schema: Schema, tensor: npt.NDArray[Any], kept: npt.NDArray[np.bool
 def to_bytes(values: npt.NDArray[Any] | list[str]) -> bytes:
     """Write a tensor as it lies in raw contents and binary tensors; a list of texts is of datatype BYTES."""
     if isinstance(values, list):
-        return encode_bytes([text.encode() for text in values])
+        return b"".join(map(_element, values))
     return values.tobytes()
 
 
-def encode_bytes(values: Sequence[bytes]) -> bytes:
-    """Write the elements of a BYTES tensor: each its length, 4 bytes little-endian, then itself."""
-    return b"".join([len(value).to_bytes(4, "little") + value for value in values])
+@lru_cache(maxsize=4096)
+def _element(text: str) -> bytes:
+    """An element of a BYTES tensor: its length, 4 bytes little-endian, then itself. Labels repeat: kept."""
+    value = text.encode()
+    return len(value).to_bytes(4, "little") + value

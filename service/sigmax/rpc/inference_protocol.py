@@ -6,6 +6,7 @@ An answer comes in the form of its request: raw contents for raw contents, typed
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -108,7 +109,7 @@ class InferQuery:
         """Read the one input tensor, raw or typed."""
         inputs = self._message.inputs
         tensors.check_inputs([tensor.name for tensor in inputs])
-        tensor, shape = inputs[0], inputs[0].shape
+        tensor, shape = inputs[0], tuple(inputs[0].shape)
         if self._raw:
             return Rows(tensors.from_bytes(served.schema, tensor.datatype, shape, self._raw_contents(tensor)))
         values = _typed_contents(tensor)
@@ -117,13 +118,16 @@ class InferQuery:
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""
         served, message = prediction.served, self._message
+        given = outputs(prediction, [wanted.name for wanted in message.outputs])
+        if self._raw:
+            signature = tuple([(output.name, output.datatype, output.shape) for output in given])
+            contents = [tensors.to_bytes(output.values) for output in given]
+            rest = pb.ModelInferResponse(id=message.id, raw_output_contents=contents)
+            return _head(served.name, served.version, signature) + rest.SerializeToString()
         response = pb.ModelInferResponse(model_name=served.name, model_version=served.version, id=message.id)
-        for output in outputs(prediction, [wanted.name for wanted in message.outputs]):
+        for output in given:
             target = response.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
-            if self._raw:
-                response.raw_output_contents.append(tensors.to_bytes(output.values))
-            else:
-                getattr(target.contents, CONTENTS[output.datatype]).extend(_typed(output))
+            getattr(target.contents, CONTENTS[output.datatype]).extend(_typed(output))
         return response.SerializeToString()
 
     def _raw_contents(self, tensor: pb.ModelInferRequest.InferInputTensor) -> bytes:
@@ -135,6 +139,15 @@ class InferQuery:
                 f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
             )
         return contents[0]
+
+
+@lru_cache(maxsize=1024)
+def _head(model: str, version: str, signature: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
+    """What raw answers of one shape begin with; messages one after the other are read as one, merged."""
+    head = pb.ModelInferResponse(model_name=model, model_version=version)
+    for name, datatype, shape in signature:
+        head.outputs.add(name=name, datatype=datatype, shape=shape)
+    return head.SerializeToString()
 
 
 def _typed_contents(tensor: pb.ModelInferRequest.InferInputTensor) -> Sequence[Any]:
