@@ -101,6 +101,13 @@ def refuse(problems: Iterable[str]) -> InvalidInput:
     return InvalidInput(listed(list(_bounded(iter(problems)))))
 
 
+def refuse_any(problems: Iterable[str]) -> None:
+    """Raise that error if there is any problem."""
+    found = list(_bounded(iter(problems)))
+    if found:
+        raise InvalidInput(listed(found))
+
+
 def _bounded(problems: Iterator[str]) -> Iterator[str]:
     for count, text in enumerate(problems):
         yield text
