@@ -450,6 +450,7 @@ def test_lossless_datatypes_are_widened(oip_rpc: OpenInferenceRpc, datatype: str
         ("x", 32, 32, "header Inference-Header-Content-Length is a number of bytes, not 'x'"),
         ("-1", 32, 32, "header Inference-Header-Content-Length is a number of bytes, not '-1'"),
         ("100000", 32, 32, "says 100000 bytes of JSON, the body has"),
+        ("1" * 5000, 32, 32, "header Inference-Header-Content-Length is a number of bytes, not '1111"),
         (None, 31, 32, "32 bytes announced behind the JSON, 31 came"),
         (None, 33, 32, "32 bytes announced behind the JSON, 33 came"),
         (None, 31, 31, "expected 32 bytes for FP64 [1, 4], got 31"),
