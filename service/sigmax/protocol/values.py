@@ -62,7 +62,10 @@ def check_pixels(schema: Schema, features: npt.NDArray[Any]) -> None:
 
 
 def _integers_fit(cells: list[Any], limit: int) -> bool:
-    return all(-limit <= cell <= limit for cell in cells if type(cell) is int)
+    # min and max ask in C; where a decimal is beyond the limit, or NaN, every integer is asked
+    return -limit <= min(cells) <= max(cells) <= limit or all(
+        -limit <= cell <= limit for cell in cells if type(cell) is int
+    )
 
 
 def problem(schema: Schema, value: Any) -> str | None:
@@ -94,6 +97,12 @@ def describe(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # protobuf has only doubles: 2 and 2.0 are said alike
     return f"the number {value!r}"
+
+
+def check_count(count: int, max_rows: int) -> None:
+    """Refuse a request of too many rows; asked before any of them is read."""
+    if count > max_rows:
+        raise InvalidInput(f"{count} rows in one request, at most {max_rows} are taken")
 
 
 def refuse(problems: Iterable[str]) -> InvalidInput:
