@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +26,7 @@ Answer_co = TypeVar("Answer_co", covariant=True)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What a model said.
 
     Attributes:
@@ -112,9 +110,13 @@ class Dispatch:
             raise InvalidInput("no rows: send at least one")
 
 
+_add = np.add.reduce
+"""What `ndarray.sum` calls after a detour through Python."""
+
+
 def _check_numbers(probabilities: npt.NDArray[Any]) -> None:
     """Finite features can still overflow inside the model; NaN is no answer."""
-    total = probabilities.sum()
+    total = _add(probabilities, None)
     if total != total:  # noqa: PLR0124 - only NaN differs from itself, and this is the cheapest way to ask
         row = int(np.isnan(probabilities).any(axis=1).argmax())
         raise InvalidInput(f"row {row}: these features are so large that the model's arithmetic overflows")

@@ -7,10 +7,9 @@ slow way that names every row and feature that is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
@@ -20,8 +19,7 @@ from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import describe, numbers, problem, refuse
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """What a request holds, ready for the model.
 
     Attributes:
