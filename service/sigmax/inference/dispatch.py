@@ -83,7 +83,7 @@ class Dispatch:
             SigmaxError: for the door to translate; never any other exception.
         """
         started = perf_counter()
-        model, version, code = UNKNOWN, "", OK
+        model, version, code, predicted = UNKNOWN, "", OK, 0
         try:
             query = read(*request)
             served = self._catalog.find(query.model, query.version)
@@ -92,7 +92,7 @@ class Dispatch:
             self._check_size(len(rows.features))
             probabilities = served.predictor.probabilities(rows.features)
             _check_numbers(probabilities)
-            meter.rows(model, version, len(rows.features))
+            predicted = len(rows.features)
             return query.render(Prediction(served, probabilities, rows.ids))
         except SigmaxError as error:
             code = error.code.value
@@ -101,7 +101,7 @@ class Dispatch:
             code = Internal.code.value
             raise unforeseen(error) from error
         finally:
-            meter.request(model, version, code, started)
+            meter.request(model, version, code, started, predicted)
 
     def _check_size(self, count: int) -> None:
         if count > self._max_rows:
