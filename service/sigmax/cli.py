@@ -112,7 +112,8 @@ def ready(url: str) -> None:
     except urllib.error.HTTPError as error:
         raise click.ClickException(f"not ready: {error.read().decode(errors='replace')}") from error
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"no answer: {error}") from error
+        reason = getattr(error, "reason", error)
+        raise click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', reason)}") from error
 
 
 @cli.command()

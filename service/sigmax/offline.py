@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,6 +32,10 @@ def locate(root: Path, reference: str) -> Path:
     """
     if (Path(reference) / MANIFEST_FILE).is_file():
         return Path(reference)
+    if Path(reference).is_dir() and os.sep in reference:
+        raise NotFound(
+            f"{quoted(reference)} is no bundle: it has no {MANIFEST_FILE}; name a version's folder"
+        )
     name, _, version = reference.partition("/")
     names = layout.names(root)
     if name not in names:
@@ -75,6 +80,8 @@ def answer_json(served: Served, data: bytes, options: dict[str, Any], probabilit
 
 def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabilities: bool) -> str:
     """Answer rows of a CSV file with a header as CSV: id, class and probability of each class."""
+    if "top_k" in options:
+        raise InvalidInput("option 'top_k' has no place in CSV; ask for --format json or --probabilities")
     columns = _read_csv(data)
     document = {"columns": columns, "options": options}
     out = io.StringIO()

@@ -172,7 +172,7 @@ def test_rest_and_grpc_refuse_with_the_same_words(rest: Rest, rpc: Rpc, name: st
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b"", "the body is not JSON"),
+        (b"", "the body is empty: send a JSON object"),
         (b"{", "the body is not JSON"),
         (b'{"rows": [[1,2,3,4],]}', "the body is not JSON"),
         (b'{"rows": [[NaN,2,3,4]]}', "the body is not JSON"),

@@ -16,7 +16,7 @@ import numpy as np
 from sigmax.contract import EXAMPLE_FILE, GOLDEN_FILE, MODEL_FILE, FloatType, Manifest
 from sigmax.errors import BundleRejected, InvalidInput
 from sigmax.inference.decision import Rule
-from sigmax.inference.proof import Proof
+from sigmax.inference.proof import Proof, load
 from sigmax.repository import layout
 from sigmax.repository.golden import Golden
 from sigmax.repository.layout import Published
@@ -82,14 +82,28 @@ def run(job: Job, repository: Path, report: Report) -> Outcome:
     fingerprint = draft.fingerprint(job, dataset, drafts)
     report.step()
     try:
-        published = layout.published_as(repository, job.name, fingerprint)
-        if published:
+        published = _published(job, repository, fingerprint, report)
+        if published is not None:
             return Outcome(job.name, published)
         _check_writable(repository, job.name)
     except OSError as error:
         raise InvalidInput(_unwritable(repository, error)) from error
     trained = _train(job, dataset, drafts[0], report)
     return _publish(trained, [replace(m, fingerprint=fingerprint) for m in drafts], repository, report)
+
+
+def _published(job: Job, repository: Path, fingerprint: str, report: Report) -> Published | None:
+    """The version that this job has come to already, if it still proves itself."""
+    for published in layout.published_as(repository, job.name, fingerprint):
+        try:
+            load(published.path)
+        except BundleRejected as error:
+            report.notice(
+                f"{job.name}: version {published.version} is broken, the next is published: {error}"
+            )
+        else:
+            return published
+    return None
 
 
 def _train(job: Job, dataset: Dataset, manifest: Manifest, report: Report) -> _Trained:

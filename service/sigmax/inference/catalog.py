@@ -75,9 +75,22 @@ class Entry:
         """
         if self.served is not None and version in ("", self.served.version):
             return True
-        if version and version not in map(str, self.rejected):
-            raise NotFound(f"model '{self.name}' has no version {quoted(version)}")
+        error = self.unready(version)
+        if isinstance(error, NotFound):
+            raise error
         return False
+
+    def unready(self, version: str) -> NotFound | NotReady:
+        """Why a version that is not served is not."""
+        refused = {str(number): reason for number, reason in self.rejected.items()}
+        if version in refused:
+            return NotReady(f"model '{self.name}' version {version} was refused: {refused[version]}")
+        if version and self.served is not None:
+            ready = f"version {self.served.version} is"
+            return NotFound(f"model '{self.name}' has no version {quoted(version)} ready, {ready}")
+        if version:
+            return NotFound(f"model '{self.name}' has no version {quoted(version)}")
+        return NotReady(f"model '{self.name}' has no version that is ready")
 
     def summary(self) -> dict[str, Any]:
         """One line about the model."""
@@ -124,17 +137,13 @@ class Catalog:
 
         Raises:
             NotFound: no such model or version.
-            NotReady: every version of the model was refused.
+            NotReady: the version, or every version of the model, was refused.
         """
         entry = self._entries.get(name) or self.entry(name)
         served = entry.served
-        if served is None:
-            raise NotReady(f"model '{name}' has no version that is ready")
-        if version and version != served.version:
-            raise NotFound(
-                f"model '{name}' has no version {quoted(version)} ready, version {served.version} is"
-            )
-        return served
+        if served is not None and version in ("", served.version):
+            return served
+        raise entry.unready(version)
 
 
 def load_catalog(root: Path) -> Catalog:

@@ -19,6 +19,7 @@ class Schema:
     Attributes:
         names: block names in order.
         known: the same as a set.
+        pixels: the columns of each block of 8-bit pixels.
         scalar: whether each block is a single number.
         width: n_features, the width of the matrix.
         dtype: what the model computes in.
@@ -26,7 +27,18 @@ class Schema:
         exact: the largest integer below which no integer is lost.
     """
 
-    __slots__ = ("dtype", "exact", "features", "known", "largest", "names", "scalar", "starts", "width")
+    __slots__ = (
+        "dtype",
+        "exact",
+        "features",
+        "known",
+        "largest",
+        "names",
+        "pixels",
+        "scalar",
+        "starts",
+        "width",
+    )
 
     def __init__(self, manifest: Manifest) -> None:
         self.features: tuple[Feature, ...] = manifest.features
@@ -35,6 +47,8 @@ class Schema:
         self.scalar = all(feature.kind is Kind.NUMERIC for feature in manifest.features)
         self.width = manifest.n_features
         self.starts = (0, *accumulate(feature.size for feature in manifest.features))
+        blocks = zip(self.starts, self.starts[1:], self.features, strict=False)
+        self.pixels = tuple(slice(start, end) for start, end, block in blocks if block.dtype == "uint8")
         self.dtype = np.dtype(manifest.graph.dtype.value)
         self.largest = float(np.finfo(self.dtype).max)
         self.exact = MAX_EXACT[self.dtype]

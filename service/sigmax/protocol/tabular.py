@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sigmax.contract import Feature
 from sigmax.errors import InvalidInput, nearest, quoted
 from sigmax.protocol.schema import Schema
-from sigmax.protocol.values import describe, numbers, problem, refuse
+from sigmax.protocol.values import check_pixels, describe, numbers, problem, refuse
 
 
 class Rows(NamedTuple):
@@ -99,18 +99,21 @@ def _ordered(schema: Schema, rows: list[list[Any]], id_column: str | None) -> Ro
             if len(row) != schema.width
         )
     cells = list(chain.from_iterable(rows))
-    features = numbers(schema, cells)
-    if features is None:
-        raise refuse(_wrong_cells(schema, cells))
-    return Rows(features)
+    return Rows(_features(schema, cells))
 
 
 def _matrix(schema: Schema, table: list[tuple[Any, ...]]) -> npt.NDArray[Any]:
     """Blocks of every row, in feature order, to the features matrix."""
     cells = list(chain.from_iterable(table)) if schema.scalar else _flattened(schema, table)
+    return _features(schema, cells)
+
+
+def _features(schema: Schema, cells: list[Any]) -> npt.NDArray[Any]:
     features = numbers(schema, cells)
     if features is None:
         raise refuse(_wrong_cells(schema, cells))
+    if schema.pixels:
+        check_pixels(schema, features)
     return features
 
 

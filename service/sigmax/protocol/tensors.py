@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput, quoted
 from sigmax.protocol.schema import MAX_EXACT, Schema
-from sigmax.protocol.values import refuse
+from sigmax.protocol.values import check_pixels, refuse
 
 DTYPES = {
     "BOOL": np.dtype("?"),
@@ -131,6 +131,8 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
         kept = _kept(schema, tensor, wide)
         if not kept.all():
             raise refuse(_changed(schema, tensor, kept))
+    if schema.pixels and tensor.dtype != np.uint8:
+        check_pixels(schema, wide)
     return wide
 
 

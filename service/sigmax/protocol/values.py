@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sigmax.errors import MAX_PROBLEMS, InvalidInput, listed, quoted
 from sigmax.protocol.schema import Schema
 
+MAX_PIXEL = 255
 _NUMBERS = frozenset({float, int})
 
 
@@ -37,6 +38,27 @@ def numbers(schema: Schema, cells: list[Any]) -> npt.NDArray[Any] | None:
     if not (np.abs(exact) <= schema.largest).all():  # False for NaN, too
         return None
     return exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
+
+
+def check_pixels(schema: Schema, features: npt.NDArray[Any]) -> None:
+    """Refuse pixels that are no whole numbers from 0 to 255: scaled ones would be answered, and wrongly.
+
+    Args:
+        schema: of the model.
+        features: (n_samples, n_features), finite.
+
+    Raises:
+        InvalidInput: naming row and pixel.
+    """
+    for columns in schema.pixels:
+        block = features[:, columns]
+        wrong = (block < 0) | (block > MAX_PIXEL) | (block != np.rint(block))
+        if wrong.any():
+            raise refuse(
+                f"row {row}, {schema.column_name(columns.start + column)}: expected a pixel, a whole number "
+                f"from 0 to {MAX_PIXEL}, got {block[row, column].item()!r}"
+                for row, column in np.argwhere(wrong)[: MAX_PROBLEMS + 1].tolist()
+            )
 
 
 def _integers_fit(cells: list[Any], limit: int) -> bool:

@@ -56,14 +56,13 @@ def version_path(root: Path, name: str, version: int) -> Path:
     return root / name / str(version)
 
 
-def published_as(root: Path, name: str, fingerprint: str) -> Published | None:
-    """The highest version with this fingerprint, if there is one."""
+def published_as(root: Path, name: str, fingerprint: str) -> Iterator[Published]:
+    """The versions with this fingerprint, highest first; whether they are still whole is not asked."""
     for version in versions(root, name):
         path = version_path(root, name, version)
         with contextlib.suppress(BundleRejected, OSError):
             if Manifest.from_json((path / MANIFEST_FILE).read_bytes()).fingerprint == fingerprint:
-                return Published(version, path)
-    return None
+                yield Published(version, path)
 
 
 def publish(

@@ -16,6 +16,8 @@ def read_object(body: bytes) -> dict[str, Any]:
     Raises:
         InvalidInput: not JSON, nested too deeply, or no object.
     """
+    if not body:
+        raise InvalidInput("the body is empty: send a JSON object")
     try:
         document = msgspec.json.decode(body)
     except RecursionError:

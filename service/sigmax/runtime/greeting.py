@@ -42,6 +42,8 @@ def _model(entry: Entry, models: Path, program: str, rest: str) -> Iterator[str]
     manifest = entry.served.manifest
     size = f"{manifest.n_features} features, {len(manifest.classes)} classes"
     yield f"{entry.name} version {manifest.version}: {manifest.task}, {size}"
+    for version, reason in entry.rejected.items():
+        yield f"  version {version} was refused: {reason}"
     yield from (f"  {line}" for line in _to_paste(entry.served, models, program, rest))
 
 

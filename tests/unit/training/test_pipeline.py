@@ -280,7 +280,7 @@ def test_where_the_job_insists_on_float32_the_gate_refuses_and_names_the_row(tmp
     with pytest.raises(BundleRejected, match=r"row \d+, class '(high|low)': probability"):
         run(far_off(tmp_path, "float32"), tmp_path / "models")
 
-    assert list((tmp_path / "models" / "far").iterdir()) == []
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_an_estimator_that_has_not_converged_is_published_with_a_notice(tmp_path: Path) -> None:

@@ -94,6 +94,18 @@ def test_an_image_is_read_flat_or_nested_beside_numbers() -> None:
         ([[[1, 2, 3], [4, 5]]], "got a list of 2 values"),
         ([1, 2, 3, 4, 5, "x"], "row 0, feature 'photo'[0, 1, 2]: expected a number, got the text 'x'"),
         ([[[1, 2, 3], [4, None, 6]]], "row 0, feature 'photo'[0, 1, 1]: expected a number, got null"),
+        (
+            [1, 2, 3, 4, 5, 0.5],
+            "row 0, feature 'photo'[0, 1, 2]: expected a pixel, a whole number from 0 to 255",
+        ),
+        (
+            [1, 2, 3, 4, 5, 256],
+            "row 0, feature 'photo'[0, 1, 2]: expected a pixel, a whole number from 0 to 255",
+        ),
+        (
+            [1, -2, 3, 4, 5, 6],
+            "feature 'photo'[0, 0, 1]: expected a pixel, a whole number from 0 to 255, got -2.0",
+        ),
         ([1, 2, 3, 4, 5, [6]], "row 0, feature 'photo'[0, 1, 2]: expected a number, got a list of 1 values"),
     ],
 )

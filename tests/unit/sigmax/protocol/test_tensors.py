@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests.unit.sigmax.manifests import MULTICLASS
 
-from sigmax.contract import FloatType
+from sigmax.contract import Colour, Feature, FloatType, Image, Kind
 from sigmax.errors import InvalidInput
 from sigmax.protocol import tensors
 from sigmax.protocol.schema import Schema
@@ -74,6 +74,25 @@ def test_integers_beyond_2_to_53_are_refused_by_float64(datatype: str, value: in
     else:
         with pytest.raises(InvalidInput, match=f"row 0, feature 'a': {value} cannot be held by float64"):
             tensors.from_bytes(DOUBLE, datatype, (1, 2), raw)
+
+
+def test_pixels_that_were_scaled_are_refused_by_row_and_pixel() -> None:
+    photo = Feature(
+        "photo",
+        Kind.IMAGE,
+        (1, 1, 2),
+        "uint8",
+        (0, 255),
+        image=Image(Colour.GREY, "CHW", 1, 2, "bilinear", 1 / 255),
+    )
+    schema = Schema(replace(MULTICLASS, features=(photo,)))
+
+    assert tensors.from_values(schema, "FP32", (1, 2), [0.0, 255.0]).tolist() == [[0, 255]]
+    assert tensors.from_bytes(schema, "UINT8", (1, 2), b"\x00\xff").tolist() == [[0, 255]]
+    with pytest.raises(
+        InvalidInput, match=r"row 0, feature 'photo'\[0, 0, 1\]: expected a pixel, .*, got 0.25"
+    ):
+        tensors.from_values(schema, "FP64", (1, 2), [0.0, 0.25])
 
 
 def test_the_elements_of_a_bytes_tensor_carry_their_length() -> None:
