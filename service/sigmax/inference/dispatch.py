@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +26,7 @@ Answer_co = TypeVar("Answer_co", covariant=True)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What a model said.
 
     Attributes:
@@ -85,7 +83,7 @@ class Dispatch:
             SigmaxError: for the door to translate; never any other exception.
         """
         started = perf_counter()
-        model, version, code = UNKNOWN, "", OK
+        model, version, code, predicted = UNKNOWN, "", OK, 0
         try:
             query = read(*request)
             served = self._catalog.find(query.model, query.version)
@@ -95,7 +93,7 @@ class Dispatch:
                 raise InvalidInput("no rows: send at least one")
             probabilities = served.predictor.probabilities(rows.features)
             _check_numbers(probabilities)
-            meter.rows(model, version, len(rows.features))
+            predicted = len(rows.features)
             return query.render(Prediction(served, probabilities, rows.ids))
         except SigmaxError as error:
             code = error.code.value
@@ -104,12 +102,16 @@ class Dispatch:
             code = Internal.code.value
             raise unforeseen(error) from error
         finally:
-            meter.request(model, version, code, started)
+            meter.request(model, version, code, started, predicted)
+
+
+_add = np.add.reduce
+"""What `ndarray.sum` calls after a detour through Python."""
 
 
 def _check_numbers(probabilities: npt.NDArray[Any]) -> None:
     """Finite features can still overflow inside the model; NaN is no answer."""
-    total = probabilities.sum()
+    total = _add(probabilities, None)
     if total != total:  # noqa: PLR0124 - only NaN differs from itself, and this is the cheapest way to ask
         row = int(np.isnan(probabilities).any(axis=1).argmax())
         raise InvalidInput(f"row {row}: these features are so large that the model's arithmetic overflows")

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
@@ -23,8 +22,7 @@ SERVER = {"name": "sigmax", "version": __version__, "extensions": ["binary_tenso
 PLATFORM = "onnx_onnxv1"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """One output tensor; `values` is an array of numbers or booleans, or a list of labels for BYTES."""
 
     name: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,7 @@ from sigmax.inference.dispatch import Prediction
 from sigmax.protocol.options import Options, thresholds
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """One row's answer; a multilabel model fills `labels`, the others `label` and `probability`."""
 
     label: str | None

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
@@ -21,8 +20,7 @@ from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import check_count, check_pixels, describe, numbers, problem, refuse
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """What a request holds, ready for the model.
 
     Attributes:

@@ -36,6 +36,10 @@ NAMES = {np.dtype(np.float32): "FP32", np.dtype(np.float64): "FP64"}
 """The datatypes that models compute and answer in."""
 
 
+_all = np.logical_and.reduce
+"""What `ndarray.all` calls after a detour through Python."""
+
+
 def dtype_of(datatype: str) -> np.dtype[Any]:
     """The numpy type of a datatype.
 
@@ -125,7 +129,7 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
         with np.errstate(over="ignore", invalid="ignore"):
             wide = tensor.astype(schema.dtype)
     finite = np.isfinite(wide)
-    if not finite.all():
+    if not _all(finite, None):
         raise refuse(_not_finite(schema, tensor, finite))
     if _may_change(tensor.dtype, schema.dtype):
         kept = _kept(schema, tensor, wide)

@@ -2,14 +2,22 @@
 
 Label values are bounded: a model that is not there, which a caller can name at will, counts under one
 value, `unknown`.
+
+Counting is plain arithmetic on the event loop's own thread: the client library's locks and look-ups
+would cost more than the model. The library writes what was counted.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 UNKNOWN = "unknown"
 OK = "OK"
@@ -19,32 +27,14 @@ _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 
 
-class Metrics:
+class Metrics(Collector):
     """Every instrument, in a registry of its own."""
 
     def __init__(self) -> None:
+        self._meters: list[Meter] = []
+        self._rows: dict[tuple[str, str], Tally] = {}
         self._registry = CollectorRegistry()
-        labels = ("model", "version", "door", "verb")
-        self._requests = Counter(
-            "sigmax_requests",
-            "Requests answered, by result code; a code other than OK is an error.",
-            (*labels, "code"),
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "sigmax_request_duration_seconds",
-            "From the request's last byte to the answer's first, without the transport.",
-            labels,
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._rows = Histogram(
-            "sigmax_batch_rows",
-            "Rows predicted together.",
-            ("model", "version"),
-            buckets=_ROWS,
-            registry=self._registry,
-        )
+        self._registry.register(self)
         self._state = Gauge(
             "sigmax_model_state",
             "1 where the version answers requests, 0 where it was refused.",
@@ -54,7 +44,8 @@ class Metrics:
 
     def verb(self, door: str, verb: str) -> Meter:
         """What records the requests of one verb at one door."""
-        return Meter(self._requests, self._seconds, self._rows, door, verb)
+        self._meters.append(Meter(door, verb, self._rows))
+        return self._meters[-1]
 
     def model_state(self, model: str, version: int, ready: bool) -> None:
         """Set whether a version answers."""
@@ -64,47 +55,88 @@ class Metrics:
         """Every series, as `GET /metrics` answers."""
         return generate_latest(self._registry)
 
+    def collect(self) -> Iterator[Metric]:
+        """What the meters counted, for the library to write."""
+        labels = ("model", "version", "door", "verb")
+        requests = CounterMetricFamily(
+            "sigmax_requests",
+            "Requests answered, by result code; a code other than OK is an error.",
+            labels=(*labels, "code"),
+        )
+        seconds = HistogramMetricFamily(
+            "sigmax_request_duration_seconds",
+            "From the request's last byte to the answer's first, without the transport.",
+            labels=labels,
+        )
+        rows = HistogramMetricFamily("sigmax_batch_rows", "Rows predicted together.", labels=labels[:2])
+        for meter in self._meters:
+            where = (meter.door, meter.verb)
+            for (model, version), series in meter.series.items():
+                for code, count in series.codes.items():
+                    requests.add_metric((model, version, *where, code), count)
+                seconds.add_metric((model, version, *where), *series.seconds.buckets())
+
+        for key, tally in self._rows.items():
+            rows.add_metric(key, *tally.buckets())
+        yield from (requests, seconds, rows)
+
+
+class Tally:
+    """A histogram: how many values fell into each bucket, and their sum."""
+
+    __slots__ = ("_bounds", "_counts", "_total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._total = 0.0
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._total += value
+
+    def buckets(self) -> tuple[list[tuple[str, float]], float]:
+        """Cumulative counts by upper bound, as Prometheus has them, and the sum."""
+        bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
+        return list(zip(bounds, accumulate(self._counts), strict=True)), self._total
+
+
+class Series:
+    """What was counted of one version at one door and verb; its rows, of the version at every door."""
+
+    __slots__ = ("codes", "rows", "seconds")
+
+    def __init__(self, rows: Tally) -> None:
+        self.codes: dict[str, int] = {}
+        self.seconds = Tally(_SECONDS)
+        self.rows = rows
+
 
 class Meter:
-    """Records the requests of one verb at one door.
+    """Records the requests of one verb at one door."""
 
-    Looking a series up by its labels costs more than counting in it, so each is looked up once.
-    """
+    __slots__ = ("_rows", "door", "series", "verb")
 
-    __slots__ = (
-        "_counters",
-        "_door",
-        "_histograms",
-        "_requests",
-        "_row_histograms",
-        "_rows",
-        "_seconds",
-        "_verb",
-    )
+    def __init__(self, door: str, verb: str, rows: dict[tuple[str, str], Tally]) -> None:
+        self.door, self.verb, self._rows = door, verb, rows
+        self.series: dict[tuple[str, str], Series] = {}
 
-    def __init__(self, requests: Counter, seconds: Histogram, rows: Histogram, door: str, verb: str) -> None:
-        self._requests, self._seconds, self._rows = requests, seconds, rows
-        self._door, self._verb = door, verb
-        self._counters: dict[tuple[str, str, str], Counter] = {}
-        self._histograms: dict[tuple[str, str], Histogram] = {}
-        self._row_histograms: dict[tuple[str, str], Histogram] = {}
+    def request(self, model: str, version: str, code: str, started: float, rows: int) -> None:
+        """Count one request.
 
-    def request(self, model: str, version: str, code: str, started: float) -> None:
-        """Count one request that began at `started` (of `time.perf_counter`)."""
-        counter = self._counters.get((model, version, code))
-        if counter is None:
-            counter = self._requests.labels(model, version, self._door, self._verb, code)
-            self._counters[model, version, code] = counter
-        counter.inc()
-        histogram = self._histograms.get((model, version))
-        if histogram is None:
-            histogram = self._seconds.labels(model, version, self._door, self._verb)
-            self._histograms[model, version] = histogram
-        histogram.observe(perf_counter() - started)
-
-    def rows(self, model: str, version: str, count: int) -> None:
-        """Count the rows of one batch."""
-        histogram = self._row_histograms.get((model, version))
-        if histogram is None:
-            histogram = self._row_histograms[model, version] = self._rows.labels(model, version)
-        histogram.observe(count)
+        Args:
+            model: that was asked.
+            version: that answered.
+            code: what became of it.
+            started: when, of `time.perf_counter`.
+            rows: how many were predicted; 0 if it did not come to that.
+        """
+        key = model, version
+        series = self.series.get(key)
+        if series is None:
+            series = self.series[key] = Series(self._rows.setdefault(key, Tally(_ROWS)))
+        series.codes[code] = series.codes.get(code, 0) + 1
+        if rows:
+            series.rows.add(rows)
+        series.seconds.add(perf_counter() - started)
