@@ -31,6 +31,9 @@ EXAMPLE_FILE = "example.json"
 INPUT = "features"
 OUTPUT = "probabilities"
 
+MAX_TOLERANCE = 1e-4
+"""A proof that lets probabilities differ by more proves nothing."""
+
 MAX_FEATURES = 10_000_000
 MAX_CLASSES = 100_000
 
@@ -212,7 +215,7 @@ class Manifest:
         check_name(self.name)
         _require(self.version >= 1, "a version is a positive integer")
         _require(self.head in HEADS[self.task], f"a {self.task} model cannot have a {self.head} head")
-        _require(0 < self.tolerance < 1, "the tolerance is between 0 and 1")
+        _require(0 < self.tolerance <= MAX_TOLERANCE, f"the tolerance is above 0, at most {MAX_TOLERANCE:g}")
         _check_classes(self)
         _check_features(self.features)
         _check_decision(self)

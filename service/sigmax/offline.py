@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -143,7 +144,7 @@ def _cell(text: str) -> Any:
         number = float(text)
     except ValueError:
         return text
-    return number if text.strip().lstrip("+-")[:1] in "0123456789." else text
+    return number if math.isfinite(number) and "_" not in text else text
 
 
 def inspect(path: Path, as_json: bool) -> str:

@@ -232,6 +232,16 @@ def test_options_for_classes_are_refused_where_probabilities_are_asked_for(
     assert by_rest.value.text == by_grpc.value.text
 
 
+def test_a_row_of_millions_is_refused_by_its_length_over_grpc(rpc: Rpc) -> None:
+    request = classifier_pb2.PredictClassesRequest(model="iris")
+    request.rows.add().list_value.extend([1.0] * 1_000_000)
+
+    with pytest.raises(Refused) as refused:
+        rpc.call("PredictClasses", request.SerializeToString())
+
+    assert refused.value.text == "row 0: expected 4 values, got 1000000"
+
+
 def test_a_long_list_of_problems_is_bounded(rest: Rest) -> None:
     with pytest.raises(Refused) as refused:
         rest.post("/v1/models/iris:classes", {"rows": [["x"] * 4] * 1000})

@@ -100,6 +100,16 @@ def test_a_model_is_named_by_version_or_by_its_folder(repository: Path) -> None:
             f"{HEADER}\n1,2,3,nan\n",
             "row 0, feature 'petal width (cm)': expected a number, got the text",
         ),
+        (
+            "iris",
+            f"{HEADER}\n1,2,3,5_1\n",
+            "row 0, feature 'petal width (cm)': expected a number, got the text",
+        ),
+        (
+            "iris",
+            f"{HEADER}\n1,2,3,1e999\n",
+            "row 0, feature 'petal width (cm)': expected a number, got the text",
+        ),
         ("iris", f"{HEADER}\n", "'columns' are empty"),
         ("iris", "a,a\n1,2\n", "the CSV's header names a column twice"),
         ("iris", "", "no rows"),

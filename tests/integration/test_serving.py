@@ -178,6 +178,20 @@ def test_health_is_told_for_the_server_its_services_and_each_model(channel: grpc
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
 
 
+def test_an_open_watch_is_told_and_does_not_hold_a_service_that_leaves(own_repository: Path) -> None:
+    with running(own_repository, "--grace", "50") as service, grpc.insecure_channel(service.grpc) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(
+            health_pb2.HealthCheckRequest(service="iris"), timeout=TIMEOUT
+        )
+        first = next(watch).status
+        service.process.terminate()
+        told = [answer.status for answer in watch]
+
+        assert first == health_pb2.HealthCheckResponse.SERVING
+        assert told == [health_pb2.HealthCheckResponse.NOT_SERVING]
+        assert service.process.wait(20) == 0  # well within the 50 s of grace
+
+
 def test_reflection_tells_services_and_files(channel: grpc.Channel) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     requests = [

@@ -6,6 +6,7 @@ Holds no names, labels or thresholds: numbers in, numbers out.
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 _ONNX_TYPES = {FloatType.FLOAT32: "tensor(float)", FloatType.FLOAT64: "tensor(double)"}
 _FATAL_ONLY = 4
+_PATH = re.compile(r"(?:/[^\s/:'\"]+){2,}/?")
 
 
 class Engine(Protocol):
@@ -105,4 +107,6 @@ def _check_values(side: str, found: list[Any], name: str, kind: str, width: int)
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0][:200]
+    """What ONNX Runtime says, without the paths that it may name."""
+    text = (str(error).splitlines() or ["no reason given"])[0]
+    return _PATH.sub("…", text)[:200]

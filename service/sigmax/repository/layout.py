@@ -99,7 +99,7 @@ def _attempt(
     root: Path, folder: Path, manifest: Manifest, files: Mapping[str, bytes], prove: Callable[[Path], None]
 ) -> Published | None:
     """Publish as the version that is next now; None if another publisher took it meanwhile."""
-    version = max(versions(root, manifest.name), default=0) + 1
+    version = _highest(folder) + 1
     target = version_path(root, manifest.name, version)
     with _staging(folder) as staging:
         bundle.write(staging, replace(manifest, version=version), files)
@@ -107,7 +107,14 @@ def _attempt(
         if not _rename(staging, target):
             return None
     bundle.sync_directory(folder)
+    bundle.sync_directory(root)
     return Published(version, target)
+
+
+def _highest(folder: Path) -> int:
+    """The highest version number that is taken, be it by a file that is no version."""
+    taken = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
+    return max((int(name) for name in taken if _VERSION.fullmatch(name)), default=0)
 
 
 @contextlib.contextmanager

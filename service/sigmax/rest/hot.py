@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.errors import MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.dispatch import Dispatch, Query, unforeseen
 from sigmax.rest import classifier, errors, inference_protocol
-from sigmax.rest.asgi import JSON, Answer, read_body, send_answer
-from sigmax.telemetry.metrics import Meter, Metrics
+from sigmax.rest.asgi import JSON, Answer, Body, read_body, send_answer
+from sigmax.telemetry.metrics import UNKNOWN, Meter, Metrics
 
 _PATH = re.compile(
     r"/v1/models/(?P<v1>[^/:]+)(?:/versions/(?P<v1_version>[^/:]+))?:(?P<verb>probabilities|classes)"
@@ -57,13 +58,22 @@ class HotRoutes:
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"method {scope['method'][:20]} is not for this address: use POST")
-            body = await read_body(scope, receive, self._max_bytes)
             meter, query = self._verbs[verb]
+            body = await self._read(meter, scope, receive)
             answer = self._dispatch.answer(meter, query, v1 or v2, v1_version or v2_version or "", body)
         except Exception as error:
             await _send_error(send, error)
             return
         await send_answer(send, 200, answer.body, answer.headers)
+
+    async def _read(self, meter: Meter, scope: Scope, receive: Receive) -> Body:
+        """The body; a refusal of it is counted here, since dispatch never sees the request."""
+        started = perf_counter()
+        try:
+            return await read_body(scope, receive, self._max_bytes)
+        except SigmaxError as error:
+            meter.request(UNKNOWN, "", error.code.value, started, 0)
+            raise
 
 
 _ALLOW_POST = (b"allow", b"POST")

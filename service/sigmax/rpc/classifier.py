@@ -153,7 +153,7 @@ def _rows(
 ) -> Rows:
     for values in (message.rows, *(column.values for column in message.columns.values())):
         check_count(len(values), max_rows)
-    rows = [_plain(row) for row in message.rows]
+    rows = [_row(row, served.schema.width) for row in message.rows]
     columns = {name: _list(column) for name, column in message.columns.items()}
     return read_rows(served.schema, rows, columns, options, max_rows)
 
@@ -179,6 +179,16 @@ def _plain(value: struct_pb2.Value) -> Any:
 
 def _list(values: struct_pb2.ListValue) -> list[Any]:
     return [entry.number_value or _plain(entry) for entry in values.values]
+
+
+def _row(value: struct_pb2.Value, width: int) -> Any:
+    """A row; of a list that is too long only the length matters, and reading it would take seconds."""
+    beyond = len(value.list_value.values) - width
+    if beyond <= 0:
+        return _plain(value)
+    return [entry.number_value or _plain(entry) for entry in value.list_value.values[:width]] + [
+        None
+    ] * beyond
 
 
 def _fill(target: struct_pb2.Value, value: Any) -> None:

@@ -12,12 +12,11 @@ from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.rpc import classifier, inference_protocol
+from sigmax.rpc.health import NOT_SERVING, SERVING, Health
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2, open_inference_grpc_pb2
 
 _HANDSHAKE_MS = 5_000  # after this a silent connection is closed; the library waits 120 s
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class RpcDoor:
@@ -33,7 +32,7 @@ class RpcDoor:
     ) -> None:
         self._catalog = catalog
         self._readiness = readiness
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # re-exported by a bare import
+        self._health = Health()
         self._server = grpc.aio.server(options=_options(max_bytes))
         self._server.add_generic_rpc_handlers(
             (
@@ -71,11 +70,11 @@ class RpcDoor:
 
     async def stop(self, grace: float) -> None:
         """Tell watchers, take no new calls, and give the running ones `grace` seconds."""
-        await self._health.enter_graceful_shutdown()
+        await self._health.leave()
         await self._server.stop(grace)
 
     async def _tell(self, service: str, serving: bool) -> None:
-        await self._health.set(service, _SERVING if serving else _NOT_SERVING)
+        await self._health.set(service, SERVING if serving else NOT_SERVING)
 
 
 _SERVICES = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -115,7 +116,7 @@ def _uvicorn_config(app: ASGIApp, grace: float) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(grace),
+        timeout_graceful_shutdown=math.ceil(grace),
     )
 
 

@@ -96,6 +96,14 @@ def test_publishers_side_by_side_get_versions_of_their_own(tmp_path: Path) -> No
     assert sorted(versions) == [1, 2, 3, 4]
 
 
+def test_a_file_in_the_place_of_the_next_version_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "1").write_text("mine")
+
+    assert layout.publish(tmp_path, MULTICLASS, files(), proved).version == 2
+    assert (tmp_path / "small" / "1").read_text() == "mine"
+
+
 def test_a_fingerprint_finds_its_version_past_broken_ones(tmp_path: Path) -> None:
     layout.publish(tmp_path, replace(MULTICLASS, fingerprint="a"), files(), proved)
     layout.publish(tmp_path, replace(MULTICLASS, fingerprint="b"), files(), proved)
