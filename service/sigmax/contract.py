@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -261,13 +262,15 @@ def check_name(name: str) -> None:
 
 
 def parse_json(data: bytes, what: str) -> dict[str, Any]:
-    """Read a JSON object of a bundle strictly: no NaN, no key twice.
+    """Read a JSON object of a bundle strictly: no NaN, no key twice, no half of a surrogate pair.
 
     Raises:
         BundleRejected: saying what is wrong with `what`.
     """
     try:
         document = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if b"\\u" in data:
+            json.dumps(document, ensure_ascii=False).encode()  # half a pair cannot be sent to anybody
     except (ValueError, RecursionError) as error:
         raise BundleRejected(f"{what} is not JSON: {error}") from error
     if not isinstance(document, dict):
@@ -359,8 +362,8 @@ def _integer(value: Any, key: str) -> int:
 
 
 def _number(value: Any, key: str) -> float:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    _require(known, f"{key} is a number, not {quoted(value)}")
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    _require(known and abs(value) <= sys.float_info.max, f"{key} is a number, not {quoted(value)}")
     return float(value)
 
 

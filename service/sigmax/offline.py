@@ -82,7 +82,7 @@ def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabiliti
     """Answer rows of a CSV file with a header as CSV: id, class and probability of each class."""
     if "top_k" in options:
         raise InvalidInput("option 'top_k' has no place in CSV; ask for --format json or --probabilities")
-    columns = _read_csv(data)
+    columns = _read_csv(data, served.schema.known, options.get("id"))
     document = {"columns": columns, "options": options}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -112,7 +112,8 @@ def _answer(served: Served, document: dict[str, Any], probabilities: bool) -> di
     return answer
 
 
-def _read_csv(data: bytes) -> dict[str, list[Any]]:
+def _read_csv(data: bytes, features: frozenset[str], id_column: str | None) -> dict[str, list[Any]]:
+    """Columns by name: numbers, but for ids that are no feature, which come back as they are written."""
     try:
         lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
     except UnicodeDecodeError as error:
@@ -127,7 +128,11 @@ def _read_csv(data: bytes) -> dict[str, list[Any]]:
             raise InvalidInput(
                 f"row {index}: {len(row)} values, the CSV's header names {len(header)} columns"
             )
-    return {name: [_cell(row[position]) for row in rows] for position, name in enumerate(header)}
+    texts = {id_column} - features
+    return {
+        name: [row[position] if name in texts else _cell(row[position]) for row in rows]
+        for position, name in enumerate(header)
+    }
 
 
 def _cell(text: str) -> Any:

@@ -41,6 +41,15 @@ def test_a_csv_is_answered_as_csv_with_its_ids(repository: Path, tmp_path: Path)
     assert all(0.5 < float(row["probability"]) < 1 for row in answers)
 
 
+@pytest.mark.parametrize("identity", ["007", "9007199254740993", "1e3", ""])
+def test_an_id_of_a_csv_comes_back_as_it_is_written(repository: Path, identity: str) -> None:
+    rows = f"id,{HEADER}\n{identity},5.1,3.5,1.4,0.2\n"
+
+    ended = sigmax(repository, "predict", "iris", "--input", "-", "--id", "id", given=rows)
+
+    assert ended.stdout.splitlines()[1].startswith(f"{identity},setosa,")
+
+
 def test_probabilities_of_a_csv_are_those_of_json_to_the_last_digit(repository: Path) -> None:
     by_csv = sigmax(
         repository, "predict", "iris", "--input", "-", "--probabilities", given=f"{HEADER}\n5.1,3.5,1.4,0.2\n"

@@ -228,6 +228,13 @@ def test_the_greeting_has_two_lines_a_model_that_work_when_pasted(repository: Pa
             assert json.loads(offline.stdout) == by_rest
 
 
+@pytest.mark.parametrize("host", ["::1", "::", "0.0.0.0", "localhost"])
+def test_the_addresses_of_the_greeting_answer(own_repository: Path, host: str) -> None:
+    with running(own_repository, "--host", host) as service, grpc.insecure_channel(service.grpc) as channel:
+        assert httpx.get(f"{service.rest}/v2/health/live").json() == {"live": True}
+        assert call(channel, "/inference.GRPCInferenceService/ServerLive")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_once_with_exit_code_0(own_repository: Path, number: signal.Signals) -> None:
     with running(own_repository) as service:

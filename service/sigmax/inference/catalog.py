@@ -162,6 +162,10 @@ def load_entry(root: Path, name: str) -> Entry:
             rejected[version] = str(error)
             log.error("model %s version %s refused: %s", name, version, error)
             continue
+        except Exception:  # one bundle must not keep the others from being served
+            rejected[version] = "an unforeseen error, which is in the log"
+            log.exception("model %s version %s refused for an error that nobody foresaw", name, version)
+            continue
         log.info(
             "model %s version %s ready: %s golden rows within %.2g of the estimator, %.0f ms",
             *(name, version, served.proof.rows, served.proof.difference),

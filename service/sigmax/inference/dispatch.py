@@ -53,8 +53,8 @@ class Query(Protocol[Answer_co]):
         """The version asked for; empty for the one that is served."""
         ...
 
-    def rows(self, served: Served) -> Rows:
-        """Read the features as the model takes them."""
+    def rows(self, served: Served, max_rows: int) -> Rows:
+        """Read the features as the model takes them; more than `max_rows` are refused unread."""
         ...
 
     def render(self, prediction: Prediction) -> Answer_co:
@@ -88,8 +88,9 @@ class Dispatch:
             query = read(*request)
             served = self._catalog.find(query.model, query.version)
             model, version = served.name, served.version
-            rows = query.rows(served)
-            self._check_size(len(rows.features))
+            rows = query.rows(served, self._max_rows)
+            if len(rows.features) == 0:
+                raise InvalidInput("no rows: send at least one")
             probabilities = served.predictor.probabilities(rows.features)
             _check_numbers(probabilities)
             predicted = len(rows.features)
@@ -102,12 +103,6 @@ class Dispatch:
             raise unforeseen(error) from error
         finally:
             meter.request(model, version, code, started, predicted)
-
-    def _check_size(self, count: int) -> None:
-        if count > self._max_rows:
-            raise InvalidInput(f"{count} rows in one request, at most {self._max_rows} are taken")
-        if count == 0:
-            raise InvalidInput("no rows: send at least one")
 
 
 _add = np.add.reduce

@@ -5,6 +5,7 @@ Holds no names, labels or thresholds: numbers in, numbers out.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,6 +43,8 @@ class OnnxEngine:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY
+        # Weights outside the file are not under its digest: they are looked for where no file can be.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own classes share no root but Exception

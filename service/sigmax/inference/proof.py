@@ -67,8 +67,7 @@ def compare(
         BundleRejected: naming the first row that differs, and by how much.
     """
     manifest = predictor.manifest
-    with np.errstate(over="ignore"):
-        served = predictor.probabilities(np.ascontiguousarray(features, predictor.dtype))
+    served = _served(predictor, features)
     if served.shape != probabilities.shape:
         raise BundleRejected(f"{served.shape} probabilities served, {probabilities.shape} expected")
     distance = np.abs(served.astype(np.float64) - probabilities)
@@ -88,6 +87,15 @@ def compare(
             f"{_labels(manifest, classes[row])} expected ({wrong.size} of {len(served)} rows differ)"
         )
     return Proof(len(served), float(distance.max(initial=0.0)), int(exempt.sum()))
+
+
+def _served(predictor: Predictor, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(features, predictor.dtype)
+    try:
+        return predictor.probabilities(rows)
+    except Exception as error:  # ONNX Runtime's own classes share no root but Exception
+        raise BundleRejected(f"the graph fails on these rows: {str(error)[:200]}") from error
 
 
 def _difference(

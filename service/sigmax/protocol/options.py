@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sigmax.contract import Manifest, Task
 from sigmax.errors import InvalidInput, nearest, quoted
-from sigmax.protocol.values import describe, refuse
+from sigmax.protocol.values import describe, refuse, refuse_any
 
 NAMES = ("top_k", "threshold", "extra", "id")
 _EXTRA = ("reject", "ignore")
@@ -44,30 +43,32 @@ def parse(value: Any) -> Options:
     if type(value) is not dict:
         raise InvalidInput(f"'options' is an object, not {describe(value)}")
     given = {name: entry for name, entry in value.items() if entry is not None}
-    problems = [f"unknown option {quoted(name)}{nearest(name, NAMES)}" for name in given if name not in NAMES]
+    refuse_any(_problems(given))
+    extra = given.get("extra") == "ignore"
+    return Options(given.get("top_k"), given.get("threshold"), extra, given.get("id"))
+
+
+def _problems(given: Mapping[str, Any]) -> Iterator[str]:
+    for name in given:
+        if name not in NAMES:
+            yield f"unknown option {quoted(name)}{nearest(name, NAMES)}"
     top_k, extra, identity = given.get("top_k"), given.get("extra", "reject"), given.get("id")
     if top_k is not None and (type(top_k) is not int or top_k < 1):
-        problems.append(f"option 'top_k' is a whole number of at least 1, not {describe(top_k)}")
+        yield f"option 'top_k' is a whole number of at least 1, not {describe(top_k)}"
     if extra not in _EXTRA:
-        problems.append(f"option 'extra' is 'reject' or 'ignore', not {describe(extra)}")
+        yield f"option 'extra' is 'reject' or 'ignore', not {describe(extra)}"
     if identity is not None and type(identity) is not str:
-        problems.append(f"option 'id' is the name of a column, not {describe(identity)}")
-    problems.extend(_threshold_problems(given.get("threshold")))
-    if problems:
-        raise refuse(problems)
-    return Options(top_k, given.get("threshold"), extra == "ignore", identity)
+        yield f"option 'id' is the name of a column, not {describe(identity)}"
+    yield from _threshold_problems(given.get("threshold"))
 
 
-def _threshold_problems(value: Any) -> list[str]:
+def _threshold_problems(value: Any) -> Iterator[str]:
     if value is None:
-        return []
-    entries = value.items() if type(value) is dict else [("", value)]
-    return [
-        f"option 'threshold'{f' of {quoted(label)}' if label else ''} is a number from 0 to 1, "
-        f"not {describe(entry)}"
-        for label, entry in entries
-        if type(entry) not in (int, float) or not (math.isfinite(entry) and 0 <= entry <= 1)
-    ]
+        return
+    for label, entry in value.items() if type(value) is dict else [("", value)]:
+        if type(entry) not in (int, float) or not 0 <= entry <= 1:
+            which = f" of {quoted(label)}" if label else ""
+            yield f"option 'threshold'{which} is a number from 0 to 1, not {describe(entry)}"
 
 
 def thresholds(manifest: Manifest, threshold: float | Mapping[str, float]) -> dict[str, float]:

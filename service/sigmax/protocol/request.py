@@ -10,7 +10,7 @@ from sigmax.protocol.schema import Schema
 from sigmax.protocol.tabular import Rows, from_columns, from_rows
 
 
-def read_rows(schema: Schema, rows: Any, columns: Any, options: Options) -> Rows:
+def read_rows(schema: Schema, rows: Any, columns: Any, options: Options, max_rows: int) -> Rows:
     """Read whichever of `rows` and `columns` is filled.
 
     Raises:
@@ -19,7 +19,7 @@ def read_rows(schema: Schema, rows: Any, columns: Any, options: Options) -> Rows
     if rows and columns:
         raise InvalidInput("both 'rows' and 'columns' are filled: send exactly one of them")
     if rows or (columns in (None, {}) and rows not in (None, [])):
-        return from_rows(schema, rows, options.id, options.ignore_extra)
+        return from_rows(schema, rows, options.id, options.ignore_extra, max_rows)
     if columns in (None, {}):
         raise InvalidInput("no rows: send exactly one of 'rows' and 'columns', with at least one row")
-    return from_columns(schema, columns, options.id, options.ignore_extra)
+    return from_columns(schema, columns, options.id, options.ignore_extra, max_rows)

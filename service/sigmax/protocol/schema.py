@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from itertools import accumulate
 
 import numpy as np
@@ -55,7 +56,7 @@ class Schema:
 
     def column_name(self, column: int) -> str:
         """Name a column of the matrix for a message: `feature 'x'`, or `feature 'photo'[2, 0, 7]`."""
-        block = next(i for i, start in enumerate(self.starts[1:]) if column < start)
+        block = bisect_right(self.starts, column) - 1
         feature = self.features[block]
         if feature.shape == ():
             return f"feature '{feature.name}'"

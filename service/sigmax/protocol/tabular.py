@@ -6,6 +6,7 @@ slow way that names every row and feature that is wrong.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from operator import itemgetter
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from sigmax.contract import Feature
 from sigmax.errors import InvalidInput, nearest, quoted
 from sigmax.protocol.schema import Schema
-from sigmax.protocol.values import check_pixels, describe, numbers, problem, refuse
+from sigmax.protocol.values import check_count, check_pixels, describe, numbers, problem, refuse
 
 
 class Rows(NamedTuple):
@@ -31,7 +32,13 @@ class Rows(NamedTuple):
     ids: list[Any] | None = None
 
 
-def from_rows(schema: Schema, rows: Any, id_column: str | None = None, ignore_extra: bool = False) -> Rows:
+def from_rows(
+    schema: Schema,
+    rows: Any,
+    id_column: str | None = None,
+    ignore_extra: bool = False,
+    max_rows: int = sys.maxsize,
+) -> Rows:
     """Read a list of objects by feature name, or of lists in feature order.
 
     Args:
@@ -39,6 +46,7 @@ def from_rows(schema: Schema, rows: Any, id_column: str | None = None, ignore_ex
         rows: the caller's value.
         id_column: a column to hand back with each row.
         ignore_extra: pass over columns that the model does not know, instead of refusing them.
+        max_rows: more are refused.
 
     Raises:
         InvalidInput: naming rows, features, what was expected and what came.
@@ -47,6 +55,7 @@ def from_rows(schema: Schema, rows: Any, id_column: str | None = None, ignore_ex
         raise InvalidInput(f"'rows' is a list of objects or of lists, not {describe(rows)}")
     if not rows:
         raise InvalidInput("'rows' is empty: send at least one row")
+    check_count(len(rows), max_rows)
     kinds = set(map(type, rows))
     if kinds == {dict}:
         return _named(schema, rows, id_column, ignore_extra)
@@ -56,7 +65,11 @@ def from_rows(schema: Schema, rows: Any, id_column: str | None = None, ignore_ex
 
 
 def from_columns(
-    schema: Schema, columns: Any, id_column: str | None = None, ignore_extra: bool = False
+    schema: Schema,
+    columns: Any,
+    id_column: str | None = None,
+    ignore_extra: bool = False,
+    max_rows: int = sys.maxsize,
 ) -> Rows:
     """Read an object of lists, one value a row each; arguments and errors as `from_rows`."""
     if type(columns) is not dict:
@@ -70,8 +83,10 @@ def from_columns(
     lengths = {name: len(column) if type(column) is list else -1 for name, column in used.items()}
     if len(set(lengths.values())) != 1 or -1 in lengths.values():
         raise refuse(_lengths_differ(used))
-    if next(iter(lengths.values())) == 0:
+    count = next(iter(lengths.values()))
+    if count == 0:
         raise InvalidInput("'columns' are empty: send at least one row")
+    check_count(count, max_rows)
     ids = None if id_column is None else list(columns[id_column])
     table = list(zip(*(columns[name] for name in schema.names), strict=True))
     return Rows(_matrix(schema, table), ids)

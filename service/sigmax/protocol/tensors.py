@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput, quoted
 from sigmax.protocol.schema import MAX_EXACT, Schema
-from sigmax.protocol.values import check_pixels, refuse
+from sigmax.protocol.values import check_count, check_pixels, refuse
 
 DTYPES = {
     "BOOL": np.dtype("?"),
@@ -59,8 +60,8 @@ def check_inputs(names: Sequence[str]) -> None:
         raise InvalidInput(f"expected the one input '{INPUT}', got {[name[:60] for name in names[:20]]}")
 
 
-def check_shape(schema: Schema, shape: Sequence[int]) -> int:
-    """Check a tensor's shape against the model's (-1, n_features).
+def check_shape(schema: Schema, shape: Sequence[int], max_rows: int) -> int:
+    """Check a tensor's shape against the model's (-1, n_features) and the rows that a request may hold.
 
     Returns:
         How many values the tensor holds.
@@ -69,17 +70,20 @@ def check_shape(schema: Schema, shape: Sequence[int]) -> int:
         raise InvalidInput(f"input '{INPUT}': expected shape [-1, {schema.width}], got {list(shape[:8])}")
     if shape[0] == 0:
         raise InvalidInput(f"input '{INPUT}' is empty: send at least one row")
+    check_count(shape[0], max_rows)
     return math.prod(shape)
 
 
-def from_bytes(schema: Schema, datatype: str, shape: Sequence[int], raw: bytes) -> npt.NDArray[Any]:
+def from_bytes(
+    schema: Schema, datatype: str, shape: Sequence[int], raw: bytes, max_rows: int = sys.maxsize
+) -> npt.NDArray[Any]:
     """Read little-endian, row-major bytes into the features matrix.
 
     Raises:
         InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
     """
     dtype = dtype_of(datatype)
-    expected = check_shape(schema, shape) * dtype.itemsize
+    expected = check_shape(schema, shape, max_rows) * dtype.itemsize
     if len(raw) != expected:
         raise InvalidInput(
             f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {len(raw)}"
@@ -88,7 +92,7 @@ def from_bytes(schema: Schema, datatype: str, shape: Sequence[int], raw: bytes) 
 
 
 def from_values(
-    schema: Schema, datatype: str, shape: Sequence[int], values: Sequence[Any]
+    schema: Schema, datatype: str, shape: Sequence[int], values: Sequence[Any], max_rows: int = sys.maxsize
 ) -> npt.NDArray[Any]:
     """Read a flat list of numbers, already of the right Python type, into the features matrix.
 
@@ -97,7 +101,7 @@ def from_values(
             model's type cannot hold.
     """
     dtype = dtype_of(datatype)
-    expected = check_shape(schema, shape)
+    expected = check_shape(schema, shape, max_rows)
     if len(values) != expected:
         raise InvalidInput(
             f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
@@ -167,12 +171,13 @@ def _narrow(
 
 def _check_range(schema: Schema, datatype: str, dtype: np.dtype[Any], values: Sequence[Any]) -> None:
     bounds = np.iinfo(dtype)
-    if not bounds.min <= min(values) <= max(values) <= bounds.max:
+    low, high = int(bounds.min), int(bounds.max)  # properties that numpy works out anew each time
+    if not low <= min(values) <= max(values) <= high:
         raise refuse(
             f"row {index // schema.width}, {schema.column_name(index % schema.width)}: "
             f"{quoted(value)} is outside {datatype}"
             for index, value in enumerate(values)
-            if not bounds.min <= value <= bounds.max
+            if not low <= value <= high
         )
 
 

@@ -62,7 +62,10 @@ def check_pixels(schema: Schema, features: npt.NDArray[Any]) -> None:
 
 
 def _integers_fit(cells: list[Any], limit: int) -> bool:
-    return all(-limit <= cell <= limit for cell in cells if type(cell) is int)
+    # min and max ask in C; where a decimal is beyond the limit, or NaN, every integer is asked
+    return -limit <= min(cells) <= max(cells) <= limit or all(
+        -limit <= cell <= limit for cell in cells if type(cell) is int
+    )
 
 
 def problem(schema: Schema, value: Any) -> str | None:
@@ -96,9 +99,22 @@ def describe(value: Any) -> str:
     return f"the number {value!r}"
 
 
+def check_count(count: int, max_rows: int) -> None:
+    """Refuse a request of too many rows; asked before any of them is read."""
+    if count > max_rows:
+        raise InvalidInput(f"{count} rows in one request, at most {max_rows} are taken")
+
+
 def refuse(problems: Iterable[str]) -> InvalidInput:
     """The error that lists what is wrong, reading no further than a message holds."""
     return InvalidInput(listed(list(_bounded(iter(problems)))))
+
+
+def refuse_any(problems: Iterable[str]) -> None:
+    """Raise that error if there is any problem."""
+    found = list(_bounded(iter(problems)))
+    if found:
+        raise InvalidInput(listed(found))
 
 
 def _bounded(problems: Iterator[str]) -> Iterator[str]:

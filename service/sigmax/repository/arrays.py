@@ -44,4 +44,7 @@ def decode(value: Any, what: str) -> npt.NDArray[Any]:
     kind = np.dtype(dtype)
     if len(raw) != math.prod(shape) * kind.itemsize:
         raise BundleRejected(f"{what}: {len(raw)} bytes do not fill the shape {shape}")
-    return np.frombuffer(raw, kind).reshape(shape)
+    try:
+        return np.frombuffer(raw, kind).reshape(shape)
+    except (ValueError, OverflowError) as error:  # a size of 0 beside one that no array can have
+        raise BundleRejected(f"{what}: no array has the shape {shape}") from error

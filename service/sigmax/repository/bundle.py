@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sigmax.contract import EXAMPLE_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, FileEntry, Manifest
+from sigmax.contract import (
+    EXAMPLE_FILE,
+    GOLDEN_FILE,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    FileEntry,
+    Manifest,
+    parse_json,
+)
 from sigmax.errors import BundleRejected
 from sigmax.repository.golden import Golden
 
@@ -48,6 +56,7 @@ def read(directory: Path) -> Bundle:
             raise BundleRejected(f"the manifest does not list {name}")
     content = {name: _read_sealed(directory, name, entry) for name, entry in manifest.files.items()}
     golden = Golden.from_json(content[GOLDEN_FILE], manifest)
+    parse_json(content[EXAMPLE_FILE], EXAMPLE_FILE)
     return Bundle(manifest, content[MODEL_FILE], golden, content[EXAMPLE_FILE])
 
 
@@ -105,13 +114,16 @@ def _read_sealed(directory: Path, name: str, entry: FileEntry) -> bytes:
 def _read_file(directory: Path, name: str, limit: int) -> bytes:
     """Read a plain file of the directory itself: no link, no pipe, no device."""
     try:
-        handle = os.open(directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(directory / name, "rb", opener=_open_plain) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BundleRejected(f"{name} is not a plain file")
+            if status.st_size > limit:
+                raise BundleRejected(f"{name} has {status.st_size} bytes, more than {limit}")
+            return file.read()
     except OSError as error:
         raise BundleRejected(f"{name} cannot be read: {error.strerror}") from error
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise BundleRejected(f"{name} is not a plain file")
-        if status.st_size > limit:
-            raise BundleRejected(f"{name} has {status.st_size} bytes, more than {limit}")
-        return file.read()
+
+
+def _open_plain(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -65,7 +65,7 @@ class Golden:
         features, probabilities, classes = (
             arrays.decode(document[name], f"golden {name}") for name in _KEYS[2:]
         )
-        rows, width = len(features), len(manifest.classes)
+        rows, width = features.shape[0] if features.ndim else 0, len(manifest.classes)
         multilabel = manifest.task is Task.MULTILABEL
         fits = (
             rows > 0

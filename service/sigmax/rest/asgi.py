@@ -10,6 +10,8 @@ from sigmax.errors import InvalidInput, TooLarge, UnsupportedMedia, quoted
 
 JSON = (b"content-type", b"application/json")
 
+_LENGTH_DIGITS = 18  # a longer length is none, and Python refuses to read one of 4,300 digits
+
 
 class Body(NamedTuple):
     """A request's body.
@@ -58,7 +60,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
 
 
 def _length(value: bytes) -> int:
-    if not value.isdigit():
+    if not value.isdigit() or len(value) > _LENGTH_DIGITS:
         given = quoted(value.decode("latin-1"))
         raise InvalidInput(f"header Inference-Header-Content-Length is a number of bytes, not {given}")
     return int(value)

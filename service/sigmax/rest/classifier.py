@@ -26,11 +26,11 @@ class ProbabilitiesQuery:
     def __init__(self, model: str, version: str, body: Body) -> None:
         self.model, self.version, self._body = model, version, body.content
 
-    def rows(self, served: Served) -> Rows:
+    def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
         document, options = _read(self._body)
         refuse_class_options(options)
-        return read_rows(served.schema, document.get("rows"), document.get("columns"), options)
+        return read_rows(served.schema, document.get("rows"), document.get("columns"), options, max_rows)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "classes", "probabilities"}` and `ids` where they were asked for."""
@@ -55,10 +55,11 @@ class ClassesQuery:
         self.model, self.version, self._body = model, version, body.content
         self._options = DEFAULT
 
-    def rows(self, served: Served) -> Rows:
+    def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
         document, self._options = _read(self._body)
-        return read_rows(served.schema, document.get("rows"), document.get("columns"), self._options)
+        rows, columns = document.get("rows"), document.get("columns")
+        return read_rows(served.schema, rows, columns, self._options, max_rows)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "results"}`, one result a row."""

@@ -74,7 +74,7 @@ class InferQuery:
         self.model, self.version, self._body = model, version, body
         self._request = InferRequest([])
 
-    def rows(self, served: Served) -> Rows:
+    def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the one input tensor, nested or flat."""
         text, blob = _split(self._body)
         self._request = request = _read_request(text)
@@ -82,9 +82,9 @@ class InferQuery:
         tensor = request.inputs[0]
         size = _binary_size(tensor, len(blob))
         if size is not None:
-            return Rows(tensors.from_bytes(served.schema, tensor.datatype, tensor.shape, blob))
+            return Rows(tensors.from_bytes(served.schema, tensor.datatype, tensor.shape, blob, max_rows))
         values = _values(tensor)
-        return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values))
+        return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values, max_rows))
 
     def render(self, prediction: Prediction) -> Answer:
         """The response of the standard; data is flat."""

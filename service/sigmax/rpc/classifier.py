@@ -14,6 +14,7 @@ from sigmax.protocol.options import DEFAULT, Options
 from sigmax.protocol.options import parse as parse_options
 from sigmax.protocol.request import read_rows
 from sigmax.protocol.tabular import Rows
+from sigmax.protocol.values import check_count
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2 as pb
@@ -74,11 +75,11 @@ class ProbabilitiesQuery:
         self._message = parse(pb.PredictProbabilitiesRequest, request)
         self.model, self.version = self._message.model, self._message.version
 
-    def rows(self, served: Served) -> Rows:
+    def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
         options = _options(self._message)
         refuse_class_options(options)
-        return _rows(served, self._message, options)
+        return _rows(served, self._message, options, max_rows)
 
     def render(self, prediction: Prediction) -> bytes:
         """A `PredictProbabilitiesResponse`."""
@@ -104,10 +105,10 @@ class ClassesQuery:
         self._options = DEFAULT
         self.model, self.version = self._message.model, self._message.version
 
-    def rows(self, served: Served) -> Rows:
+    def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
         self._options = _options(self._message)
-        return _rows(served, self._message, self._options)
+        return _rows(served, self._message, self._options, max_rows)
 
     def render(self, prediction: Prediction) -> bytes:
         """A `PredictClassesResponse`."""
@@ -145,11 +146,16 @@ def _options(message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest)
 
 
 def _rows(
-    served: Served, message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest, options: Options
+    served: Served,
+    message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest,
+    options: Options,
+    max_rows: int,
 ) -> Rows:
+    for values in (message.rows, *(column.values for column in message.columns.values())):
+        check_count(len(values), max_rows)
     rows = [_plain(row) for row in message.rows]
     columns = {name: _list(column) for name, column in message.columns.items()}
-    return read_rows(served.schema, rows, columns, options)
+    return read_rows(served.schema, rows, columns, options, max_rows)
 
 
 def _plain(value: struct_pb2.Value) -> Any:

@@ -105,15 +105,16 @@ class InferQuery:
         self._raw = len(self._message.raw_input_contents) > 0
         self.model, self.version = self._message.model_name, self._message.model_version
 
-    def rows(self, served: Served) -> Rows:
+    def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the one input tensor, raw or typed."""
         inputs = self._message.inputs
         tensors.check_inputs([tensor.name for tensor in inputs])
         tensor, shape = inputs[0], tuple(inputs[0].shape)
         if self._raw:
-            return Rows(tensors.from_bytes(served.schema, tensor.datatype, shape, self._raw_contents(tensor)))
+            raw = self._raw_contents(tensor)
+            return Rows(tensors.from_bytes(served.schema, tensor.datatype, shape, raw, max_rows))
         values = _typed_contents(tensor)
-        return Rows(tensors.from_values(served.schema, tensor.datatype, shape, values))
+        return Rows(tensors.from_values(served.schema, tensor.datatype, shape, values, max_rows))
 
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""

@@ -24,7 +24,7 @@ def greeting(settings: Settings, catalog: Catalog, program: str, rest_port: int,
         rest_port: where REST answers.
         grpc_port: where gRPC answers.
     """
-    host = _REACHABLE.get(settings.host, settings.host)
+    host = _REACHABLE.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     rest = f"http://{host}:{rest_port}"
     lines = [f"Sigmax {__version__} answers: REST {rest}, gRPC {host}:{grpc_port}, documentation {rest}/docs"]
     for entry in catalog.entries:

@@ -20,6 +20,7 @@ from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.rest.door import rest_door
+from sigmax.rest.http import HttpProtocol
 from sigmax.rpc.door import RpcDoor
 from sigmax.runtime.settings import Settings
 from sigmax.telemetry.metrics import Metrics
@@ -105,7 +106,7 @@ def _reason(error: OSError) -> str:
 def _uvicorn_config(app: ASGIApp, grace: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=HttpProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -54,6 +54,8 @@ def changed(**changes: Any) -> bytes:
         (b'{"format": 1, "format": 1}', "a key stands twice"),
         (b"[" * 100_000, "the manifest is not JSON"),
         (changed(tolerance=float("nan")), "NaN is not a JSON number"),
+        (changed(tolerance=10**400), "manifest.tolerance is a number, not '1000"),
+        (changed(provenance={"by": "\ud800"}), "surrogates not allowed"),
         (changed(format=2), "manifest format 2 is newer than 1"),
         (changed(format="1"), "no 'format' number"),
         (changed(format=True), "no 'format' number"),

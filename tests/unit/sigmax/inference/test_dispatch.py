@@ -193,3 +193,29 @@ def test_a_graph_that_is_not_what_the_manifest_says_is_refused() -> None:
         )
     with pytest.raises(BundleRejected, match="ONNX Runtime does not load the model"):
         OnnxEngine(b"not a model", BINARY)
+
+
+def test_rows_over_the_limit_are_refused_before_any_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sigmax.protocol import tabular
+
+    def unread(*_: Any) -> Any:
+        raise AssertionError("a row was read")
+
+    monkeypatch.setattr(tabular, "numbers", unread)
+    monkeypatch.setattr(rpc_classifier, "_plain", unread)
+    monkeypatch.setattr(rpc_classifier, "_list", unread)
+    small, meter = dispatch(BINARY, Fixed(0.3, 0.7), max_rows=2), Metrics().verb("test", "classes")
+    rows = classifier_pb2.PredictClassesRequest(model="small", rows=[{}] * 3)
+    columns = classifier_pb2.PredictClassesRequest(model="small")
+    columns.columns["a"].extend([1.0] * 3)
+
+    for body in (
+        {"rows": [[1, 2]] * 3},
+        {"rows": [{"a": 1, "b": 2}] * 3},
+        {"columns": {"a": [1] * 3, "b": [2] * 3}},
+    ):
+        with pytest.raises(InvalidInput, match="3 rows in one request, at most 2 are taken"):
+            small.answer(meter, ClassesQuery, "small", "", Body(json.dumps(body).encode()))
+    for message in (rows, columns):
+        with pytest.raises(InvalidInput, match="3 rows in one request, at most 2 are taken"):
+            small.answer(meter, rpc_classifier.ClassesQuery, message.SerializeToString())

@@ -97,3 +97,10 @@ def test_pixels_that_were_scaled_are_refused_by_row_and_pixel() -> None:
 
 def test_the_elements_of_a_bytes_tensor_carry_their_length() -> None:
     assert tensors.to_bytes(["새", ""]) == b"\x03\0\0\0" + "새".encode() + b"\0\0\0\0"
+
+
+def test_rows_over_the_limit_are_refused_by_their_shape_alone() -> None:
+    with pytest.raises(InvalidInput, match="3 rows in one request, at most 2 are taken"):
+        tensors.from_bytes(DOUBLE, "FP64", (3, 2), b"", max_rows=2)
+    with pytest.raises(InvalidInput, match="3 rows in one request, at most 2 are taken"):
+        tensors.from_values(DOUBLE, "FP64", (3, 2), [], max_rows=2)

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from tests.unit.sigmax.manifests import MULTICLASS, model
+from tests.unit.sigmax.manifests import MULTICLASS, feature, model
 
 from sigmax.contract import Manifest
 from sigmax.errors import BundleRejected
-from sigmax.inference.catalog import open_version
+from sigmax.inference.catalog import load_catalog, open_version
+from sigmax.inference.engine import OnnxEngine
 from sigmax.repository import bundle
 from sigmax.repository.golden import Golden
 
@@ -143,3 +148,84 @@ def test_a_bundle_in_the_place_of_another_is_refused(written: Path) -> None:
         open_version(written, "big", 1)
     with pytest.raises(BundleRejected, match="in the place of 'small' version 2"):
         open_version(written, "small", 2)
+
+
+def golden_with(**parts: Any) -> bytes:
+    return json.dumps(json.loads(GOLDEN.to_json(MULTICLASS)) | parts).encode()
+
+
+def picking_columns(*columns: int) -> bytes:
+    """The graph of `files` with one node in the place of all: it gives back some of its input's columns."""
+    made = onnx.load_from_string(model(MULTICLASS))
+    del made.graph.node[:]
+    made.graph.node.append(onnx.helper.make_node("Gather", ["features", "c"], ["probabilities"], axis=1))
+    made.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.array(columns), "c"))
+    data: bytes = made.SerializeToString()
+    return data
+
+
+BROKEN = {
+    "an example that is not JSON": {"example.json": b"{"},
+    "an example that is a list": {"example.json": b"[1]"},
+    "golden rows without a dimension": {
+        "golden.json": golden_with(features={"dtype": "<f8", "shape": [], "data": "AAAAAAAAAAA="})
+    },
+    "golden rows of an impossible shape": {
+        "golden.json": golden_with(features={"dtype": "<f8", "shape": [0, 10**30], "data": ""})
+    },
+    "a graph that fails when it runs": {"model.onnx": picking_columns(0, 1, 9)},
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_sealed_bundle_that_cannot_answer_is_refused(tmp_path: Path, name: str) -> None:
+    bundle.write(tmp_path, MULTICLASS, files() | BROKEN[name])
+
+    with pytest.raises(BundleRejected):
+        open_version(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "manifest.json"])
+def test_a_folder_in_the_place_of_a_file_is_refused(written: Path, name: str) -> None:
+    (written / name).unlink()
+    (written / name).mkdir()
+
+    with pytest.raises(BundleRejected, match="cannot be read: Is a directory"):
+        bundle.read(written)
+
+
+def test_weights_outside_of_the_model_file_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = replace(MULTICLASS, features=tuple(map(feature, "abcd")))
+    made = onnx.load_from_string(model(manifest))
+    weights = made.graph.initializer[0]
+    (tmp_path / "w.bin").write_bytes(onnx.numpy_helper.to_array(weights).tobytes())
+    weights.ClearField("double_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="w.bin")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(BundleRejected, match="External data path does not exist"):
+        OnnxEngine(made.SerializeToString(), manifest)
+
+
+def test_one_bundle_never_keeps_the_others_from_being_served(
+    written: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path_factory.mktemp("models")
+    shutil.copytree(written, root / "small" / "1")
+    (root / "other" / "1").mkdir(parents=True)
+    read = bundle.read
+
+    def failing(path: Path) -> bundle.Bundle:
+        if path.parent.name == "other":
+            raise MemoryError("secret=hunter2")
+        return read(path)
+
+    monkeypatch.setattr(bundle, "read", failing)
+
+    catalog = load_catalog(root)
+
+    assert catalog.ready_names == ["small"]
+    assert catalog.entry("other").rejected == {1: "an unforeseen error, which is in the log"}
