@@ -43,14 +43,15 @@ class Rule:
             probabilities: (n_samples, n_classes).
 
         Returns:
-            The chosen column, int64 (n_samples,); for multilabel bool (n_samples, n_classes).
+            The chosen column, an integer (n_samples,); for multilabel bool (n_samples, n_classes).
         """
         if self._task is Task.MULTICLASS:
             return np.asarray(probabilities.argmax(axis=1))
         if self._task is Task.MULTILABEL:
             return np.asarray(probabilities > self._threshold)
-        chosen = probabilities[:, self._positive] > self._threshold[0]
-        return np.asarray((chosen if self._positive else ~chosen).astype(np.int64))
+        positive = probabilities[:, self._positive]
+        second = positive > self._threshold[0] if self._positive else positive <= self._threshold[0]
+        return np.asarray(second.view(np.int8))
 
     def margins(self, probabilities: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """How far each row is from being decided otherwise, in units of probability.

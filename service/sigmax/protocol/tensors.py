@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput, quoted
 from sigmax.protocol.schema import MAX_EXACT, Schema
-from sigmax.protocol.values import check_count, check_pixels, refuse
+from sigmax.protocol.values import all_within, check_count, check_pixels, refuse
 
 DTYPES = {
     "BOOL": np.dtype("?"),
@@ -34,10 +34,6 @@ DTYPES = {
 
 NAMES = {np.dtype(np.float32): "FP32", np.dtype(np.float64): "FP64"}
 """The datatypes that models compute and answer in."""
-
-
-_all = np.logical_and.reduce
-"""What `ndarray.all` calls after a detour through Python."""
 
 
 def dtype_of(datatype: str) -> np.dtype[Any]:
@@ -128,9 +124,8 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             wide = tensor.astype(schema.dtype)
-    finite = np.isfinite(wide)
-    if not _all(finite, None):
-        raise refuse(_not_finite(schema, tensor, finite))
+    if not all_within(wide, schema.largest):
+        raise refuse(_not_finite(schema, tensor, np.isfinite(wide)))
     if _may_change(tensor.dtype, schema.dtype):
         kept = _kept(schema, tensor, wide)
         if not kept.all():

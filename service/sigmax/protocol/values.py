@@ -35,9 +35,17 @@ def numbers(schema: Schema, cells: list[Any]) -> npt.NDArray[Any] | None:
     if int in kinds and not _integers_fit(cells, schema.exact):
         return None
     exact = np.array(cells, np.float64)
-    if not (np.abs(exact) <= schema.largest).all():  # False for NaN, too
+    if not all_within(exact, schema.largest):
         return None
     return exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
+
+
+def all_within(numbers: npt.NDArray[Any], largest: float) -> bool:
+    """Whether every number is finite and none is beyond `largest`, which is more than 1.
+
+    The sum of squares, one call, says so for all but huge numbers: were one beyond, or NaN, so were the sum.
+    """
+    return bool(np.vdot(numbers, numbers) <= largest) or bool((np.abs(numbers) <= largest).all())
 
 
 def check_pixels(schema: Schema, features: npt.NDArray[Any]) -> None:
