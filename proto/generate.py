@@ -1,7 +1,9 @@
 """Generate the message classes of `service/sigmax/wire/` from the .proto files beside this script.
 
 The classes live in a descriptor pool of their own: two modules that describe the package `inference`
-cannot share one, and tritonclient brings the other. One line of protoc's output is changed for it.
+cannot share one, and tritonclient brings the other. Protoc's output is changed for it in two places: the pool
+that it imports, and its check that the library is as new as the compiler, which tritonclient's environment
+(protobuf 6) would fail although the few calls of the code are the same there.
 
     python proto/generate.py           # write service/sigmax/wire/*_pb2.py
     python proto/generate.py --check   # fail if they are not what the .proto files say
@@ -9,6 +11,7 @@ cannot share one, and tritonclient brings the other. One line of protoc's output
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +24,10 @@ WIRE = PROTO.parent / "service" / "sigmax" / "wire"
 SOURCES = ("sigmax/v1/classifier.proto", "inference/open_inference_grpc.proto")
 DEFAULT_POOL = "from google.protobuf import descriptor_pool as _descriptor_pool\n"
 PRIVATE_POOL = "from sigmax.wire import pool as _descriptor_pool\n"
+VERSION_CHECK = re.compile(
+    r"from google\.protobuf import runtime_version as _runtime_version\n"
+    r"|_runtime_version\.ValidateProtobufRuntimeVersion\(\n(?:    .*\n)+\)\n"
+)
 
 
 def generate() -> dict[str, str]:
@@ -40,7 +47,7 @@ def generate() -> dict[str, str]:
 
 
 def _private(text: str) -> str:
-    return text.replace(DEFAULT_POOL, PRIVATE_POOL)
+    return VERSION_CHECK.sub("", text.replace(DEFAULT_POOL, PRIVATE_POOL))
 
 
 def main() -> None:

@@ -93,9 +93,6 @@ def test_tritonclient_raises_its_own_exception_with_the_services_words(
     assert text in said[way]["errors"][wrong]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the wire is generated for protobuf 7, tritonclient 2.73 takes protobuf below 7"
-)
 @pytest.mark.parametrize("order", [f"{WIRE}, {TRITON}", f"{TRITON}, {WIRE}"])
 def test_the_wire_and_tritonclient_share_a_process_whichever_comes_first(order: str) -> None:
     script = f"import {order}; print(sigmax.wire.open_inference_grpc_pb2.ModelInferRequest(id='7').id)"

@@ -6,7 +6,6 @@ An answer comes in the form of its request: raw contents for raw contents, typed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -19,6 +18,7 @@ from sigmax.inference.open_inference import SERVER, Output, metadata, outputs
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol import tensors
 from sigmax.protocol.tabular import Rows
+from sigmax.rpc.raw import Forms, KnownQuery, raw_response
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
@@ -50,6 +50,7 @@ class InferenceService:
         self._dispatch = dispatch
         self._readiness = readiness
         self._infer = metrics.verb("grpc", "infer")
+        self._forms = Forms()
 
     def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
         """What a gRPC server adds to answer this service."""
@@ -92,15 +93,19 @@ class InferenceService:
 
     def model_infer(self, request: bytes) -> bytes:
         """Predict."""
-        return self._dispatch.answer(self._infer, InferQuery, request)
+        form = self._forms.find(request)
+        if form is not None:
+            return self._dispatch.answer(self._infer, KnownQuery, form, request)
+        return self._dispatch.answer(self._infer, InferQuery, request, self._forms)
 
 
 class InferQuery:
     """A `ModelInferRequest`."""
 
-    __slots__ = ("_message", "_raw", "model", "version")
+    __slots__ = ("_forms", "_message", "_raw", "_request", "model", "version")
 
-    def __init__(self, request: bytes) -> None:
+    def __init__(self, request: bytes, forms: Forms) -> None:
+        self._request, self._forms = request, forms
         self._message = parse(pb.ModelInferRequest, request)
         self._raw = len(self._message.raw_input_contents) > 0
         self.model, self.version = self._message.model_name, self._message.model_version
@@ -121,10 +126,9 @@ class InferQuery:
         served, message = prediction.served, self._message
         given = outputs(prediction, [wanted.name for wanted in message.outputs])
         if self._raw:
-            signature = tuple([(output.name, output.datatype, output.shape) for output in given])
-            contents = [tensors.to_bytes(output.values) for output in given]
-            rest = pb.ModelInferResponse(id=message.id, raw_output_contents=contents)
-            return _head(served.name, served.version, signature) + rest.SerializeToString()
+            self._forms.learn(self._request, message)
+            identity = pb.ModelInferResponse(id=message.id).SerializeToString()
+            return identity + raw_response(served, given)
         response = pb.ModelInferResponse(model_name=served.name, model_version=served.version, id=message.id)
         for output in given:
             target = response.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
@@ -140,15 +144,6 @@ class InferQuery:
                 f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
             )
         return contents[0]
-
-
-@lru_cache(maxsize=1024)
-def _head(model: str, version: str, signature: tuple[tuple[str, str, tuple[int, ...]], ...]) -> bytes:
-    """What raw answers of one shape begin with; messages one after the other are read as one, merged."""
-    head = pb.ModelInferResponse(model_name=model, model_version=version)
-    for name, datatype, shape in signature:
-        head.outputs.add(name=name, datatype=datatype, shape=shape)
-    return head.SerializeToString()
 
 
 def _typed_contents(tensor: pb.ModelInferRequest.InferInputTensor) -> Sequence[Any]:

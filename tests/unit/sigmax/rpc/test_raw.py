@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from tests.unit.sigmax.manifests import MULTICLASS, model
+
+from sigmax.errors import InvalidInput, NotFound
+from sigmax.inference.catalog import Catalog, Entry, Served
+from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.engine import OnnxEngine
+from sigmax.inference.predictor import Predictor
+from sigmax.inference.proof import Proof
+from sigmax.inference.readiness import Readiness
+from sigmax.protocol.schema import Schema
+from sigmax.rpc.inference_protocol import InferenceService
+from sigmax.rpc.raw import RAW_INPUT, Forms, form_of
+from sigmax.telemetry.metrics import Metrics
+from sigmax.wire import open_inference_grpc_pb2 as pb
+
+ENGINE = OnnxEngine(model(MULTICLASS), MULTICLASS)
+SERVED = Served("small", "1", Predictor(MULTICLASS, ENGINE), Schema(MULTICLASS), Proof(1, 0.0, 0), b"{}")
+
+
+def service() -> InferenceService:
+    catalog = Catalog([Entry("small", SERVED)])
+    return InferenceService(catalog, Dispatch(catalog, 1000), Readiness(catalog), Metrics())
+
+
+def request(matrix: Any, name: str = "small", **fields: Any) -> pb.ModelInferRequest:
+    message = pb.ModelInferRequest(model_name=name, raw_input_contents=[matrix.tobytes()], **fields)
+    message.inputs.add(name="features", datatype="FP64", shape=matrix.shape)
+    return message
+
+
+def infer(asked: InferenceService, message: pb.ModelInferRequest) -> bytes:
+    return asked.model_infer(message.SerializeToString())
+
+
+matrices = st.integers(1, 3).flatmap(
+    lambda rows: arrays(np.float64, (rows, 2), elements=st.floats(-100, 100, allow_subnormal=False))
+)
+
+
+@given(
+    st.lists(matrices, min_size=2, max_size=6), st.sampled_from([(), ("label",), ("label", "probabilities")])
+)
+def test_requests_of_a_known_form_get_the_answer_that_a_full_reading_gives(
+    matrices: list[Any], wanted: tuple[str, ...]
+) -> None:
+    learned = service()
+    outputs = [pb.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in wanted]
+
+    for matrix in [*matrices, *matrices]:
+        message = request(matrix, outputs=outputs)
+        assert infer(learned, message) == infer(service(), message)
+
+
+def test_a_form_is_learnt_from_the_first_request_and_recognised_in_the_second() -> None:
+    forms = Forms()
+    first, second = request(np.zeros((1, 2))), request(np.ones((1, 2)))
+
+    assert forms.find(first.SerializeToString()) is None
+    forms.learn(first.SerializeToString(), first)
+
+    form = forms.find(second.SerializeToString())
+    assert form is not None
+    assert (form.model, form.shape, form.datatype) == ("small", (1, 2), "FP64")
+    assert forms.find(request(np.ones((2, 2))).SerializeToString()) is None
+    assert forms.find(request(np.ones((1, 2)), name="other").SerializeToString()) is None
+
+
+def test_a_request_with_an_id_is_read_whole_and_its_id_comes_back() -> None:
+    asked = service()
+    plain, named = request(np.zeros((1, 2))), request(np.zeros((1, 2)), id="seven")
+
+    assert form_of(named.SerializeToString(), named) is None
+    infer(asked, plain)
+    assert pb.ModelInferResponse.FromString(infer(asked, named)).id == "seven"
+    assert pb.ModelInferResponse.FromString(infer(asked, plain)).id == ""
+
+
+def test_numbers_that_do_not_stand_at_the_end_make_no_form() -> None:
+    message = request(np.zeros((1, 2)))
+    name_last = message.SerializeToString() + pb.ModelInferRequest(model_name="small").SerializeToString()
+
+    assert form_of(name_last, pb.ModelInferRequest.FromString(name_last)) is None
+
+
+def test_numbers_that_only_seem_to_stand_at_the_end_make_no_form() -> None:
+    numbers = np.full((1, 2), 0.5).tobytes()
+    message = request(np.full((1, 2), 0.5))
+    hidden = message.SerializeToString() + b"\xa2\x06\x12" + RAW_INPUT + bytes([len(numbers)]) + numbers
+
+    read = pb.ModelInferRequest.FromString(hidden)  # an unknown field, whose content is a field of ours
+
+    assert read.raw_input_contents[0] == numbers
+    assert form_of(hidden, read) is None
+
+
+def test_wrong_numbers_of_a_known_form_are_refused_and_the_form_stays_good() -> None:
+    asked = service()
+    good = request(np.zeros((1, 2)))
+    expected = infer(asked, good)
+
+    with pytest.raises(InvalidInput, match="row 0, feature 'b': expected a finite number, got nan"):
+        infer(asked, request(np.array([[0.0, np.nan]])))
+
+    assert infer(asked, good) == expected
+
+
+def test_only_answered_requests_are_learnt_from() -> None:
+    asked = service()
+
+    for _ in range(2):
+        with pytest.raises(NotFound, match="unknown model 'none'"):
+            infer(asked, request(np.zeros((1, 2)), name="none"))
+
+
+def test_forms_are_bounded() -> None:
+    forms = Forms()
+    for rows in range(1, 600):
+        message = request(np.zeros((rows, 2)))
+        forms.learn(message.SerializeToString(), message)
+
+    assert len(forms._forms) <= 256
+    latest = request(np.ones((599, 2))).SerializeToString()
+    assert forms.find(latest) is not None
