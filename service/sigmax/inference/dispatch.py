@@ -107,7 +107,7 @@ class Dispatch:
 
 def _check_numbers(probabilities: npt.NDArray[Any]) -> None:
     """Finite features can still overflow inside the model; NaN is no answer."""
-    if np.isnan(np.vdot(probabilities, probabilities)):  # one call, and NaN if any of them is
+    if np.isnan(np.add.reduce(probabilities, None)):  # NaN if any of them is
         row = int(np.isnan(probabilities).any(axis=1).argmax())
         raise InvalidInput(f"row {row}: these features are so large that the model's arithmetic overflows")
 

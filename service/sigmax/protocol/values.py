@@ -13,6 +13,7 @@ from sigmax.errors import MAX_PROBLEMS, InvalidInput, listed, quoted
 from sigmax.protocol.schema import Schema
 
 MAX_PIXEL = 255
+_FEW = 4096
 _NUMBERS = frozenset({float, int})
 
 
@@ -43,9 +44,12 @@ def numbers(schema: Schema, cells: list[Any]) -> npt.NDArray[Any] | None:
 def all_within(numbers: npt.NDArray[Any], largest: float) -> bool:
     """Whether every number is finite and none is beyond `largest`, which is more than 1.
 
-    The sum of squares, one call, says so for all but huge numbers: were one beyond, or NaN, so were the sum.
+    The sum of squares, one call, says so of a few numbers that are not huge: were one beyond, or NaN, so were
+    the sum. For many numbers the library behind that call would start threads of its own.
     """
-    return bool(np.vdot(numbers, numbers) <= largest) or bool((np.abs(numbers) <= largest).all())
+    if numbers.size <= _FEW and np.vdot(numbers, numbers) <= largest:
+        return True
+    return bool((np.abs(numbers) <= largest).all())
 
 
 def check_pixels(schema: Schema, features: npt.NDArray[Any]) -> None:
