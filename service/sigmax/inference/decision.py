@@ -43,7 +43,7 @@ class Rule:
             probabilities: (n_samples, n_classes).
 
         Returns:
-            The chosen column, an integer (n_samples,); for multilabel bool (n_samples, n_classes).
+            The chosen column, int64 (n_samples,); for multilabel bool (n_samples, n_classes).
         """
         if self._task is Task.MULTICLASS:
             return np.asarray(probabilities.argmax(axis=1))
@@ -51,7 +51,7 @@ class Rule:
             return np.asarray(probabilities > self._threshold)
         positive = probabilities[:, self._positive]
         second = positive > self._threshold[0] if self._positive else positive <= self._threshold[0]
-        return np.asarray(second.view(np.int8))
+        return np.asarray(second.astype(np.int64))
 
     def margins(self, probabilities: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """How far each row is from being decided otherwise, in units of probability.

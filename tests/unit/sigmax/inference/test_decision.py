@@ -58,3 +58,9 @@ def test_margins_are_the_distance_to_another_decision() -> None:
     assert Rule(BINARY, np.float64, {"yes": 0.3}).margins(np.array([[0.6, 0.4]])) == pytest.approx([0.1])
     multilabel = Rule(MULTILABEL, np.float64, MULTILABEL.decision.thresholds)
     assert multilabel.margins(np.array([[0.9, 0.3, 0.0]])) == pytest.approx([0.05])
+
+
+def test_chosen_columns_can_be_written_into_golden_rows() -> None:
+    for manifest in (BINARY, MULTICLASS):
+        rule = Rule(manifest, np.float32, manifest.decision.thresholds)
+        assert rule.choose(np.full((2, len(manifest.classes)), 0.5, np.float32)).dtype == np.int64
