@@ -101,7 +101,7 @@ def _lines(outcome: Outcome) -> list[tuple[str, str]]:
         ("graph type", str(outcome.dtype)),
         ("largest difference, served and estimator", f"{outcome.proof.difference:.2e}"),
         ("rows compared", str(outcome.proof.rows)),
-        ("rows too close to call", str(outcome.proof.exempt)),
+        ("rows on the decision's edge", str(outcome.proof.exempt)),
         ("version", str(version)),
         ("path", str(path)),
     ]

@@ -36,7 +36,7 @@ def test_a_run_prints_figures_difference_version_and_path(job: Path, tmp_path: P
         "test log loss",
         "largest difference, served and estimator",
         "rows compared",
-        "rows too close to call",
+        "rows on the decision's edge",
         str(models / "iris" / "1"),
     ):
         assert part in result.stdout
