@@ -88,12 +88,14 @@ def serve(log_level: str, **options: Any) -> None:
 
     from sigmax.inference.catalog import load_catalog
     from sigmax.runtime.greeting import greeting
+    from sigmax.runtime.server import refuse_taken
     from sigmax.runtime.server import serve as run
     from sigmax.runtime.settings import Settings
     from sigmax.telemetry import logs
 
     logs.configure(log_level)
     settings = Settings(**options)
+    refuse_taken(settings)
     catalog = load_catalog(settings.models)
 
     def started(rest_port: int, grpc_port: int) -> None:

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sigmax.contract import MANIFEST_FILE, Manifest, Task
 from sigmax.errors import BundleRejected, InvalidInput, NotFound, nearest, quoted
 from sigmax.inference.catalog import Catalog, Entry, Served, open_version
 from sigmax.inference.dispatch import Dispatch
+from sigmax.protocol.values import refuse_any
 from sigmax.repository import bundle, layout
 from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
@@ -72,7 +73,9 @@ def guess_format(name: str, data: bytes) -> str:
 def answer_json(served: Served, data: bytes, options: dict[str, Any], probabilities: bool) -> str:
     """Answer a request body as the REST door does; a bare list is taken as its rows."""
     text = data.strip()
-    document = read_object(b'{"rows":' + text + b"}" if text[:1] == b"[" else text)
+    document, doubt = read_object(b'{"rows":' + text + b"}" if text[:1] == b"[" else text)
+    if doubt is not None:
+        raise doubt
     given = document.get("options")
     document["options"] = {**given, **options} if isinstance(given, dict) else options
     answer = _answer(served, document, probabilities)
@@ -84,6 +87,8 @@ def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabiliti
     if "top_k" in options:
         raise InvalidInput("option 'top_k' has no place in CSV; ask for --format json or --probabilities")
     columns = _read_csv(data, served.schema.known, options.get("id"))
+    if options.get("extra") != "ignore":
+        _refuse_extra(served, columns, options.get("id"))
     document = {"columns": columns, "options": options}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -122,18 +127,31 @@ def _read_csv(data: bytes, features: frozenset[str], id_column: str | None) -> d
     except csv.Error as error:
         raise InvalidInput(f"the CSV cannot be read: {error}") from error
     header, *rows = [line for line in lines if line] or [[]]
+    if not rows:
+        raise InvalidInput("the CSV is empty: a header and rows are needed")
     if len(set(header)) < len(header):
         raise InvalidInput("the CSV's header names a column twice")
-    for index, row in enumerate(rows):
-        if len(row) != len(header):
-            raise InvalidInput(
-                f"row {index}: {len(row)} values, the CSV's header names {len(header)} columns"
-            )
+    refuse_any(
+        f"row {index}: {len(row)} values, the CSV's header names {len(header)} columns"
+        for index, row in enumerate(rows)
+        if len(row) != len(header)
+    )
     texts = {id_column} - features
     return {
         name: [row[position] if name in texts else _cell(row[position]) for row in rows]
         for position, name in enumerate(header)
     }
+
+
+def _refuse_extra(served: Served, columns: Iterable[str], id_column: str | None) -> None:
+    schema = served.schema
+    absent = [name for name in schema.names if name not in set(columns)]
+    refuse_any(
+        f"unknown column {quoted(name)}{nearest(name, absent)} "
+        "(--extra ignore passes over such columns, --id gives one of them back)"
+        for name in columns
+        if name not in schema.known and name != id_column
+    )
 
 
 def _cell(text: str) -> Any:

@@ -175,8 +175,18 @@ def test_rest_and_grpc_refuse_with_the_same_words(rest: Rest, rpc: Rpc, name: st
         (b"", "the body is empty: send a JSON object"),
         (b"{", "the body is not JSON"),
         (b'{"rows": [[1,2,3,4],]}', "the body is not JSON"),
-        (b'{"rows": [[NaN,2,3,4]]}', "the body is not JSON"),
-        (b'{"rows": [[1e999,2,3,4]]}', "the body is not JSON"),
+        (b'{"rows": [[NaN,2,3,4]]}', "row 0, feature 'sepal length (cm)': expected a finite number, got nan"),
+        (b'{"rows": [[1,2,3,4]], "note": NaN}', "unknown key 'note'"),
+        (b'{"rows": [{"x": NaN}], "options": {"extra": "ignore"}}', "feature 'sepal length (cm)' is missing"),
+        (
+            b'{"columns": {"sepal length (cm)": [-Infinity], "sepal width (cm)": [1], '
+            b'"petal length (cm)": [1], "petal width (cm)": [1]}}',
+            "feature 'sepal length (cm)': expected a finite number, got -inf",
+        ),
+        (
+            b'{"rows": [[1e999,2,3,4]]}',
+            "row 0, feature 'sepal length (cm)': expected a finite number, got inf",
+        ),
         (b"\xff\xfe{}", "the body is not JSON"),
         (b'{"rows": "\xff"}', "the body is not JSON"),
         (b"[1]", "the body is a JSON object, not a list of 1 values"),
@@ -213,6 +223,15 @@ def test_a_body_that_is_no_request_is_a_400(rest: Rest, verb: str, body: bytes, 
     assert document["code"] == "INVALID_INPUT"
     assert expected in document["error"]
     assert not LEAKS.search(document["error"])
+
+
+def test_a_number_that_is_no_json_is_refused_wherever_it_stands(rest: Rest) -> None:
+    body = json.dumps({"rows": [{**ROW, "id": float("nan")}], "options": {"id": "id"}})
+
+    response = rest.client.post("/v1/models/iris:classes", content=body.encode())
+
+    assert response.status_code == 400
+    assert "NaN and Infinity are no JSON numbers" in response.json()["error"]
 
 
 @pytest.mark.parametrize("options", [{"top_k": 2}, {"threshold": 0.2}])
@@ -296,12 +315,22 @@ V2_REST: dict[str, tuple[Any, str]] = {
     "too few values": (v2([1.0] * 7, [2, 4]), "shape [2, 4] needs 8 values, 'data' has 7"),
     "too few rows": (v2([[1.0] * 4], [2, 4]), "'data' has 1 rows, shape [2, 4] says 2"),
     "a ragged row": (v2([[1.0] * 4, [1.0] * 3], [2, 4]), "row 1 of 'data' has 3 values, shape [2, 4] says 4"),
-    "text among numbers": (v2([1.0, 2.0, "x", 4.0], [1, 4]), "'data' of FP64 is a list of numbers"),
-    "null among numbers": (v2([1.0, 2.0, None, 4.0], [1, 4]), "'data' of FP64 is a list of numbers"),
-    "a boolean among numbers": (v2([1.0, 2.0, True, 4.0], [1, 4]), "'data' of FP64 is a list of numbers"),
+    "text and null among numbers": (
+        v2([1.0, None, "x", 4.0], [1, 4]),
+        "row 0, feature 'sepal width (cm)': expected a number, got null, a missing value, which this model "
+        "does not take; row 0, feature 'petal length (cm)': expected a number, got the text 'x'",
+    ),
+    "a boolean among nested numbers": (
+        v2([[1.0] * 4, [1.0, 2.0, True, 4.0]], [2, 4]),
+        "row 1, feature 'petal length (cm)': expected a number, got the boolean true",
+    ),
     "a fraction among integers": (
         v2([1, 2, 3.5, 4], [1, 4], "INT64"),
-        "'data' of INT64 is a list of integers",
+        "row 0, feature 'petal length (cm)': expected an integer, got the number 3.5",
+    ),
+    "a number among booleans": (
+        v2([True, 2, True, False], [1, 4], "BOOL"),
+        "row 0, feature 'sepal width (cm)': expected a boolean, got the number 2",
     ),
     "an integer outside its type": (
         v2([1, 2, 300, 4], [1, 4], "UINT8"),

@@ -110,9 +110,19 @@ def test_a_model_is_named_by_version_or_by_its_folder(repository: Path) -> None:
             f"{HEADER}\n1,2,3,1e999\n",
             "row 0, feature 'petal width (cm)': expected a number, got the text",
         ),
-        ("iris", f"{HEADER}\n", "'columns' are empty"),
+        ("iris", f"{HEADER}\n", "the CSV is empty: a header and rows are needed"),
+        (
+            "iris",
+            f"{HEADER}\n1\n1,2,3,4\n1,2\n",
+            "columns; row 2: 2 values, the CSV's header names 4 columns",
+        ),
+        (
+            "iris",
+            f"{HEADER},who\n1,2,3,4,x\n",
+            "unknown column 'who' (--extra ignore passes over such columns",
+        ),
         ("iris", "a,a\n1,2\n", "the CSV's header names a column twice"),
-        ("iris", "", "no rows"),
+        ("iris", "", "the CSV is empty: a header and rows are needed"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_with_exit_code_1(

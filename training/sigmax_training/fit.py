@@ -72,7 +72,10 @@ def fit(job: Job, dataset: Dataset, rows: I64) -> Fitted:
             pipeline.fit(_scaled(features, scale), codes)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise InvalidInput(f"the estimator refuses the data: {error}") from error
-    return Fitted(pipeline, scale, tuple(dict.fromkeys(_first_line(warning.message) for warning in caught)))
+    said = tuple(dict.fromkeys(_first_line(warning.message) for warning in caught))
+    if any(text.startswith("Training interrupted") for text in said):
+        raise KeyboardInterrupt  # MLPClassifier catches it, and leaves an estimator that is half fitted
+    return Fitted(pipeline, scale, said)
 
 
 def training_rows(dataset: Dataset, rows: I64) -> tuple[npt.NDArray[Any], I64]:

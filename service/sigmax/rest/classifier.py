@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.results import Result, refuse_class_options, results
@@ -28,9 +29,10 @@ class ProbabilitiesQuery:
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
-        document, options = _read(self._body)
+        document, options, doubt = _read(self._body)
         refuse_class_options(options)
-        return read_rows(served.schema, document.get("rows"), document.get("columns"), options, max_rows)
+        rows, columns = document.get("rows"), document.get("columns")
+        return _certain(read_rows(served.schema, rows, columns, options, max_rows), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "classes", "probabilities"}` and `ids` where they were asked for."""
@@ -57,9 +59,9 @@ class ClassesQuery:
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
-        document, self._options = _read(self._body)
+        document, self._options, doubt = _read(self._body)
         rows, columns = document.get("rows"), document.get("columns")
-        return read_rows(served.schema, rows, columns, self._options, max_rows)
+        return _certain(read_rows(served.schema, rows, columns, self._options, max_rows), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "results"}`, one result a row."""
@@ -83,8 +85,14 @@ def rendered(result: Result) -> dict[str, Any]:
     return row
 
 
-def _read(body: bytes) -> tuple[dict[str, Any], Options]:
-    document = read_object(body)
+def _read(body: bytes) -> tuple[dict[str, Any], Options, InvalidInput | None]:
+    document, doubt = read_object(body)
     refuse_unknown(document, KEYS, NAMES)
     options = document.get("options")
-    return document, DEFAULT if options is None else parse(options)
+    return document, DEFAULT if options is None else parse(options), doubt
+
+
+def _certain(rows: Rows, doubt: InvalidInput | None) -> Rows:
+    if doubt is not None:
+        raise doubt
+    return rows

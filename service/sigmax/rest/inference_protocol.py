@@ -6,6 +6,7 @@ Binary tensors follow the JSON in the body, in the order of their inputs or outp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -16,8 +17,11 @@ from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs
 from sigmax.protocol import tensors
+from sigmax.protocol.schema import Schema
 from sigmax.protocol.tabular import Rows
+from sigmax.protocol.values import describe, refuse_any
 from sigmax.rest.asgi import Answer, Body
+from sigmax.rest.jsons import not_json
 
 Parameters = dict[str, str | int | float | bool]
 
@@ -62,7 +66,8 @@ _nested: dict[str, msgspec.json.Decoder[Any]] = {
     "u": msgspec.json.Decoder(list[list[int]]),
     "f": msgspec.json.Decoder(list[list[float]]),
 }
-_NUMBERS = {"b": "booleans", "i": "integers", "u": "integers", "f": "numbers"}
+_NUMBERS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
+_TYPES = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}
 
 
 class InferQuery:
@@ -83,7 +88,7 @@ class InferQuery:
         size = _binary_size(tensor, len(blob))
         if size is not None:
             return Rows(tensors.from_bytes(served.schema, tensor.datatype, tensor.shape, blob, max_rows))
-        values = _values(tensor)
+        values = _values(served.schema, tensor)
         return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values, max_rows))
 
     def render(self, prediction: Prediction) -> Answer:
@@ -153,10 +158,10 @@ def _read_request(body: bytes) -> InferRequest:
     except msgspec.ValidationError as error:
         raise InvalidInput(f"the body is not an inference request: {_plain(error)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the body is not JSON: {error}") from None
+        raise not_json(body, error) from None
 
 
-def _values(tensor: InputTensor) -> list[Any]:
+def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
     """The flat values of a tensor.
 
     Raises:
@@ -170,13 +175,29 @@ def _values(tensor: InputTensor) -> list[Any]:
     try:
         values: list[Any] = (_nested if nested else _flat)[kind].decode(data)
     except msgspec.ValidationError as error:
+        refuse_any(_wrong_cells(schema, kind, msgspec.json.decode(data)))
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_NUMBERS[kind]}, "
+            f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_NUMBERS[kind]}s, "
             f"flat or nested as its shape: {_plain(error)}"
         ) from None
     except msgspec.DecodeError as error:
         raise InvalidInput(f"input {quoted(tensor.name)}: 'data' is not JSON: {error}") from None
     return _unnested(tensor, values) if nested else values
+
+
+def _wrong_cells(schema: Schema, kind: str, data: list[Any]) -> Iterator[str]:
+    """Which values are not of the datatype, by row and feature; none if it is the nesting that is wrong."""
+    cells = list(chain.from_iterable(data)) if all(type(row) is list for row in data) else data
+    for position, cell in enumerate(cells):
+        if type(cell) in (list, dict):
+            return
+        if type(cell) not in _TYPES[kind]:
+            row, column = divmod(position, schema.width)
+            yield f"row {row}, {schema.column_name(column)}: expected {_one(kind)}, got {describe(cell)}"
+
+
+def _one(kind: str) -> str:
+    return f"{'an' if kind in 'iu' else 'a'} {_NUMBERS[kind]}"
 
 
 def _unnested(tensor: InputTensor, rows: list[list[Any]]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -10,23 +11,45 @@ from sigmax.errors import InvalidInput, nearest, quoted
 from sigmax.protocol.values import describe
 
 
-def read_object(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
     """Read a JSON object.
+
+    Many clients write NaN, Infinity or numbers that are too large, which JSON does not know. Such a body is
+    read all the same, so that the refusal can name the row and the feature.
+
+    Returns:
+        The object, and what to raise if nothing else in it is refused.
 
     Raises:
         InvalidInput: not JSON, nested too deeply, or no object.
     """
     if not body:
         raise InvalidInput("the body is empty: send a JSON object")
+    doubt = None
     try:
         document = msgspec.json.decode(body)
     except RecursionError:
         raise InvalidInput("the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the body is not JSON: {error}") from None
+        doubt = not_json(body, error)
+        document = _leniently(body, doubt)
     if type(document) is not dict:
         raise InvalidInput(f"the body is a JSON object, not {describe(document)}")
-    return document
+    return document, doubt
+
+
+def not_json(body: bytes, error: Exception) -> InvalidInput:
+    """The refusal of a body that does not decode."""
+    hint = "; NaN and Infinity are no JSON numbers" if b"NaN" in body or b"Infinity" in body else ""
+    return InvalidInput(f"the body is not JSON: {error}{hint}")
+
+
+def _leniently(body: bytes, doubt: InvalidInput) -> Any:
+    """Read with the standard library, which takes NaN, Infinity and 1e999."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise doubt from None
 
 
 def refuse_unknown(document: dict[str, Any], known: tuple[str, ...], options: tuple[str, ...] = ()) -> None:

@@ -51,26 +51,37 @@ async def serve(settings: Settings, catalog: Catalog, started: Callable[[int, in
     Raises:
         OSError: an address is taken, with a text that names it.
     """
+    leave = _leave_on_signal()
     metrics, readiness = Metrics(), Readiness(catalog, settings.require)
     _record_states(metrics, catalog)
     dispatch = Dispatch(catalog, settings.max_rows)
     rpc = RpcDoor(catalog, dispatch, readiness, metrics, settings.max_bytes)
     with listen(settings.host, settings.rest_port) as rest_socket:
-        _refuse_taken(settings.host, settings.grpc_port)
         grpc_port = rpc.bind(settings.host, settings.grpc_port)
         app = rest_door(catalog, dispatch, readiness, metrics, settings.max_bytes)
         rest = _Uvicorn(_uvicorn_config(app, settings.grace))
-        leave = _leave_on_signal()
         await rpc.start()
         serving = asyncio.create_task(rest.serve(sockets=[rest_socket]))
         while not rest.started and not serving.done():
             await asyncio.sleep(0.001)
         started(rest_socket.getsockname()[1], grpc_port)
+        if not readiness.ready:
+            log.warning("not ready: %s", readiness.reason)
         await asyncio.wait({serving, leave}, return_when=asyncio.FIRST_COMPLETED)
         readiness.drain()
         rest.should_exit = True
         await asyncio.gather(rpc.stop(settings.grace), serving)
     log.info("stopped")
+
+
+def refuse_taken(settings: Settings) -> None:
+    """Find out in plain words, and before any model is loaded, that an address is taken.
+
+    Raises:
+        OSError: naming the address.
+    """
+    _refuse_taken("REST", settings.host, settings.rest_port)
+    _refuse_taken("gRPC", settings.host, settings.grpc_port)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -88,15 +99,14 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _refuse_taken(host: str, port: int) -> None:
-    """Find out in plain words that gRPC's port is taken; the library would only say that it failed."""
+def _refuse_taken(door: str, host: str, port: int) -> None:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        raise OSError(f"gRPC cannot listen on {host}:{port}: {_reason(error)}") from error
+        raise OSError(f"{door} cannot listen on {host}:{port}: {_reason(error)}") from error
 
 
 def _reason(error: OSError) -> str:
