@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from rich.console import Console
 
 from sigmax_training import job as jobs
@@ -13,6 +14,10 @@ from sigmax_training import pipeline
 from sigmax_training.job import Job
 from sigmax_training.pipeline import Outcome
 from sigmax_training.progress import Silent
+
+# The same examples each time and no deadline: a failure says something about the change, not the machine.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.load_profile("repeatable")
 
 JOBS = Path(__file__).parents[1] / "training" / "jobs"
 MODELS = ("breast_cancer", "digits", "iris", "temple_or_flower")
