@@ -95,7 +95,7 @@ class InferenceService:
         """Predict."""
         form = self._forms.find(request)
         if form is not None:
-            return self._dispatch.answer(self._infer, KnownQuery, form, request)
+            return self._dispatch.answer(self._infer, KnownQuery, form, request, self._forms)
         return self._dispatch.answer(self._infer, InferQuery, request, self._forms)
 
 

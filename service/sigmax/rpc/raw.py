@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from sigmax.contract import Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs
@@ -43,14 +44,21 @@ class Form(NamedTuple):
     wanted: tuple[str, ...]
 
 
+class OneRow(NamedTuple):
+    """The answer to one row: `head`, the bytes of the probabilities, and the tail of the chosen column."""
+
+    head: bytes
+    tails: tuple[bytes, ...]
+
+
 class KnownQuery:
     """A request of a known form."""
 
-    __slots__ = ("_form", "_request", "model", "version")
+    __slots__ = ("_form", "_forms", "_request", "model", "version")
 
-    def __init__(self, form: Form, request: bytes) -> None:
+    def __init__(self, form: Form, request: bytes, forms: Forms) -> None:
         self.model, self.version = form.model, form.version
-        self._form, self._request = form, request
+        self._form, self._request, self._forms = form, request, forms
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the numbers."""
@@ -60,16 +68,23 @@ class KnownQuery:
 
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""
-        return raw_response(prediction.served, outputs(prediction, self._form.wanted))
+        served, probabilities = prediction.served, prediction.probabilities
+        if len(probabilities) == 1 and not self._form.wanted:
+            kept = self._forms.one_row(prediction)
+            if kept is not None:
+                column = served.predictor.rule.choose_one(probabilities.tolist()[0])
+                return b"".join((kept.head, probabilities.tobytes(), kept.tails[column]))
+        return raw_response(served, outputs(prediction, self._form.wanted))
 
 
 class Forms:
     """The forms met so far, the latest of each length and beginning."""
 
-    __slots__ = ("_forms",)
+    __slots__ = ("_forms", "_one_row")
 
     def __init__(self) -> None:
         self._forms: dict[tuple[int, bytes], Form] = {}
+        self._one_row: dict[str, tuple[Served, OneRow | None]] = {}
 
     def find(self, request: bytes) -> Form | None:
         """The form of a request, if it is known."""
@@ -84,6 +99,14 @@ class Forms:
         if len(self._forms) >= _MAX_FORMS:
             self._forms.clear()
         self._forms[len(request), request[:_KEY_BYTES]] = form
+
+    def one_row(self, prediction: Prediction) -> OneRow | None:
+        """What answers to one row of a model have in common, kept while its version serves."""
+        served = prediction.served
+        kept = self._one_row.get(served.name)
+        if kept is None or kept[0] is not served:
+            kept = self._one_row[served.name] = (served, _one_row(prediction))
+        return kept[1]
 
 
 def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
@@ -113,6 +136,16 @@ def _reads_as(common: bytes, rest: pb.ModelInferRequest) -> bool:
         return bool(pb.ModelInferRequest.FromString(common) == rest)
     except DecodeError:
         return False
+
+
+def _one_row(prediction: Prediction) -> OneRow | None:
+    served, probabilities = prediction.served, prediction.probabilities
+    if served.manifest.task is Task.MULTILABEL:
+        return None
+    signature = tuple([output[:3] for output in outputs(prediction, ())])
+    head = _head(served.name, served.version, signature) + RAW_OUTPUT + _length(probabilities.nbytes)
+    contents = [tensors.to_bytes([label]) for label in served.manifest.classes]
+    return OneRow(head, tuple(RAW_OUTPUT + _length(len(content)) + content for content in contents))
 
 
 def raw_response(served: Served, given: list[Output]) -> bytes:

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.sigmax.manifests import BINARY, MULTICLASS, MULTILABEL
 
+from sigmax.contract import Decision
 from sigmax.inference.decision import Rule
 
 
@@ -22,10 +29,6 @@ def test_a_tie_at_the_threshold_is_the_negative_class() -> None:
 
 
 def test_the_positive_class_can_be_the_first_column() -> None:
-    from dataclasses import replace
-
-    from sigmax.contract import Decision
-
     rule = Rule(replace(BINARY, decision=Decision({"no": 0.5}, "no")), np.float64, {"no": 0.5})
 
     assert rule.choose(np.array([[0.5, 0.5], [0.6, 0.4]])).tolist() == [1, 0]
@@ -64,3 +67,19 @@ def test_chosen_columns_can_be_written_into_golden_rows() -> None:
     for manifest in (BINARY, MULTICLASS):
         rule = Rule(manifest, np.float32, manifest.decision.thresholds)
         assert rule.choose(np.full((2, len(manifest.classes)), 0.5, np.float32)).dtype == np.int64
+
+
+PROBABILITIES = st.lists(
+    st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 1.0]) | st.floats(0, 1), min_size=3, max_size=3
+)
+
+
+@given(PROBABILITIES, st.sampled_from([np.float32, np.float64]), st.sampled_from([0.1, 0.5, 0.75]))
+def test_one_row_is_decided_as_many_are(values: list[float], dtype: type, threshold: float) -> None:
+    for manifest, positive in ((MULTICLASS, None), (BINARY, "yes"), (BINARY, "no")):
+        decision = Decision({positive: threshold}, positive) if positive else manifest.decision
+        decided = replace(manifest, decision=decision)
+        rule = Rule(decided, dtype, decision.thresholds)
+        rows: npt.NDArray[Any] = np.array([values[: len(manifest.classes)]], dtype)
+
+        assert rule.choose_one(rows.tolist()[0]) == rule.choose(rows)[0]

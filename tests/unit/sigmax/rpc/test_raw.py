@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from tests.unit.sigmax.manifests import MULTICLASS, model
+from tests.unit.sigmax.manifests import BINARY, MULTICLASS, MULTILABEL, model
 
+from sigmax.contract import Manifest
 from sigmax.errors import InvalidInput, NotFound
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
@@ -26,8 +27,8 @@ ENGINE = OnnxEngine(model(MULTICLASS), MULTICLASS)
 SERVED = Served("small", "1", Predictor(MULTICLASS, ENGINE), Schema(MULTICLASS), Proof(1, 0.0, 0), b"{}")
 
 
-def service() -> InferenceService:
-    catalog = Catalog([Entry("small", SERVED)])
+def service(served: Served = SERVED) -> InferenceService:
+    catalog = Catalog([Entry("small", served)])
     return InferenceService(catalog, Dispatch(catalog, 1000), Readiness(catalog), Metrics())
 
 
@@ -130,3 +131,14 @@ def test_forms_are_bounded() -> None:
     assert len(forms._forms) <= 256
     latest = request(np.ones((599, 2))).SerializeToString()
     assert forms.find(latest) is not None
+
+
+@pytest.mark.parametrize("manifest", [BINARY, MULTICLASS, MULTILABEL])
+def test_one_row_is_answered_alike_by_every_task(manifest: Manifest) -> None:
+    engine = OnnxEngine(model(manifest), manifest)
+    served = Served("small", "1", Predictor(manifest, engine), Schema(manifest), Proof(1, 0.0, 0), b"{}")
+    learned = service(served)
+
+    for value in (-3.0, 0.0, 3.0, -3.0):
+        message = request(np.full((1, 2), value))
+        assert infer(learned, message) == infer(service(served), message)
