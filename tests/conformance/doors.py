@@ -188,7 +188,8 @@ class OpenInferenceRpc(Door):
     def ask(self, model: str, features: Matrix, version: str = "") -> Said:
         pb = open_inference_grpc_pb2
         datatype = self._datatypes.get(model, "FP64")
-        request = pb.ModelInferRequest(model_name=model, model_version=version, id="7")
+        identity = "" if self._form == "raw" else "7"  # raw without an id may take the way of known forms
+        request = pb.ModelInferRequest(model_name=model, model_version=version, id=identity)
         tensor = request.inputs.add(name="features", datatype=datatype, shape=features.shape)
         if self._form == "raw":
             request.raw_input_contents.append(features.tobytes())
@@ -197,7 +198,7 @@ class OpenInferenceRpc(Door):
         else:
             tensor.contents.fp32_contents.extend(features.ravel().tolist())
         answer = pb.ModelInferResponse.FromString(self.call("ModelInfer", request.SerializeToString()))
-        assert answer.id == "7"
+        assert answer.id == identity
         probabilities, label = answer.outputs
         if self._form == "raw":
             matrix = _array(probabilities.datatype, probabilities.shape, answer.raw_output_contents[0])
