@@ -11,14 +11,17 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from sigmax.errors import BundleRejected, nearest, quoted
 
-FORMAT = 1
-"""The manifest format that this code writes; every lower one stays readable."""
+FORMAT = 2
+"""The manifest format that this code writes; every lower one stays readable.
+
+Format 2 brought kinds beside numbers and images, missing values, bands, logits and the graph's layers.
+"""
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """Model names: safe as a path segment, a URL segment and a metric label."""
@@ -28,14 +31,18 @@ MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.json"
 EXAMPLE_FILE = "example.json"
 
+HISTORY_FILE = "history.json"
+
 INPUT = "features"
 OUTPUT = "probabilities"
+LOGITS = "logits"
 
 MAX_TOLERANCE = 1e-4
 """A proof that lets probabilities differ by more proves nothing."""
 
 MAX_FEATURES = 10_000_000
 MAX_CLASSES = 100_000
+MAX_CATEGORIES = 1_000_000
 
 
 class Task(StrEnum):
@@ -58,7 +65,35 @@ class Kind(StrEnum):
     """What a feature block holds."""
 
     NUMERIC = "numeric"
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    CATEGORY = "category"
     IMAGE = "image"
+
+
+class Missing(StrEnum):
+    """What a missing value of a feature means.
+
+    `reject`: an error. `impute`: the graph puts a number in its place. `category`: a category of its own.
+    `native`: the estimator itself was fitted on missing values.
+    """
+
+    REJECT = "reject"
+    IMPUTE = "impute"
+    CATEGORY = "category"
+    NATIVE = "native"
+
+
+class Unknown(StrEnum):
+    """What a category that is not in the vocabulary means.
+
+    `reject`: an error. `zero`: none of the categories, so it adds nothing to any logit. `native`: what the
+    estimator itself makes of it.
+    """
+
+    REJECT = "reject"
+    ZERO = "zero"
+    NATIVE = "native"
 
 
 class Colour(StrEnum):
@@ -106,37 +141,100 @@ class Image:
         return (CHANNELS[self.colour], self.height, self.width)
 
 
+DTYPES = {
+    Kind.NUMERIC: ("float64", "float32"),
+    Kind.BOOLEAN: ("bool",),
+    Kind.INTEGER: ("int64",),
+    Kind.CATEGORY: ("string", "int64", "bool"),
+    Kind.IMAGE: ("uint8",),
+}
+"""What a caller sends for a block of each kind; the graph computes in a type of its own."""
+
+_MISSING = {
+    Kind.CATEGORY: (Missing.REJECT, Missing.CATEGORY, Missing.NATIVE),
+    Kind.IMAGE: (Missing.REJECT,),
+}
+_MISSING_NUMBERS = (Missing.REJECT, Missing.IMPUTE, Missing.NATIVE)
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One named block of the input: a number (shape `()`), or an image (shape CHW)."""
+    """One named block of the input: a number or a category (shape `()`), or an image (shape CHW).
+
+    A category enters the features matrix as a code: its position in the vocabulary; behind the vocabulary
+    one code for a missing value, where that is allowed, and behind it one for an unknown category, where
+    that is. A missing number enters as NaN, where it is allowed.
+
+    Attributes:
+        dtype: what a caller sends.
+        range: the lowest and the highest value of the training data; of a category its codes.
+        missing: what a missing value means.
+        image: of an image block, how pixels become numbers.
+        vocabulary: of a category block, the canonical texts of its categories.
+        unknown: of a category block, what any other text means.
+    """
 
     name: str
     kind: Kind
     shape: tuple[int, ...]
     dtype: str
     range: tuple[float, float]
-    missing: str = "reject"
+    missing: Missing = Missing.REJECT
     image: Image | None = None
+    vocabulary: tuple[str, ...] | None = None
+    unknown: Unknown | None = None
 
     def __post_init__(self) -> None:
+        name = f"feature {quoted(self.name)}"
         _require(self.name != "", "a feature has a name")
-        _require(self.missing == "reject", f"missing values: 'reject' is known, not {quoted(self.missing)}")
-        _require(self.range[0] <= self.range[1], f"feature {quoted(self.name)}: its range runs backwards")
-        if self.kind is Kind.IMAGE:
-            _require(self.image is not None, f"feature {quoted(self.name)} is an image without 'image'")
-            shape = self.image.shape if self.image else ()
-        else:
-            _require(self.image is None, f"feature {quoted(self.name)} is no image but has 'image'")
-            shape = ()
-        _require(
-            self.shape == shape,
-            f"feature {quoted(self.name)}: shape {list(self.shape)}, expected {list(shape)}",
-        )
+        _require(self.range[0] <= self.range[1], f"{name}: its range runs backwards")
+        known = _MISSING.get(self.kind, _MISSING_NUMBERS)
+        _require(self.missing in known, f"{name}: missing '{self.missing}' is not for {self.kind} blocks")
+        types = DTYPES[self.kind]
+        _require(self.dtype in types, f"{name}: dtype is one of {', '.join(types)}, not {quoted(self.dtype)}")
+        pictured, listed = self.kind is Kind.IMAGE, self.kind is Kind.CATEGORY
+        _require((self.image is not None) == pictured, f"{name}: 'image' belongs to image blocks, and there")
+        _require((self.vocabulary is not None) == listed, f"{name}: 'vocabulary' belongs to category blocks")
+        _require((self.unknown is not None) == listed, f"{name}: 'unknown' belongs to category blocks")
+        shape = self.image.shape if self.image else ()
+        _require(self.shape == shape, f"{name}: shape {list(self.shape)}, expected {list(shape)}")
+        if self.vocabulary is not None:
+            _check_vocabulary(name, self.vocabulary, self.dtype)
+            codes = (0.0, float(self.n_codes - 1))
+            _require(self.range == codes, f"{name}: range {list(self.range)}, its codes are {list(codes)}")
 
     @property
     def size(self) -> int:
         """How many columns of the features matrix this block takes."""
         return math.prod(self.shape)
+
+    @property
+    def n_codes(self) -> int:
+        """How many codes a category block has: its vocabulary, missing, unknown."""
+        known = len(self.vocabulary or ())
+        return known + (self.missing_code is not None) + (self.unknown_code is not None)
+
+    @property
+    def missing_code(self) -> int | None:
+        """The code of a missing category; None where it is an error."""
+        return None if self.missing is Missing.REJECT else len(self.vocabulary or ())
+
+    @property
+    def unknown_code(self) -> int | None:
+        """The code of an unknown category; None where it is an error."""
+        if self.unknown in (None, Unknown.REJECT):
+            return None
+        return len(self.vocabulary or ()) + (self.missing_code is not None)
+
+
+def _check_vocabulary(name: str, vocabulary: tuple[str, ...], dtype: str) -> None:
+    _require(0 < len(vocabulary) <= MAX_CATEGORIES, f"{name}: 1 to {MAX_CATEGORIES} categories")
+    _require(len(set(vocabulary)) == len(vocabulary), f"{name}: each category is named once")
+    if dtype == "int64":
+        whole = all(re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) for text in vocabulary)
+        _require(whole, f"{name}: categories of int64 are integers in decimal")
+    if dtype == "bool":
+        _require(set(vocabulary) <= {"true", "false"}, f"{name}: categories of bool are 'true' and 'false'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,25 +245,56 @@ class Decision:
         thresholds: by label, the probability that must be exceeded: for the positive class of a
             binary model, for every label of a multilabel model, for none of a multiclass model.
         positive: the positive class of a binary model, else None.
+        band: by label, for any label that has a threshold, the bounds (low, high) between which nobody should
+            rely on the decision: a row is unsure when low < probability <= high.
     """
 
     thresholds: Mapping[str, float]
     positive: str | None = None
+    band: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One step of the graph, for people.
+
+    Attributes:
+        kind: what it does, for instance `dense`, `relu` or `softmax`.
+        inputs: how many numbers a row has before it.
+        outputs: how many numbers a row has behind it.
+        parameters: how many numbers of it were learnt.
+    """
+
+    kind: str
+    inputs: int
+    outputs: int
+    parameters: int = 0
+
+    def __post_init__(self) -> None:
+        least = min(self.inputs, self.outputs, self.parameters)
+        _require(least >= 0, f"layer {quoted(self.kind)}: its sizes are not negative")
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What the ONNX file promises about itself."""
+    """What the ONNX file promises about itself, and what it is made of."""
 
     opset: int
     ir_version: int
     input: str
     outputs: tuple[str, ...]
     dtype: FloatType
+    layers: tuple[Layer, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.input == INPUT, f"the graph's input is {INPUT!r}, not {quoted(self.input)}")
-        _require(self.outputs == (OUTPUT,), f"the graph's outputs are {[OUTPUT]}, not {list(self.outputs)}")
+        known = ((OUTPUT,), (OUTPUT, LOGITS))
+        _require(self.outputs in known, f"the graph's outputs are {[OUTPUT]}, not {list(self.outputs)}")
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt, over all layers."""
+        return sum(layer.parameters for layer in self.layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +339,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _require(
-            self.format == FORMAT, f"manifest format {self.format}, this version writes and reads {FORMAT}"
+            1 <= self.format <= FORMAT, f"manifest format {self.format}, this version reads 1 to {FORMAT}"
         )
         check_name(self.name)
         _require(self.version >= 1, "a version is a positive integer")
@@ -326,6 +455,10 @@ def _check_decision(manifest: Manifest) -> None:
     _require(set(decision.thresholds) == expected, f"thresholds are for {sorted(expected)}")
     for label, threshold in decision.thresholds.items():
         _require(0 <= threshold <= 1, f"the threshold of {quoted(label)} is between 0 and 1")
+    for label, (low, high) in decision.band.items():
+        _require(label in decision.thresholds, f"a band is for a label with a threshold, not {quoted(label)}")
+        inside = 0 <= low <= decision.thresholds[label] <= high <= 1 and low < high
+        _require(inside, f"the band of {quoted(label)} is two numbers of 0 to 1 around its threshold")
 
 
 # Writing: dataclasses to plain JSON values; None is left out.
@@ -335,7 +468,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Manifest):
         body = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         return {"format": body.pop("format"), **body}
-    if isinstance(value, Feature | Image | Decision | Graph | FileEntry):
+    if isinstance(value, Feature | Image | Decision | Graph | Layer | FileEntry):
         pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
         return {name: _plain(item) for name, item in pairs if item is not None}
     if isinstance(value, Mapping):
@@ -434,12 +567,19 @@ _feature = _object(
         "shape": _list(_integer),
         "dtype": _text,
         "range": _range,
-        "missing": _text,
+        "missing": _enum(Missing),
         "image": _image,
+        "vocabulary": _list(_text),
+        "unknown": _enum(Unknown),
     },
-    optional=("image",),
+    optional=("image", "vocabulary", "unknown"),
 )
-_decision = _object(Decision, {"positive": _text, "thresholds": _mapping(_number)}, optional=("positive",))
+_decision = _object(
+    Decision,
+    {"positive": _text, "thresholds": _mapping(_number), "band": _mapping(_range)},
+    optional=("positive", "band"),
+)
+_layer = _object(Layer, {"kind": _text, "inputs": _integer, "outputs": _integer, "parameters": _integer})
 _graph = _object(
     Graph,
     {
@@ -448,7 +588,9 @@ _graph = _object(
         "input": _text,
         "outputs": _list(_text),
         "dtype": _enum(FloatType),
+        "layers": _list(_layer),
     },
+    optional=("layers",),
 )
 _file = _object(FileEntry, {"size": _integer, "sha256": _text})
 _manifest = _object(

@@ -64,7 +64,7 @@ def _feature(feature: Feature) -> dict[str, Any]:
         "shape": list(feature.shape),
         "dtype": feature.dtype,
         "range": list(feature.range),
-        "missing": feature.missing,
+        "missing": feature.missing.value,
     }
     if feature.image is not None:
         image = feature.image

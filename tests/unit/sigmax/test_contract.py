@@ -2,13 +2,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.sigmax.manifests import BINARY, DIGEST, MULTICLASS, MULTILABEL
 
-from sigmax.contract import Colour, Decision, Feature, FileEntry, Head, Image, Kind, Manifest, Task
+from sigmax.contract import (
+    Colour,
+    Decision,
+    Feature,
+    FileEntry,
+    Head,
+    Image,
+    Kind,
+    Layer,
+    Manifest,
+    Missing,
+    Task,
+    Unknown,
+)
 from sigmax.errors import BundleRejected
+from sigmax.inference.catalog import open_version
 
 PHOTO = Feature(
     "photo",
@@ -19,10 +34,30 @@ PHOTO = Feature(
     image=Image(Colour.HSV, "CHW", 2, 4, "bilinear", 1 / 255),
 )
 
+CITY = Feature(
+    "도시",
+    Kind.CATEGORY,
+    (),
+    "string",
+    (0.0, 3.0),
+    Missing.CATEGORY,
+    vocabulary=("부산", "서울"),
+    unknown=Unknown.ZERO,
+)
+FORMAT_1 = Path(__file__).parents[2] / "fixtures" / "format_1" / "iris" / "1"
+
 
 @pytest.mark.parametrize(
     "manifest",
-    [BINARY, MULTICLASS, MULTILABEL, replace(MULTICLASS, features=(PHOTO, MULTICLASS.features[0]))],
+    [
+        BINARY,
+        MULTICLASS,
+        MULTILABEL,
+        replace(MULTICLASS, features=(PHOTO, MULTICLASS.features[0])),
+        replace(MULTICLASS, features=(CITY, MULTICLASS.features[0])),
+        replace(BINARY, decision=Decision({"yes": 0.5}, "yes", {"yes": (0.4, 0.6)})),
+        replace(MULTICLASS, graph=replace(MULTICLASS.graph, layers=(Layer("dense", 2, 3, 9),))),
+    ],
 )
 def test_a_manifest_is_read_as_it_was_written(manifest: Manifest) -> None:
     sealed = replace(manifest, files={"model.onnx": FileEntry(7, DIGEST)})
@@ -56,7 +91,7 @@ def changed(**changes: Any) -> bytes:
         (changed(tolerance=float("nan")), "NaN is not a JSON number"),
         (changed(tolerance=10**400), "manifest.tolerance is a number, not '1000"),
         (changed(provenance={"by": "\ud800"}), "surrogates not allowed"),
-        (changed(format=2), "manifest format 2 is newer than 1"),
+        (changed(format=3), "manifest format 3 is newer than 2"),
         (changed(format="1"), "no 'format' number"),
         (changed(format=True), "no 'format' number"),
         (changed(calsses=[]), "unknown key 'calsses', did you mean 'classes'?"),
@@ -97,12 +132,75 @@ def test_a_manifest_without_a_key_is_refused(key: str) -> None:
 
 
 def test_a_feature_block_of_another_shape_than_its_kind_is_refused() -> None:
-    with pytest.raises(BundleRejected, match="is an image without 'image'"):
+    with pytest.raises(BundleRejected, match="'image' belongs to image blocks"):
         Feature("photo", Kind.IMAGE, (3, 2, 4), "uint8", (0.0, 255.0))
     with pytest.raises(BundleRejected, match=r"shape \[3, 2, 5\], expected \[3, 2, 4\]"):
         replace(PHOTO, shape=(3, 2, 5))
     with pytest.raises(BundleRejected, match="its range runs backwards"):
         replace(PHOTO, range=(1.0, 0.0))
+
+
+def test_the_codes_of_a_category_are_its_vocabulary_then_missing_then_unknown() -> None:
+    strict = replace(CITY, missing=Missing.REJECT, unknown=Unknown.REJECT, range=(0.0, 1.0))
+    open_ended = replace(CITY, missing=Missing.REJECT, range=(0.0, 2.0))
+
+    assert (CITY.n_codes, CITY.missing_code, CITY.unknown_code) == (4, 2, 3)
+    assert (strict.n_codes, strict.missing_code, strict.unknown_code) == (2, None, None)
+    assert (open_ended.n_codes, open_ended.missing_code, open_ended.unknown_code) == (3, None, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"vocabulary": None}, "'vocabulary' belongs to category blocks"),
+        ({"unknown": None}, "'unknown' belongs to category blocks"),
+        ({"vocabulary": ("서울", "서울")}, "each category is named once"),
+        ({"vocabulary": ()}, "1 to 1000000 categories"),
+        ({"range": (0.0, 1.0)}, r"range \[0.0, 1.0\], its codes are \[0.0, 3.0\]"),
+        ({"missing": Missing.IMPUTE}, "missing 'impute' is not for category blocks"),
+        ({"dtype": "float64"}, "dtype is one of string, int64, bool, not 'float64'"),
+        ({"dtype": "int64"}, "categories of int64 are integers in decimal"),
+        ({"dtype": "bool"}, "categories of bool are 'true' and 'false'"),
+    ],
+)
+def test_a_category_that_contradicts_itself_is_refused(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(BundleRejected, match=expected):
+        replace(CITY, **changes)
+
+
+def test_numbers_have_no_vocabulary_and_pictures_are_never_missing() -> None:
+    with pytest.raises(BundleRejected, match="'vocabulary' belongs to category blocks"):
+        replace(MULTICLASS.features[0], vocabulary=("a",))
+    with pytest.raises(BundleRejected, match="missing 'category' is not for numeric blocks"):
+        replace(MULTICLASS.features[0], missing=Missing.CATEGORY)
+    with pytest.raises(BundleRejected, match="missing 'impute' is not for image blocks"):
+        replace(PHOTO, missing=Missing.IMPUTE)
+
+
+@pytest.mark.parametrize("band", [(0.6, 0.9), (0.5, 0.5), (-0.1, 0.6), (0.4, 1.1), (0.6, 0.4)])
+def test_a_band_lies_around_the_threshold_of_its_label(band: tuple[float, float]) -> None:
+    with pytest.raises(BundleRejected, match="the band of 'yes' is two numbers of 0 to 1"):
+        replace(BINARY, decision=Decision({"yes": 0.5}, "yes", {"yes": band}))
+
+
+def test_a_band_is_for_a_label_that_has_a_threshold() -> None:
+    with pytest.raises(BundleRejected, match="a band is for a label with a threshold, not 'no'"):
+        replace(BINARY, decision=Decision({"yes": 0.5}, "yes", {"no": (0.4, 0.6)}))
+
+
+def test_the_parameters_of_a_graph_are_those_of_its_layers() -> None:
+    graph = replace(MULTICLASS.graph, layers=(Layer("dense", 30_000, 3, 90_003), Layer("softmax", 3, 3)))
+
+    assert graph.parameters == 90_003
+    with pytest.raises(BundleRejected, match="its sizes are not negative"):
+        Layer("dense", 1, 1, -1)
+
+
+def test_a_bundle_of_format_1_is_still_read_and_proved() -> None:
+    served = open_version(FORMAT_1, "iris", 1)
+
+    assert served.manifest.format == 1
+    assert served.proof.difference <= served.manifest.tolerance
 
 
 def test_a_binary_model_names_its_positive_class_and_its_threshold() -> None:
