@@ -83,8 +83,8 @@ def compare(
     if wrong.size:
         row = int(wrong[0])
         raise BundleRejected(
-            f"row {row}: class {_labels(manifest, chosen[row])} served, "
-            f"{_labels(manifest, classes[row])} expected ({wrong.size} of {len(served)} rows differ)"
+            f"row {row}: class {labels(manifest, chosen[row])} served, "
+            f"{labels(manifest, classes[row])} expected ({wrong.size} of {len(served)} rows differ)"
         )
     return Proof(len(served), float(distance.max(initial=0.0)), int(exempt.sum()))
 
@@ -113,7 +113,8 @@ def _difference(
     )
 
 
-def _labels(manifest: Manifest, chosen: Any) -> str:
+def labels(manifest: Manifest, chosen: Any) -> str:
+    """Name what was chosen for a row, for messages: a column, or which labels."""
     if manifest.task is Task.MULTILABEL:
         return str([label for label, yes in zip(manifest.classes, chosen, strict=True) if yes])
     return quoted(manifest.classes[int(chosen)])
