@@ -289,7 +289,8 @@ class Graph:
     def __post_init__(self) -> None:
         _require(self.input == INPUT, f"the graph's input is {INPUT!r}, not {quoted(self.input)}")
         known = ((OUTPUT,), (OUTPUT, LOGITS))
-        _require(self.outputs in known, f"the graph's outputs are {[OUTPUT]}, not {list(self.outputs)}")
+        expected = f"{OUTPUT!r}, or that and {LOGITS!r}"
+        _require(self.outputs in known, f"the graph's outputs are {expected}, not {list(self.outputs)}")
 
     @property
     def parameters(self) -> int:

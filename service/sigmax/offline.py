@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from sigmax.contract import MANIFEST_FILE, Manifest, Task
+from sigmax.contract import MANIFEST_FILE, Manifest
 from sigmax.errors import BundleRejected, InvalidInput, NotFound, nearest, quoted
 from sigmax.inference.catalog import Catalog, Entry, Served, open_version
 from sigmax.inference.dispatch import Dispatch
@@ -83,7 +83,12 @@ def answer_json(served: Served, data: bytes, options: dict[str, Any], probabilit
 
 
 def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabilities: bool) -> str:
-    """Answer rows of a CSV file with a header as CSV: id, class and probability of each class."""
+    """Answer rows of a CSV file with a header as CSV, one line a row.
+
+    Of classes: id, label and probability (multilabel: labels), whether that is unsure where a band applies
+    (multilabel: which labels are, too). Of probabilities: id, then one column a class. Then the logits, where
+    they are asked for, in columns called `logit <class>`.
+    """
     if "top_k" in options:
         raise InvalidInput("option 'top_k' has no place in CSV; ask for --format json or --probabilities")
     columns = _read_csv(data, served.schema.known, options.get("id"))
@@ -94,19 +99,29 @@ def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabiliti
     writer = csv.writer(out, lineterminator="\n")
     if probabilities:
         answer = _answer(served, document, probabilities=True)
-        ids = answer.get("ids")
-        writer.writerow([*([options["id"]] if ids else []), *answer["classes"]])
+        ids, logits = answer.get("ids"), answer.get("logits")
+        more = [f"logit {label}" for label in answer["classes"]] if logits else []
+        writer.writerow([*([options["id"]] if ids else []), *answer["classes"], *more])
         for index, row in enumerate(answer["probabilities"]):
-            writer.writerow([*([ids[index]] if ids else []), *row])
+            writer.writerow([*([ids[index]] if ids else []), *row, *(logits[index] if logits else [])])
         return out.getvalue()
     results = _answer(served, document, probabilities=False)["results"]
-    multilabel = served.manifest.task is Task.MULTILABEL
-    names = ["labels"] if multilabel else ["label", "probability"]
-    writer.writerow([*([options["id"]] if "id" in options else []), *names])
+    writer.writerow([*([options["id"]] if "id" in options else []), *_cells(results[0])])
     for row in results:
-        cells = [";".join(row["labels"])] if multilabel else [row["label"], row["probability"]]
-        writer.writerow([*([row["id"]] if "id" in options else []), *cells])
+        writer.writerow([*([row["id"]] if "id" in options else []), *_cells(row).values()])
     return out.getvalue()
+
+
+def _cells(result: dict[str, Any]) -> dict[str, Any]:
+    """A result as cells by column name; one request's results all have the same columns."""
+    cells: dict[str, Any] = {}
+    for name in ("label", "labels", "probability", "unsure", "unsure_labels"):
+        value = result.get(name)
+        if isinstance(value, list):
+            cells[name] = ";".join(value)
+        elif value is not None:
+            cells[name] = json.dumps(value) if isinstance(value, bool) else value
+    return cells | {f"logit {label}": logit for label, logit in result.get("logits", {}).items()}
 
 
 def _answer(served: Served, document: dict[str, Any], probabilities: bool) -> dict[str, Any]:
@@ -183,6 +198,8 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         yield f"  positive    {decision.positive}"
     for label, threshold in decision.thresholds.items():
         yield f"  threshold   {label} above {threshold:g}"
+    for label, (low, high) in decision.band.items():
+        yield f"  band        {label} unsure above {low:g} up to {high:g}"
     yield f"  tolerance   {manifest.tolerance:g}"
     for feature in manifest.features:
         shape = f" {list(feature.shape)}" if feature.shape else ""

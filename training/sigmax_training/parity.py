@@ -87,9 +87,19 @@ class InBatches:
 
     def run(self, features: Floats) -> Floats:
         """Features (n_samples, n_features) to probabilities (n_samples, n_classes), batch by batch."""
-        starts = range(0, max(len(features), 1), self._size)
-        parts = [self._predictor.probabilities(features[start : start + self._size]) for start in starts]
+        parts = [self._predictor.probabilities(batch) for batch in self._batches(features)]
         return cast(Floats, np.concatenate(parts))
+
+    def run_both(self, features: Floats) -> tuple[Floats, Floats]:
+        """Features to probabilities and logits, both (n_samples, n_classes), batch by batch."""
+        parts = [self._predictor.probabilities_and_logits(batch) for batch in self._batches(features)]
+        probabilities, logits = (cast(Floats, np.concatenate(part)) for part in zip(*parts, strict=True))
+        return probabilities, logits
+
+    def _batches(self, features: Floats) -> list[Floats]:
+        """The rows in parts of the size; at least one part, which may be empty."""
+        starts = range(0, max(len(features), 1), self._size)
+        return [features[start : start + self._size] for start in starts]
 
 
 def questions(

@@ -15,8 +15,9 @@ import msgspec
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
-from sigmax.inference.open_inference import Output, outputs
+from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import tensors
+from sigmax.protocol.options import DEFAULT, from_parameters
 from sigmax.protocol.schema import Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import describe, refuse_any
@@ -73,16 +74,19 @@ _TYPES = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}
 class InferQuery:
     """The body of an `infer` request."""
 
-    __slots__ = ("_body", "_request", "model", "version")
+    __slots__ = ("_body", "_options", "_request", "model", "version", "wants_logits")
 
     def __init__(self, model: str, version: str, body: Body) -> None:
         self.model, self.version, self._body = model, version, body
         self._request = InferRequest([])
+        self._options, self.wants_logits = DEFAULT, False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the one input tensor, nested or flat."""
         text, blob = _split(self._body)
         self._request = request = _read_request(text)
+        self._options = from_parameters(request.parameters)
+        self.wants_logits = wants_logits(served.manifest, _requested(request))
         tensors.check_inputs([tensor.name for tensor in request.inputs])
         tensor = request.inputs[0]
         size = _binary_size(tensor, len(blob))
@@ -97,10 +101,14 @@ class InferQuery:
         document: dict[str, Any] = {"model_name": served.name, "model_version": served.version}
         if request.id is not None:
             document["id"] = request.id
-        tensors_out = outputs(prediction, [output.name for output in request.outputs])
+        tensors_out = outputs(prediction, _requested(request), self._options)
         blobs = dict.fromkeys(_binary_names(request, tensors_out), b"")
         document["outputs"] = [_rendered(output, blobs) for output in tensors_out]
         return _packed(msgspec.json.encode(document), list(blobs.values()))
+
+
+def _requested(request: InferRequest) -> list[str]:
+    return [output.name for output in request.outputs]
 
 
 def _split(body: Body) -> tuple[bytes, bytes]:

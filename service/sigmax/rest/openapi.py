@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sigmax.contract import Feature, Kind, Task
+from sigmax.contract import LOGITS, Feature, Kind, Manifest, Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.open_inference import metadata
+from sigmax.protocol.options import INCLUDE, PARAMETERS
 from sigmax.protocol.tabular import from_rows
 from sigmax.protocol.tensors import DTYPES
 
@@ -32,6 +33,14 @@ _OPTIONS = {
 _TOP_K = {"type": "integer", "minimum": 1, "description": "How many of the most probable classes to name."}
 _TEXT = {"type": "string"}
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+_BAND = {"type": "array", "items": _PROBABILITY, "minItems": 2, "maxItems": 2}
+_THRESHOLD = "The probability that must be exceeded, instead of the model's own."
+_UNSURE = "[low, high] around the threshold: unsure where low < probability <= high."
+_INCLUDE = {
+    "type": "array",
+    "items": {"type": "string", "enum": list(INCLUDE)},
+    "description": "What else to answer.",
+}
 
 
 def paths(models: Iterable[Served]) -> dict[str, Any]:
@@ -86,16 +95,14 @@ def _infer(served: Served) -> dict[str, Any]:
             "data": {"type": "array", "description": "The rows, flat or nested."},
         },
     }
-    content: dict[str, Any] = {
-        "schema": {
-            "type": "object",
-            "required": ["inputs"],
-            "properties": {
-                "id": {"type": "string"},
-                "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": inputs},
-            },
-        }
+    properties: dict[str, Any] = {
+        "id": {"type": "string"},
+        "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": inputs},
     }
+    if served.manifest.task is not Task.MULTICLASS:
+        numbers = dict.fromkeys(PARAMETERS, _PROBABILITY)
+        properties["parameters"] = {"type": "object", "properties": numbers}
+    content: dict[str, Any] = {"schema": {"type": "object", "required": ["inputs"], "properties": properties}}
     if len(served.example) <= MAX_EXAMPLE_BYTES:
         rows = from_rows(served.schema, json.loads(served.example)["rows"]).features
         example = {**tensor, "shape": list(rows.shape), "data": rows.ravel().tolist()}
@@ -150,12 +157,29 @@ def _request(served: Served, verb: str) -> dict[str, Any]:
 
 
 def _options(served: Served, verb: str) -> dict[str, Any]:
+    manifest = served.manifest
+    options = dict(_OPTIONS)
+    if LOGITS in manifest.graph.outputs:
+        options["include"] = _INCLUDE
     if verb == "probabilities":
-        return _OPTIONS
-    options = {"top_k": _TOP_K, **_OPTIONS}
-    if served.manifest.task is not Task.MULTICLASS:
-        options["threshold"] = {**_PROBABILITY, "description": "The probability that must be exceeded."}
+        return options
+    options["top_k"] = _TOP_K
+    if manifest.task is not Task.MULTICLASS:
+        options["threshold"] = _by_label(manifest, _PROBABILITY) | {"description": _THRESHOLD}
+        options["band"] = _by_label(manifest, _BAND) | {"description": _UNSURE}
     return options
+
+
+def _by_label(manifest: Manifest, value: dict[str, Any]) -> dict[str, Any]:
+    """One value or, of a multilabel model, also an object of them by label."""
+    if manifest.task is not Task.MULTILABEL:
+        return value
+    each = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict.fromkeys(manifest.classes, value),
+    }
+    return {"anyOf": [value, each]}
 
 
 def _value(feature: Feature) -> dict[str, Any]:
@@ -176,6 +200,12 @@ def _classes_answer(served: Served) -> dict[str, Any]:
         row: dict[str, Any] = {"labels": {"type": "array", "items": label}, "probabilities": by_label}
     else:
         row = {"label": label, "probability": _PROBABILITY, "probabilities": by_label}
+    if served.manifest.task is not Task.MULTICLASS:
+        row["unsure"] = {"type": "boolean", "description": "Whether nobody should rely on it."}
+    if served.manifest.task is Task.MULTILABEL:
+        row["unsure_labels"] = {"type": "array", "items": label}
+    if LOGITS in served.manifest.graph.outputs:
+        row["logits"] = {"type": "object", "additionalProperties": {"type": "number"}}
     result = {"type": "object", "properties": {**row, "id": {}}}
     return _answer(results={"type": "array", "items": result})
 
@@ -183,11 +213,14 @@ def _classes_answer(served: Served) -> dict[str, Any]:
 def _probabilities_answer(served: Served) -> dict[str, Any]:
     width = len(served.manifest.classes)
     row = {"type": "array", "items": _PROBABILITY, "minItems": width, "maxItems": width}
-    return _answer(
-        classes={"type": "array", "items": {"type": "string"}},
-        probabilities={"type": "array", "items": row},
-        ids={"type": "array", "items": {}},
-    )
+    answer = {
+        "classes": {"type": "array", "items": {"type": "string"}},
+        "probabilities": {"type": "array", "items": row},
+        "ids": {"type": "array", "items": {}},
+    }
+    if LOGITS in served.manifest.graph.outputs:
+        answer["logits"] = {"type": "array", "items": {**row, "items": {"type": "number"}}}
+    return _answer(**answer)
 
 
 def _answer(**properties: dict[str, Any]) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from google.protobuf import json_format
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.inference.dispatch import Dispatch, Prediction
-from sigmax.inference.open_inference import SERVER, Output, metadata, outputs
+from sigmax.inference.open_inference import SERVER, Output, metadata, outputs, wants_logits
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol import tensors
+from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.tabular import Rows
-from sigmax.rpc.raw import Forms, KnownQuery, raw_response
+from sigmax.rpc.raw import Forms, KnownQuery, options_of, raw_response, requested
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
@@ -102,16 +103,19 @@ class InferenceService:
 class InferQuery:
     """A `ModelInferRequest`."""
 
-    __slots__ = ("_forms", "_message", "_raw", "_request", "model", "version")
+    __slots__ = ("_forms", "_message", "_options", "_raw", "_request", "model", "version", "wants_logits")
 
     def __init__(self, request: bytes, forms: Forms) -> None:
         self._request, self._forms = request, forms
         self._message = parse(pb.ModelInferRequest, request)
         self._raw = len(self._message.raw_input_contents) > 0
         self.model, self.version = self._message.model_name, self._message.model_version
+        self._options, self.wants_logits = DEFAULT, False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the one input tensor, raw or typed."""
+        self._options = options_of(self._message)
+        self.wants_logits = wants_logits(served.manifest, requested(self._message))
         inputs = self._message.inputs
         tensors.check_inputs([tensor.name for tensor in inputs])
         tensor, shape = inputs[0], tuple(inputs[0].shape)
@@ -124,7 +128,7 @@ class InferQuery:
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""
         served, message = prediction.served, self._message
-        given = outputs(prediction, [wanted.name for wanted in message.outputs])
+        given = outputs(prediction, requested(message), self._options)
         if self._raw:
             self._forms.learn(self._request, message)
             identity = pb.ModelInferResponse(id=message.id).SerializeToString()

@@ -112,6 +112,9 @@ class Counting:
         self.sizes.append(len(features))
         return features[:, :2]
 
+    def run_both(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.run(features), features[:, 2:4]
+
 
 @pytest.mark.parametrize(
     ("size", "rows", "asked_for"), [(1, 3, [1, 1, 1]), (7, 16, [7, 7, 2]), (33, 33, [33]), (2, 0, [0])]
@@ -124,9 +127,11 @@ def test_rows_are_asked_in_batches_and_answered_in_order(
     features = np.arange(rows * 30, dtype=np.float64).reshape(rows, 30)
 
     answers = parity.InBatches(predictor, size).run(features)
+    probabilities, logits = parity.InBatches(predictor, size).run_both(features)
 
-    assert engine.sizes == asked_for
-    assert answers.tolist() == features[:, :2].tolist()
+    assert engine.sizes == asked_for * 2
+    assert answers.tolist() == probabilities.tolist() == features[:, :2].tolist()
+    assert logits.tolist() == features[:, 2:4].tolist()
 
 
 def test_the_gate_asks_batches_of_every_size_that_is_promised() -> None:

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from tests.unit.sigmax.manifests import BINARY, MULTICLASS, MULTILABEL, model
+from tests.unit.sigmax.manifests import (
+    BANDED,
+    BANDED_LABELS,
+    BINARY,
+    MULTICLASS,
+    MULTILABEL,
+    model,
+    with_logits,
+)
 
 from sigmax.contract import Manifest
 from sigmax.errors import InvalidInput, NotFound
@@ -133,12 +141,83 @@ def test_forms_are_bounded() -> None:
     assert forms.find(latest) is not None
 
 
-@pytest.mark.parametrize("manifest", [BINARY, MULTICLASS, MULTILABEL])
-def test_one_row_is_answered_alike_by_every_task(manifest: Manifest) -> None:
+def serving(manifest: Manifest) -> Served:
     engine = OnnxEngine(model(manifest), manifest)
-    served = Served("small", "1", Predictor(manifest, engine), Schema(manifest), Proof(1, 0.0, 0), b"{}")
+    return Served("small", "1", Predictor(manifest, engine), Schema(manifest), Proof(1, 0.0, 0), b"{}")
+
+
+EVERY = (BINARY, MULTICLASS, MULTILABEL, BANDED, BANDED_LABELS)
+
+
+@pytest.mark.parametrize("manifest", [*EVERY, *map(with_logits, EVERY)])
+def test_one_row_is_answered_alike_by_every_task(manifest: Manifest) -> None:
+    served = serving(manifest)
     learned = service(served)
 
-    for value in (-3.0, 0.0, 3.0, -3.0):
+    for value in (-3.0, -0.1, 0.0, 0.1, 3.0, -3.0):
         message = request(np.full((1, 2), value))
         assert infer(learned, message) == infer(service(served), message)
+
+
+def parameters(**values: float) -> dict[str, pb.InferParameter]:
+    return {name: pb.InferParameter(double_param=value) for name, value in values.items()}
+
+
+def answer(asked: InferenceService, message: pb.ModelInferRequest) -> dict[str, bytes]:
+    read = pb.ModelInferResponse.FromString(infer(asked, message))
+    return dict(zip([output.name for output in read.outputs], read.raw_output_contents, strict=True))
+
+
+def test_a_form_remembers_what_its_parameters_say() -> None:
+    learned, row = service(serving(BANDED)), np.full((1, 2), 0.1)
+    plain, moved = request(row), request(row, parameters=parameters(threshold=0.9))
+    banded = request(row, parameters=parameters(threshold=0.9, band_low=0.5, band_high=0.95))
+
+    for _ in range(3):  # the first is read whole, the others are of a known form
+        assert answer(learned, plain)["label"] == b"\x03\0\0\0yes"
+        assert answer(learned, plain)["unsure"] == b"\1"
+        assert answer(learned, moved)["label"] == b"\x02\0\0\0no"
+        assert "unsure" not in answer(learned, moved)
+        assert answer(learned, banded)["label"] == b"\x02\0\0\0no"
+        assert answer(learned, banded)["unsure"] == b"\1"
+
+
+def test_parameters_that_mean_nothing_here_are_ignored_whole_or_of_a_known_form() -> None:
+    learned, row = service(serving(BANDED)), np.full((1, 2), 0.1)
+    strange = request(row, parameters={"priority": pb.InferParameter(int64_param=1)})
+
+    assert infer(learned, strange) == infer(learned, strange) == infer(service(serving(BANDED)), request(row))
+
+
+def test_a_whole_number_is_a_threshold_too_and_a_text_is_refused() -> None:
+    asked, row = service(serving(BINARY)), np.full((1, 2), 9.0)
+    whole = request(row, parameters={"threshold": pb.InferParameter(int64_param=1)})
+    text = request(row, parameters={"threshold": pb.InferParameter(string_param="0.3")})
+
+    assert answer(asked, whole)["label"] == b"\x02\0\0\0no"
+    with pytest.raises(
+        InvalidInput, match=r"parameter 'threshold' is a number from 0 to 1, not the text '0\.3'"
+    ):
+        infer(asked, text)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "wanted", "expected"),
+    [
+        (BINARY, "logits", "output 'logits': model 'small' was published without logits; its job has to say"),
+        (
+            BINARY,
+            "unsure",
+            "output 'unsure': no band applies; parameters 'band_low' and 'band_high' give one",
+        ),
+        (MULTICLASS, "unsure", "unknown output 'unsure'; this model has probabilities, label"),
+        (BANDED, "unsre", "unknown output 'unsre', did you mean 'unsure'"),
+    ],
+)
+def test_outputs_that_there_are_not_are_refused(manifest: Manifest, wanted: str, expected: str) -> None:
+    message = request(
+        np.zeros((1, 2)), outputs=[pb.ModelInferRequest.InferRequestedOutputTensor(name=wanted)]
+    )
+
+    with pytest.raises(InvalidInput, match=expected):
+        infer(service(serving(manifest)), message)
