@@ -17,6 +17,7 @@ from typing import Literal, cast, get_args
 from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head, Kind, Task, Unknown
 from sigmax.errors import InvalidInput, listed, quoted
 from sigmax_training.reading import Table
+from sigmax_training.tuning import Cost, FBeta, Objective, RecallAt
 
 BUILTIN = ("breast_cancer", "digit_traits", "digits", "iris", "wine")
 PHOTOGRAPHS, REGIONS = "sample_photographs", "sample_regions"
@@ -101,33 +102,6 @@ class Csv:
 
 
 Data = Builtin | Photographs | Regions | Csv
-
-
-@dataclass(frozen=True, slots=True)
-class FBeta:
-    """The threshold with the highest F-beta; beta weighs recall."""
-
-    beta: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """The threshold of the lowest total cost."""
-
-    true_positive: float = 0.0
-    false_positive: float = 1.0
-    true_negative: float = 0.0
-    false_negative: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class RecallAtPrecision:
-    """The threshold of the highest recall among those of at least this precision."""
-
-    precision: float
-
-
-Objective = FBeta | Cost | RecallAtPrecision
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,7 +465,7 @@ def _objective(table: Table) -> Objective | None:
         found = {name: settings.number(name, getattr(default, name), low=-math.inf) for name in names}
         objective = Cost(**found)
     else:
-        objective = RecallAtPrecision(settings.number("precision", 0.9, high=1.0))
+        objective = RecallAt(settings.number("precision", 0.9, high=1.0))
     settings.close()
     return objective
 

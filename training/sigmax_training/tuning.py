@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sigmax.errors import InvalidInput, listed, quoted
-from sigmax_training.data.dataset import F64
 
+F64 = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]
 

@@ -13,17 +13,14 @@ from sigmax_training.job import (
     Builtin,
     Calibration,
     Column,
-    Cost,
     Csv,
     Decision,
     Evaluation,
-    FBeta,
     Logistic,
-    Objective,
     Perceptron,
     Photographs,
-    RecallAtPrecision,
 )
+from sigmax_training.tuning import Cost, FBeta, Objective, RecallAt
 
 MINIMAL = "name = 'iris'\n[data]\nbuiltin = 'iris'\n"
 
@@ -251,7 +248,7 @@ def test_what_a_job_says_of_columns_is_read() -> None:
     [
         ("objective='f_beta'\nbeta=2", FBeta(2.0)),
         ("objective='cost'\nfalse_negative=5", Cost(false_negative=5.0)),
-        ("objective='recall_at_precision'\nprecision=0.95", RecallAtPrecision(0.95)),
+        ("objective='recall_at_precision'\nprecision=0.95", RecallAt(0.95)),
     ],
 )
 def test_an_objective_for_thresholds_is_read(text: str, objective: Objective) -> None:

@@ -1,8 +1,8 @@
 """Patches of scikit-learn's two photographs by what is in them: the pagoda, the blossom, or neither.
 
-The third class is what a photograph shows beside its subject: sky, lake, trees, dark leaves. Where a patch shows
-some of a subject and some of its surroundings, nobody could say what it is: it is left out. The upper and the
-lower half of the photographs are the groups, and no patch crosses the middle.
+The third class is what a photograph shows beside its subject: sky, lake, trees, dark leaves. Where a patch
+shows some of a subject and some of what is around it, nobody could say what it is: it is left out. The upper and
+the lower half of the photographs are the groups, and no patch crosses the middle.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def load(patches: Regions) -> Dataset:
                 codes.append(code if share >= _MOSTLY else CLASSES.index("neither"))
                 groups.append(half)
     return Dataset(
-        description=f"patches of {patches.size}x{patches.size} pixels ({patches.colour.value.upper()}, stride "
-        f"{patches.stride}) of scikit-learn's {' and '.join(_PHOTOGRAPHS)}, by what they show",
+        description=f"patches of {patches.size}x{patches.size} pixels ({patches.colour.value.upper()}, "
+        f"stride {patches.stride}) of scikit-learn's {' and '.join(_PHOTOGRAPHS)}, by what they show",
         features=np.array(rows),
         codes=np.array(codes, np.int64),
         classes=CLASSES,
