@@ -1,11 +1,11 @@
 """Which threshold is best: chosen on validation rows, by what a right and a wrong answer are worth.
 
-Pure functions of probabilities and truth. Which rows are the validation rows, and what becomes of a threshold,
-is for others to say; the rule that applies it (strictly above) is `sigmax.inference.decision`.
+Pure functions of probabilities and truth. Which rows are the validation rows, and what becomes of a
+threshold, is for others to say; the rule that applies it (strictly above) is `sigmax.inference.decision`.
 
 Only the order of the scores matters: between two neighbouring distinct scores every threshold decides alike.
-So one pass over the sorted scores counts the outcomes of every decision that there is, and the threshold is put
-midway between the two scores, where a small difference between trainer and service changes nothing.
+So one pass over the sorted scores counts the outcomes of every decision that there is, and the threshold is
+put midway between the two scores, where a small difference between trainer and service changes nothing.
 """
 
 from __future__ import annotations
@@ -72,12 +72,13 @@ class Cost:
 
     def values(self, outcomes: Outcomes) -> F64:
         """The total cost at each threshold, (n_candidates,)."""
-        return (
+        total = (
             self.true_positive * outcomes.true_positives
             + self.false_positive * outcomes.false_positives
             + self.true_negative * outcomes.true_negatives
             + self.false_negative * outcomes.false_negatives
         )
+        return np.asarray(total)
 
     def ranks(self, outcomes: Outcomes) -> tuple[F64, ...]:
         """What is to be high, the most important first; (n_candidates,) each."""
