@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.contract import FloatType, Manifest
+from sigmax.contract import LOGITS, FloatType, Manifest
 from sigmax.errors import BundleRejected
 from sigmax.inference import proof
 from sigmax.inference.engine import Floats
@@ -40,12 +40,17 @@ _RANDOM, _RANDOM_WIDE, _WIDE = 256, 64, 1_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """Rows with the estimator's own answers; `origin` says of which rows they are, for messages."""
+    """Rows with the estimator's own answers; `origin` says of which rows they are, for messages.
+
+    Logits are there for a model that gives them, and whether a decision is unsure for one with a band.
+    """
 
     features: Rows
     probabilities: F64
     classes: I64
     origin: str
+    logits: F64 | None = None
+    unsure: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,8 +129,8 @@ def questions(
     candidates = np.concatenate([asked.tour, *others, asked.held_out[: _count(manifest)], asked.scattered])
     selection = golden.select(network, manifest.tolerance, most, wanted, candidates)
     return Questions(
-        gate=_case(reference, np.concatenate(list(asked.parts.values())), _origin(asked.parts)),
-        golden=_case(reference, selection.rows, "golden rows"),
+        gate=_case(reference, manifest, np.concatenate(list(asked.parts.values())), _origin(asked.parts)),
+        golden=_case(reference, manifest, selection.rows, "golden rows"),
         untouched=selection.untouched,
         parameters=selection.parameters,
     )
@@ -179,7 +184,14 @@ def check(path: Path, asked: Questions, reference: Reference) -> Proof:
 
 def _compare(predictor: Predictor, case: Case, how: str) -> Proof:
     try:
-        return proof.compare(predictor, case.features, case.probabilities, case.classes)
+        return proof.compare(
+            predictor,
+            case.features,
+            case.probabilities,
+            case.classes,
+            logits=case.logits,
+            unsure=case.unsure,
+        )
     except BundleRejected as error:
         raise BundleRejected(f"the gate, {how}: {error} ({case.origin})") from error
 
@@ -201,12 +213,26 @@ def _check_own_classes(manifest: Manifest, reference: Reference, case: Case) -> 
 
 
 def _none_of(case: Case) -> Case:
-    return Case(case.features[:0], case.probabilities[:0], case.classes[:0], case.origin)
+    return Case(
+        case.features[:0],
+        case.probabilities[:0],
+        case.classes[:0],
+        case.origin,
+        None if case.logits is None else case.logits[:0],
+        None if case.unsure is None else case.unsure[:0],
+    )
 
 
-def _case(reference: Reference, rows: Rows, origin: str) -> Case:
-    probabilities = reference.fitted.probabilities(rows)
-    return Case(rows, probabilities, reference.rule.choose(probabilities), origin)
+def _case(reference: Reference, manifest: Manifest, rows: Rows, origin: str) -> Case:
+    probabilities, rule = reference.fitted.probabilities(rows), reference.rule
+    return Case(
+        rows,
+        probabilities,
+        rule.choose(probabilities),
+        origin,
+        reference.fitted.logits(rows) if LOGITS in manifest.graph.outputs else None,
+        rule.unsure(probabilities) if manifest.decision.band else None,
+    )
 
 
 def _origin(parts: dict[str, npt.NDArray[Any]]) -> str:

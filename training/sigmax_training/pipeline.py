@@ -178,7 +178,7 @@ def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: 
         metrics=trained.metrics,
         provenance=_provenance(job, dataset, fitted),
     )
-    rule = Rule(manifest, np.float64, manifest.decision.thresholds)
+    rule = Rule(manifest, np.float64, manifest.decision.thresholds, manifest.decision.band)
     reference = Reference(fitted, rule, decides=fitted.calibration is None)
     held_out = dataset.features[trained.split[1]]
     asked = parity.questions(reference, network, manifest, held_out, job.seed)
@@ -201,7 +201,7 @@ def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: 
 def _files(trained: _Trained, network: Network, manifest: Manifest, answers: Case) -> dict[str, bytes]:
     """The content of every file of the bundle but the manifest, by name."""
     names = [feature.name for feature in manifest.features]
-    golden = Golden(answers.features, answers.probabilities, answers.classes)
+    golden = Golden(answers.features, answers.probabilities, answers.classes, answers.logits, answers.unsure)
     files = {
         MODEL_FILE: export(network, trained.job.name, manifest.graph.dtype, manifest.classes, names),
         GOLDEN_FILE: golden.to_json(manifest),

@@ -39,6 +39,10 @@ class Estimator(Protocol):
         """The estimator's own probabilities, float64 (n_samples, n_classes)."""
         ...
 
+    def logits(self, features: Rows) -> F64:
+        """Its scores before the head, (n_samples, n_classes); asked only where the graph gives them."""
+        ...
+
     def predict(self, features: Rows) -> npt.NDArray[Any]:
         """The estimator's own classes: columns (n_samples,), or of labels bool (n_samples, n_classes)."""
         ...

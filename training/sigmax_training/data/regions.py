@@ -1,8 +1,8 @@
 """Patches of scikit-learn's two photographs by what is in them: the pagoda, the blossom, or neither.
 
 The third class is what a photograph shows beside its subject: sky, lake, trees, dark leaves. Where a patch
-shows some of a subject and some of what is around it, nobody could say what it is: it is left out. The upper and
-the lower half of the photographs are the groups, and no patch crosses the middle.
+shows some of a subject and some of what is around it, nobody could say what it is: it is left out. The upper
+and the lower half of the photographs are the groups, and no patch crosses the middle.
 """
 
 from __future__ import annotations
