@@ -16,6 +16,7 @@ from sigmax.contract import INPUT, OUTPUT, Task
 from sigmax.errors import InvalidInput, nearest, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
+from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tensors import NAMES
 
 SERVER = {"name": "sigmax", "version": __version__, "extensions": ["binary_tensor_data"]}
@@ -46,7 +47,7 @@ def metadata(served: Served) -> dict[str, Any]:
         "name": served.name,
         "versions": [served.version],
         "platform": PLATFORM,
-        "inputs": [{"name": INPUT, "datatype": datatype, "shape": [-1, manifest.n_features]}],
+        "inputs": inputs(served.schema),
         "outputs": [
             {"name": probabilities, "datatype": datatype, "shape": [-1, width]},
             {"name": label, "datatype": "BOOL", "shape": [-1, width]}
@@ -59,6 +60,16 @@ def metadata(served: Served) -> dict[str, Any]:
             "fingerprint": manifest.fingerprint,
         },
     }
+
+
+def inputs(schema: Schema) -> list[dict[str, Any]]:
+    """The input tensors of a model: its numbers, and its categories as texts."""
+    found = []
+    if schema.numeric is not None:
+        found.append({"name": INPUT, "datatype": NAMES[schema.dtype], "shape": [-1, schema.numeric.width]})
+    if schema.categories:
+        found.append({"name": CATEGORIES, "datatype": "BYTES", "shape": [-1, len(schema.categories)]})
+    return found
 
 
 def outputs(prediction: Prediction, requested: Sequence[str]) -> list[Output]:
