@@ -115,10 +115,10 @@ def _count_unusual(meter: Meter, served: Served, features: npt.NDArray[Any]) -> 
         return
     for column in np.flatnonzero(unusual.any(axis=0)).tolist():
         feature = schema.feature(column)
-        total = np.count_nonzero(unusual[:, column])
+        total = int(np.count_nonzero(unusual[:, column]))
         unknown = 0
         if feature.unknown_code is not None:
-            unknown = np.count_nonzero(features[:, column] == feature.unknown_code)
+            unknown = int(np.count_nonzero(features[:, column] == feature.unknown_code))
         meter.unusual(served.name, served.version, feature.name, unknown, total - unknown)
 
 
