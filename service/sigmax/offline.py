@@ -239,7 +239,7 @@ def _lines(manifest: Manifest) -> Iterator[str]:
 def _layers(graph: Graph, size: int) -> Iterator[str]:
     """The graph step by step; nothing where the manifest does not say, as format 1 does not."""
     for layer in graph.layers:
-        learnt = f", {layer.parameters:,} parameters" if layer.parameters else ""
+        learnt = f", {layer.parameters:,} parameter{'s' * (layer.parameters > 1)}" if layer.parameters else ""
         yield f"  layer       {layer.kind} {layer.inputs} -> {layer.outputs}{learnt}"
     if graph.layers:
         yield f"  parameters  {graph.parameters:,}, in a file of {size:,} bytes"

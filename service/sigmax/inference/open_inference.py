@@ -58,6 +58,7 @@ def metadata(served: Served) -> dict[str, Any]:
             "classes": json.dumps(manifest.classes, ensure_ascii=False),
             "thresholds": json.dumps(dict(manifest.decision.thresholds), ensure_ascii=False),
             "fingerprint": manifest.fingerprint,
+            **_columns(served.schema),
         },
     }
 
@@ -70,6 +71,16 @@ def inputs(schema: Schema) -> list[dict[str, Any]]:
     if schema.categories:
         found.append({"name": CATEGORIES, "datatype": "BYTES", "shape": [-1, len(schema.categories)]})
     return found
+
+
+def _columns(schema: Schema) -> dict[str, str]:
+    """Of a model with categories: which features each input holds, in the order of its columns."""
+    if not schema.categories:
+        return {}
+    inner = {CATEGORIES: [schema.feature(column).name for column in schema.categories]}
+    if schema.numeric is not None:
+        inner[INPUT] = list(schema.numeric.names)
+    return {name: json.dumps(names, ensure_ascii=False) for name, names in inner.items()}
 
 
 def outputs(prediction: Prediction, requested: Sequence[str]) -> list[Output]:

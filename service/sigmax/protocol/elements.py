@@ -68,9 +68,7 @@ def read(schema: Schema, given: Sequence[Tensor], max_rows: int) -> npt.NDArray[
     expected = tensors.check_shape(CATEGORIES, len(schema.categories), categories.shape, max_rows)
     features = np.empty((categories.shape[0], schema.width), schema.dtype)
     if schema.numeric is not None:
-        others = np.ones(schema.width, np.bool_)
-        others[list(schema.categories)] = False
-        features[:, others] = _numbers(schema.numeric, by_name[INPUT], len(features), max_rows)
+        features[:, schema.numbers] = _numbers(schema.numeric, by_name[INPUT], len(features), max_rows)
     cells = _cells(schema, categories, expected)
     for place, column in enumerate(schema.categories):
         found = schema.codes[column].look_up(cells[place :: len(schema.categories)])

@@ -34,9 +34,10 @@ class Schema:
         dtype: what the model computes in.
         largest: the largest finite number of that type.
         exact: the largest integer below which no integer is lost.
-        whole: the columns of integers.
-        flags: the columns of booleans.
+        whole: the columns of integers, int64 (n_integers,).
+        flags: the columns of booleans, likewise.
         categories: the columns of categories.
+        numbers: what takes all other columns out of the matrix.
         codes: by column, what a boolean or a category is as a number.
         optional: bool (n_features,), which columns may hold NaN, a missing value; None if none may.
         usual: (n_features,), what each column's numbers are below where they are neither missing nor
@@ -57,6 +58,7 @@ class Schema:
         "known",
         "largest",
         "names",
+        "numbers",
         "numeric",
         "optional",
         "pixels",
@@ -99,9 +101,13 @@ class Schema:
         self._prepare_unusual()
 
     def _prepare_kinds(self) -> None:
-        self.whole, self.flags = self._columns(Kind.INTEGER), self._columns(Kind.BOOLEAN)
-        self.categories = self._columns(Kind.CATEGORY)
-        looked_up = sorted((*self.flags, *self.categories))
+        flags, self.categories = self._columns(Kind.BOOLEAN), self._columns(Kind.CATEGORY)
+        self.whole = np.array(self._columns(Kind.INTEGER), np.int64)
+        self.flags = np.array(flags, np.int64)
+        self.numbers: slice | npt.NDArray[np.int64] = slice(None)
+        if self.categories:
+            self.numbers = np.delete(np.arange(self.width), self.categories)
+        looked_up = sorted((*flags, *self.categories))
         self.codes = {column: Codes(self.feature(column)) for column in looked_up}
         numbers = [feature for feature in self.features if feature.kind is not Kind.CATEGORY]
         self.numeric: Schema | None = self
@@ -119,7 +125,7 @@ class Schema:
         usual = [float(len(feature.vocabulary or ())) or math.inf for feature in self.features]
         self.optional = self._repeated(optional) if any(optional) else None
         self.usual = self._repeated(usual) if any(lacking) or any(unknown) else None
-        self.plain = not (self.whole or self.codes or any(lacking))
+        self.plain = not (self.whole.size or self.codes or any(lacking))
 
     def _columns(self, kind: Kind) -> tuple[int, ...]:
         blocks = zip(self.starts, self.features, strict=False)

@@ -7,8 +7,6 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from sigmax.contract import Feature, Kind, Missing, Task, Unknown
 from sigmax.inference.catalog import Served
 from sigmax.inference.open_inference import inputs
@@ -122,11 +120,14 @@ def _infer(served: Served) -> dict[str, Any]:
 def _input(served: Served, name: str) -> dict[str, Any]:
     """One of its inputs."""
     datatypes = [name for name in DTYPES if name != "FP16"]
-    data = {"type": "array", "description": "The rows, flat or nested."}
+    described = ["The rows, flat or nested."]
     if name == CATEGORIES:
         datatypes = list(elements.datatypes(served.schema))
-        names = ", ".join(served.schema.column_name(column) for column in served.schema.categories)
-        data["description"] = f"The rows, flat or nested: {names}. An empty text is a missing value."
+        described.append("An empty text is a missing value.")
+    elif served.schema.optional is not None:
+        described.append("null is a missing value, in FP32 and FP64.")
+    if served.schema.categories:
+        described.append(f"`GET /v2/models/{served.name}` names the columns, under `properties`.")
     return {
         "type": "object",
         "required": ["name", "shape", "datatype"],
@@ -134,7 +135,7 @@ def _input(served: Served, name: str) -> dict[str, Any]:
             "name": {"const": name},
             "shape": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
             "datatype": {"type": "string", "enum": datatypes},
-            "data": data,
+            "data": {"type": "array", "description": " ".join(described)},
         },
     }
 
@@ -146,7 +147,7 @@ def _filled(served: Served, tensor: dict[str, Any], rows: list[Any]) -> dict[str
     if tensor["name"] == CATEGORIES:
         values = [_text(schema, column, row) for row in rows for column in schema.categories]
     else:
-        numbers = np.delete(from_rows(schema, rows).features, schema.categories, axis=1)
+        numbers = from_rows(schema, rows).features[:, schema.numbers]
         values = [None if math.isnan(value) else value for value in numbers.ravel().tolist()]
     return {**tensor, "shape": [len(rows), tensor["shape"][1]], "data": values}
 
