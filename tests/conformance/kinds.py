@@ -43,6 +43,12 @@ class Door(ABC):
     def ask(self, rows: list[Row]) -> Probabilities:
         """Ask for the probabilities of rows by feature name; raises `Refused`."""
 
+    def close(self) -> None:
+        """Give the connection back, where there is one."""
+        for held in (getattr(self, "client", None), getattr(self, "channel", None)):
+            if held is not None:
+                held.close()
+
     def form(self, rows: list[Row], form: str) -> dict[str, Any]:
         """Rows as a request of the Classifier contract."""
         if form == "columns":
@@ -66,10 +72,11 @@ class Rest(Door):
 
     def __init__(self, model: str, features: Sequence[Feature], service: Service, form: str) -> None:
         super().__init__(model, features)
-        self._url, self._form = f"{service.rest}/v1/models/{model}:probabilities", form
+        self.client, self._form = httpx.Client(base_url=service.rest), form
 
     def ask(self, rows: list[Row]) -> Probabilities:
-        answer = checked(httpx.post(self._url, json=self.form(rows, self._form)))
+        path = f"/v1/models/{self.model}:probabilities"
+        answer = checked(self.client.post(path, json=self.form(rows, self._form)))
         return np.array(answer[_RESULT])
 
 
@@ -78,7 +85,7 @@ class Rpc(Door):
 
     def __init__(self, model: str, features: Sequence[Feature], service: Service, form: str) -> None:
         super().__init__(model, features)
-        self._address, self._form = service.grpc, form
+        self.channel, self._form = grpc.insecure_channel(service.grpc), form
 
     def ask(self, rows: list[Row]) -> Probabilities:
         body = {"model": self.model, **self.form(rows, self._form)}
@@ -86,14 +93,14 @@ class Rpc(Door):
 
     def call(self, message: classifier_pb2.PredictProbabilitiesRequest) -> Probabilities:
         """Send a request."""
-        said = called(self._address, "sigmax.v1.Classifier", "PredictProbabilities", message)
+        said = called(self.channel, "sigmax.v1.Classifier", "PredictProbabilities", message)
         answer = classifier_pb2.PredictProbabilitiesResponse.FromString(said)
         return np.array([list(row.values) for row in answer.probabilities])
 
     def describe(self) -> classifier_pb2.DescribeModelResponse:
         """What the model says of itself."""
         message = classifier_pb2.DescribeModelRequest(model=self.model)
-        said = called(self._address, "sigmax.v1.Classifier", "DescribeModel", message)
+        said = called(self.channel, "sigmax.v1.Classifier", "DescribeModel", message)
         return classifier_pb2.DescribeModelResponse.FromString(said)
 
 
@@ -102,7 +109,8 @@ class OpenInferenceRest(Door):
 
     def __init__(self, model: str, features: Sequence[Feature], service: Service, form: str) -> None:
         super().__init__(model, features)
-        self._url, self._form = f"{service.rest}/v2/models/{model}/infer", form
+        self.client, self._form = httpx.Client(base_url=service.rest), form
+        self._path = f"/v2/models/{model}/infer"
 
     def ask(self, rows: list[Row]) -> Probabilities:
         cells, texts = self.cells(rows), self.texts(rows)
@@ -121,7 +129,9 @@ class OpenInferenceRest(Door):
             {"name": "categories", "datatype": "BYTES", "shape": [rows, 2], "data": texts},
             {"name": "features", "datatype": "FP64", "shape": [rows, 4], "data": cells},
         ]
-        answer = checked(httpx.post(self._url, json={"inputs": inputs, "outputs": [{"name": _RESULT}]}))
+        answer = checked(
+            self.client.post(self._path, json={"inputs": inputs, "outputs": [{"name": _RESULT}]})
+        )
         output = answer["outputs"][0]
         return np.array(output["data"]).reshape(output["shape"])
 
@@ -140,7 +150,7 @@ class OpenInferenceRest(Door):
         head = json.dumps({"inputs": inputs, "outputs": [{"name": _RESULT}]}).encode()
         headers = {"Inference-Header-Content-Length": str(len(head))}
         body = head + b"".join(content for _, _, _, content in tensors)
-        output = checked(httpx.post(self._url, content=body, headers=headers))["outputs"][0]
+        output = checked(self.client.post(self._path, content=body, headers=headers))["outputs"][0]
         return np.array(output["data"]).reshape(output["shape"])
 
 
@@ -149,7 +159,7 @@ class OpenInferenceRpc(Door):
 
     def __init__(self, model: str, features: Sequence[Feature], service: Service, form: str) -> None:
         super().__init__(model, features)
-        self._address, self._form = service.grpc, form
+        self.channel, self._form = grpc.insecure_channel(service.grpc), form
 
     def ask(self, rows: list[Row]) -> Probabilities:
         cells, texts = self.cells(rows), self.texts(rows)
@@ -170,7 +180,7 @@ class OpenInferenceRpc(Door):
 
     def infer(self, request: open_inference_grpc_pb2.ModelInferRequest) -> Probabilities:
         """Send a request."""
-        said = called(self._address, "inference.GRPCInferenceService", "ModelInfer", request)
+        said = called(self.channel, "inference.GRPCInferenceService", "ModelInfer", request)
         answer = open_inference_grpc_pb2.ModelInferResponse.FromString(said)
         output = answer.outputs[0]
         if self._form == "raw":
@@ -180,7 +190,7 @@ class OpenInferenceRpc(Door):
     def metadata(self) -> open_inference_grpc_pb2.ModelMetadataResponse:
         """The model's inputs and outputs."""
         message = open_inference_grpc_pb2.ModelMetadataRequest(name=self.model)
-        said = called(self._address, "inference.GRPCInferenceService", "ModelMetadata", message)
+        said = called(self.channel, "inference.GRPCInferenceService", "ModelMetadata", message)
         return open_inference_grpc_pb2.ModelMetadataResponse.FromString(said)
 
 
@@ -210,10 +220,9 @@ class CommandLine(Door):
             raise Refused(error.code.value, str(error)) from error
 
 
-def called(address: str, service: str, method: str, message: Message) -> bytes:
+def called(channel: grpc.Channel, service: str, method: str, message: Message) -> bytes:
     """Call a gRPC method; an error is a refusal."""
-    with grpc.insecure_channel(address) as channel:
-        return caller(channel, service)(method, message.SerializeToString())
+    return caller(channel, service)(method, message.SerializeToString())
 
 
 def raw(rows: list[list[Any]]) -> bytes:

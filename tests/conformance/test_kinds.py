@@ -65,11 +65,21 @@ def service(models: Path) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def doors(service: Service, models: Path) -> dict[str, Door]:
-    return {
+def doors(service: Service, models: Path) -> Iterator[dict[str, Door]]:
+    made: dict[str, Door] = {
         name: kind("mixed", MIXED.features, models if kind is CommandLine else service, form)
         for name, (kind, form) in FORMS.items()
     }
+    yield made
+    for door in made.values():
+        door.close()
+
+
+@pytest.fixture
+def client(doors: dict[str, Door]) -> httpx.Client:
+    door = doors["rest named"]
+    assert isinstance(door, Rest)
+    return door.client
 
 
 @pytest.fixture(autouse=True)
@@ -214,10 +224,10 @@ def test_a_number_that_is_not_finite_is_no_missing_value_over_grpc(doors: dict[s
     assert refused.value.text == expected
 
 
-def test_nan_in_json_is_refused_with_the_way_to_say_it(service: Service) -> None:
+def test_nan_in_json_is_refused_with_the_way_to_say_it(client: httpx.Client) -> None:
     body = '{"rows": [[31, "서울", NaN, true, 1, 2]]}'
 
-    answer = httpx.post(f"{service.rest}/v1/models/mixed:classes", content=body.encode())
+    answer = client.post("/v1/models/mixed:classes", content=body.encode())
 
     assert answer.status_code == 400
     assert "got nan (send null for a missing value)" in answer.json()["error"]
@@ -380,15 +390,15 @@ TEXTS = tensor("categories", [1, 2], ["서울", "1"], "BYTES")
     ],
 )
 def test_inputs_that_are_not_those_of_the_model_are_refused_by_their_names(
-    service: Service, inputs: list[Any], expected: str
+    client: httpx.Client, inputs: list[Any], expected: str
 ) -> None:
-    answer = httpx.post(f"{service.rest}/v2/models/mixed/infer", json={"inputs": inputs})
+    answer = client.post("/v2/models/mixed/infer", json={"inputs": inputs})
 
     assert answer.status_code == 400
     assert expected in answer.json()["error"]
 
 
-def test_binary_sizes_that_do_not_add_up_are_refused(service: Service) -> None:
+def test_binary_sizes_that_do_not_add_up_are_refused(client: httpx.Client) -> None:
     inputs = [
         {"name": "features", "shape": [1, 4], "datatype": "FP64", "parameters": {"binary_data_size": 40}},
         {"name": "categories", "shape": [1, 2], "datatype": "BYTES", "parameters": {"binary_data_size": -8}},
@@ -397,9 +407,7 @@ def test_binary_sizes_that_do_not_add_up_are_refused(service: Service) -> None:
     def post() -> str:
         head = json.dumps({"inputs": inputs}).encode()
         headers = {"Inference-Header-Content-Length": str(len(head))}
-        answer = httpx.post(
-            f"{service.rest}/v2/models/mixed/infer", content=head + b"\0" * 32, headers=headers
-        )
+        answer = client.post("/v2/models/mixed/infer", content=head + b"\0" * 32, headers=headers)
         assert answer.status_code == 400
         error: str = answer.json()["error"]
         return error
@@ -409,14 +417,16 @@ def test_binary_sizes_that_do_not_add_up_are_refused(service: Service) -> None:
     assert "48 bytes are announced behind the JSON, 32 came" in post()
 
 
-def test_numbers_in_json_and_texts_in_binary_can_be_mixed(service: Service, doors: dict[str, Door]) -> None:
+def test_numbers_in_json_and_texts_in_binary_can_be_mixed(
+    client: httpx.Client, doors: dict[str, Door]
+) -> None:
     content = raw([["서울", "30"]])
     binary = {key: value for key, value in TEXTS.items() if key != "data"}
     binary["parameters"] = {"binary_data_size": len(content)}
     head = json.dumps({"inputs": [binary, NUMBERS]}).encode()
     headers = {"Inference-Header-Content-Length": str(len(head))}
 
-    answer = httpx.post(f"{service.rest}/v2/models/mixed/infer", content=head + content, headers=headers)
+    answer = client.post("/v2/models/mixed/infer", content=head + content, headers=headers)
 
     assert answer.json()["outputs"][0]["data"] == doors["rest named"].ask([GOOD])[0].tolist()
 
@@ -433,15 +443,15 @@ def test_raw_contents_are_one_an_input(doors: dict[str, Door]) -> None:
 
 @pytest.mark.parametrize("name", ONLINE)
 def test_unknown_categories_and_missing_values_are_counted_alike_at_every_door(
-    service: Service, doors: dict[str, Door], name: str
+    client: httpx.Client, doors: dict[str, Door], name: str
 ) -> None:
-    before = counted(service)
+    before = counted(client)
 
     doors[name].ask(ROWS)
     with pytest.raises(Refused):
         doors[name].ask([{**ROWS[3], "등급": 31}])
 
-    after = counted(service)
+    after = counted(client)
     assert {key: after[key] - before[key] for key in after} == {
         ("unknown_categories", "도시"): 1,
         ("missing_values", "도시"): 1,
@@ -449,8 +459,8 @@ def test_unknown_categories_and_missing_values_are_counted_alike_at_every_door(
     }
 
 
-def counted(service: Service) -> dict[tuple[str, str], float]:
-    text = httpx.get(f"{service.rest}/metrics").text
+def counted(client: httpx.Client) -> dict[tuple[str, str], float]:
+    text = client.get("/metrics").text
     found = re.findall(
         r'^sigmax_(\w+_(?:categories|values))_total\{feature="(.*)",model="mixed",version="1"\} (.*)$',
         text,
@@ -460,9 +470,9 @@ def counted(service: Service) -> dict[tuple[str, str], float]:
 
 
 def test_both_descriptions_have_kinds_vocabularies_and_what_missing_and_unknown_mean(
-    service: Service, doors: dict[str, Door]
+    client: httpx.Client, doors: dict[str, Door]
 ) -> None:
-    by_rest = httpx.get(f"{service.rest}/v1/models/mixed").json()["features"]
+    by_rest = client.get("/v1/models/mixed").json()["features"]
     door = doors["grpc named"]
     assert isinstance(door, Rpc)
 
@@ -483,8 +493,8 @@ def test_both_descriptions_have_kinds_vocabularies_and_what_missing_and_unknown_
         assert told.unknown == feature.get("unknown", "")
 
 
-def test_both_metadata_list_both_inputs(service: Service, doors: dict[str, Door]) -> None:
-    by_rest = httpx.get(f"{service.rest}/v2/models/mixed").json()
+def test_both_metadata_list_both_inputs(client: httpx.Client, doors: dict[str, Door]) -> None:
+    by_rest = client.get("/v2/models/mixed").json()
     door = doors["v2 grpc raw"]
     assert isinstance(door, OpenInferenceRpc)
 
@@ -505,12 +515,12 @@ def test_both_metadata_list_both_inputs(service: Service, doors: dict[str, Door]
 
 @pytest.mark.parametrize("path", ["/v1/models/mixed:probabilities", "/v2/models/mixed/infer"])
 def test_the_documented_examples_work_as_they_are(
-    service: Service, doors: dict[str, Door], path: str
+    client: httpx.Client, doors: dict[str, Door], path: str
 ) -> None:
-    paths = httpx.get(f"{service.rest}/openapi.json").json()["paths"]
+    paths = client.get("/openapi.json").json()["paths"]
     example = paths[path]["post"]["requestBody"]["content"]["application/json"]["example"]
 
-    answer = httpx.post(service.rest + path, json=example).json()
+    answer = client.post(path, json=example).json()
 
     said = answer["probabilities"] if "probabilities" in answer else answer["outputs"][0]["data"]
     assert np.array(said).tobytes() == doors["rest named"].ask(ROWS[:2]).tobytes()
