@@ -71,6 +71,9 @@ def _feature(feature: Feature) -> dict[str, Any]:
         "range": list(feature.range),
         "missing": feature.missing.value,
     }
+    if feature.vocabulary is not None and feature.unknown is not None:
+        described["vocabulary"] = list(feature.vocabulary)
+        described["unknown"] = feature.unknown.value
     if feature.image is not None:
         image = feature.image
         described["image"] = {

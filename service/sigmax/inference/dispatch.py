@@ -105,6 +105,8 @@ class Dispatch:
                 probabilities, logits = served.predictor.probabilities(rows.features), None
             _check_numbers(probabilities)
             predicted = len(rows.features)
+            if served.schema.usual is not None:
+                _count_unusual(meter, served, rows.features)
             return query.render(Prediction(served, probabilities, rows.ids, logits))
         except SigmaxError as error:
             code = error.code.value
@@ -114,6 +116,21 @@ class Dispatch:
             raise unforeseen(error) from error
         finally:
             meter.request(model, version, code, started, predicted)
+
+
+def _count_unusual(meter: Meter, served: Served, features: npt.NDArray[Any]) -> None:
+    """Count the missing values and the unknown categories of rows that were predicted."""
+    schema = served.schema
+    unusual = ~(features < schema.usual)  # NaN is below nothing
+    if not unusual.any():
+        return
+    for column in np.flatnonzero(unusual.any(axis=0)).tolist():
+        feature = schema.feature(column)
+        total = int(np.count_nonzero(unusual[:, column]))
+        unknown = 0
+        if feature.unknown_code is not None:
+            unknown = int(np.count_nonzero(features[:, column] == feature.unknown_code))
+        meter.unusual(served.name, served.version, feature.name, unknown, total - unknown)
 
 
 def _check_numbers(probabilities: npt.NDArray[Any]) -> None:

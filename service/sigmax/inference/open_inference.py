@@ -20,6 +20,7 @@ from sigmax.inference.decision import Rule
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.results import rule_for
 from sigmax.protocol.options import DEFAULT, Options, without_logits
+from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tensors import NAMES
 
 SERVER = {"name": "sigmax", "version": __version__, "extensions": ["binary_tensor_data"]}
@@ -65,12 +66,32 @@ def metadata(served: Served) -> dict[str, Any]:
         "name": served.name,
         "versions": [served.version],
         "platform": PLATFORM,
-        "inputs": [{"name": INPUT, "datatype": datatype, "shape": [-1, manifest.n_features]}],
+        "inputs": inputs(served.schema),
         "outputs": [
             _promised(manifest, datatype, name) for name in output_names(manifest, served.predictor.rule)
         ],
-        "properties": properties,
+        "properties": {**properties, **_columns(served.schema)},
     }
+
+
+def inputs(schema: Schema) -> list[dict[str, Any]]:
+    """The input tensors of a model: its numbers, and its categories as texts."""
+    found = []
+    if schema.numeric is not None:
+        found.append({"name": INPUT, "datatype": NAMES[schema.dtype], "shape": [-1, schema.numeric.width]})
+    if schema.categories:
+        found.append({"name": CATEGORIES, "datatype": "BYTES", "shape": [-1, len(schema.categories)]})
+    return found
+
+
+def _columns(schema: Schema) -> dict[str, str]:
+    """Of a model with categories: which features each input holds, in the order of its columns."""
+    if not schema.categories:
+        return {}
+    inner = {CATEGORIES: [schema.feature(column).name for column in schema.categories]}
+    if schema.numeric is not None:
+        inner[INPUT] = list(schema.numeric.names)
+    return {name: json.dumps(names, ensure_ascii=False) for name, names in inner.items()}
 
 
 def _promised(manifest: Manifest, datatype: str, name: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from sigmax.contract import Task
+from sigmax.contract import INPUT, Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
@@ -70,10 +70,12 @@ class KnownQuery:
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the numbers."""
-        form = self._form
+        form, schema = self._form, served.schema
         self.wants_logits = wants_logits(served.manifest, form.wanted)
+        if schema.categories:  # of a version that came later than the form
+            tensors.check_inputs(schema, (INPUT,))
         numbers = self._request[len(form.prefix) :]
-        return Rows(tensors.from_bytes(served.schema, form.datatype, form.shape, numbers, max_rows))
+        return Rows(tensors.from_bytes(schema, form.datatype, form.shape, numbers, max_rows))
 
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""
@@ -122,8 +124,12 @@ class Forms:
 
 
 def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
-    """The form of a raw request; None if it has an id, which changes, or does not end with its numbers."""
-    if message.id or len(message.raw_input_contents) != 1 or len(message.inputs) != 1:
+    """The form of a raw request; None if it has an id, which changes, or does not end with its numbers.
+
+    Of models with categories no request has a form: their texts have no length in common.
+    """
+    inputs = message.inputs
+    if message.id or len(message.raw_input_contents) != 1 or len(inputs) != 1 or inputs[0].name != INPUT:
         return None
     numbers = message.raw_input_contents[0]
     common = request[: len(request) - len(numbers) - len(_length(len(numbers))) - 1]
@@ -135,7 +141,7 @@ def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
     rest.ClearField("raw_input_contents")
     if not _reads_as(common, rest):
         return None
-    tensor = message.inputs[0]
+    tensor = inputs[0]
     return Form(
         prefix,
         message.model_name,

@@ -140,7 +140,7 @@ class DescribeModelRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class Feature(_message.Message):
-    __slots__ = ("name", "kind", "shape", "dtype", "range", "missing", "image")
+    __slots__ = ("name", "kind", "shape", "dtype", "range", "missing", "image", "vocabulary", "unknown")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -148,6 +148,8 @@ class Feature(_message.Message):
     RANGE_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     shape: _containers.RepeatedScalarFieldContainer[int]
@@ -155,7 +157,9 @@ class Feature(_message.Message):
     range: _containers.RepeatedScalarFieldContainer[float]
     missing: str
     image: Image
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., range: _Optional[_Iterable[float]] = ..., missing: _Optional[str] = ..., image: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
+    vocabulary: _containers.RepeatedScalarFieldContainer[str]
+    unknown: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., range: _Optional[_Iterable[float]] = ..., missing: _Optional[str] = ..., image: _Optional[_Union[Image, _Mapping]] = ..., vocabulary: _Optional[_Iterable[str]] = ..., unknown: _Optional[str] = ...) -> None: ...
 
 class Image(_message.Message):
     __slots__ = ("colour", "layout", "height", "width", "resize", "scale")
