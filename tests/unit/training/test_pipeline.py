@@ -15,6 +15,7 @@ from sigmax.inference import proof
 from sigmax.repository import bundle, layout
 from sigmax_training import __version__, data, pipeline
 from sigmax_training import job as jobs
+from sigmax_training.history import Epoch
 from sigmax_training.job import Job
 from sigmax_training.pipeline import Outcome
 
@@ -33,6 +34,9 @@ class Recorder:
         self.stages.append(title)
 
     def step(self) -> None:
+        self.steps += 1
+
+    def epoch(self, epoch: Epoch) -> None:
         self.steps += 1
 
     def notice(self, text: str) -> None:
