@@ -120,16 +120,17 @@ def takes(feature: Feature, value: Any) -> bool:
             return number and value == int(value) and abs(value) <= EXACT
         case Kind.BOOLEAN:
             return kind in (bool, int, float) and value in (0, 1)
-    text = unicodedata.normalize("NFC", value) if kind is str else json.dumps(value)
+    if feature.dtype == "int64" and number and abs(value) <= EXACT and value == int(value):
+        text = str(int(value))
+    else:
+        text = unicodedata.normalize("NFC", value) if kind is str else json.dumps(value)
+    decimal = re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) is not None and -(2**63) <= int(text) < 2**63
     right = {
         "string": kind is str,
         "bool": text in ("true", "false"),
-        "int64": re.fullmatch(r"0|-?[1-9][0-9]{0,18}(\.0)?|-?0\.0", text) is not None
-        and -(2**63) <= float(text) < 2**63
-        and (kind is not float or abs(value) <= EXACT),
+        "int64": decimal and (kind is not float or number),
     }
-    known = text.removesuffix(".0") in (feature.vocabulary or ())
-    return right[feature.dtype] and (known or feature.unknown is not Unknown.REJECT)
+    return right[feature.dtype] and (text in (feature.vocabulary or ()) or feature.unknown != Unknown.REJECT)
 
 
 def test_a_mixed_row_becomes_numbers_codes_and_nan() -> None:
