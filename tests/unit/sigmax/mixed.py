@@ -18,6 +18,7 @@ from sigmax.inference.catalog import Served, open_version
 from sigmax.repository import bundle
 from sigmax.repository.golden import Golden
 
+Row = dict[str, Any]
 NAN = float("nan")
 AGE = Feature("나이", Kind.NUMERIC, (), "float64", (0.0, 100.0))
 CITY = Feature(
@@ -48,7 +49,7 @@ MIXED = replace(
     tolerance=1e-12,
 )
 
-ROWS: list[dict[str, Any]] = [
+ROWS: list[Row] = [
     {"나이": 31.5, "도시": "서울", "임금": 2.25, "회원": True, "등급": 30, "방문": 3},
     {"나이": 0, "도시": "대구", "임금": None, "회원": False, "등급": 1, "방문": 0},
     {"나이": 64, "도시": None, "임금": 9.5, "회원": False, "등급": 2, "방문": 12},
@@ -143,6 +144,6 @@ def write(root: Path, manifest: Manifest = MIXED) -> Path:
     return folder
 
 
-def served(root: Path) -> Served:
+def served(root: Path, manifest: Manifest = MIXED) -> Served:
     """The model, loaded and proved."""
-    return open_version(write(root))
+    return open_version(write(root, manifest))

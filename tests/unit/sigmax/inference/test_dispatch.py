@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.sigmax import mixed
 from tests.unit.sigmax.manifests import (
     BANDED,
     BANDED_LABELS,
@@ -19,13 +21,14 @@ from tests.unit.sigmax.manifests import (
 
 from sigmax.contract import Manifest
 from sigmax.errors import BundleRejected, Internal, InvalidInput, NotReady
-from sigmax.inference.catalog import Catalog, Entry, Served
+from sigmax.inference.catalog import Catalog, Entry, Served, open_version
 from sigmax.inference.description import describe
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.engine import Floats, OnnxEngine
 from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof
 from sigmax.protocol.schema import Schema
+from sigmax.repository import bundle
 from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
 from sigmax.rpc import classifier as rpc_classifier
@@ -276,6 +279,61 @@ def test_every_outcome_is_counted_under_its_code() -> None:
     for code in ("INTERNAL", "INVALID_INPUT", "OK"):
         assert f'code="{code}",door="test",model="small",verb="classes",version="1"}} 1.0' in text
     assert 'sigmax_batch_rows_count{model="small",version="1"} 1.0' in text
+
+
+def test_missing_values_and_unknown_categories_are_counted_once_they_were_answered(tmp_path: Path) -> None:
+    served, metrics = mixed.served(tmp_path), Metrics()
+    asked, meter = Dispatch(Catalog([Entry("mixed", served)]), 10), metrics.verb("test", "classes")
+
+    def ask(rows: list[Any]) -> None:
+        asked.answer(meter, ClassesQuery, "mixed", "", Body(json.dumps({"rows": rows}).encode()))
+
+    ask(mixed.ROWS[:1])
+    assert "mixed" not in "".join(
+        line for line in metrics.exposition().decode().splitlines() if "unknown" in line or "missing" in line
+    )
+    ask(mixed.ROWS)
+    ask(mixed.ROWS[3:])
+    with pytest.raises(InvalidInput):
+        ask([*mixed.ROWS, {**mixed.ROWS[0], "회원": "yes"}])
+
+    text = metrics.exposition().decode()
+    labels = 'model="mixed",version="1"'
+    assert f'sigmax_unknown_categories_total{{feature="도시",{labels}}} 2.0' in text
+    assert f'sigmax_missing_values_total{{feature="도시",{labels}}} 1.0' in text
+    assert f'sigmax_missing_values_total{{feature="임금",{labels}}} 3.0' in text
+    assert text.count("sigmax_unknown_categories_total{") == 1
+    assert text.count("sigmax_missing_values_total{") == 2
+
+
+def test_a_model_of_numbers_that_must_be_there_counts_nothing_of_the_kind() -> None:
+    assert Schema(BINARY).usual is None
+
+
+def test_golden_rows_with_missing_values_and_codes_prove_a_model(tmp_path: Path) -> None:
+    served = mixed.served(tmp_path)
+
+    assert served.proof.rows == len(mixed.MATRIX)
+    assert served.proof.difference < 1e-15
+    read = bundle.read(tmp_path / "mixed" / "1").golden.features
+    assert np.array_equal(read, mixed.MATRIX, equal_nan=True)
+
+
+def test_a_graph_that_treats_missing_values_otherwise_is_refused(tmp_path: Path) -> None:
+    folder = mixed.write(tmp_path)
+    content = bundle.read(folder)
+    wrong = replace(content.golden, probabilities=content.golden.probabilities[[0, 0, 2, 3, 4]])
+    files = {
+        "model.onnx": content.model,
+        "golden.json": wrong.to_json(content.manifest),
+        "example.json": content.example,
+    }
+    again = tmp_path / "again"
+    again.mkdir()
+    bundle.write(again, content.manifest, files)
+
+    with pytest.raises(BundleRejected, match="row 1, class "):
+        open_version(again)
 
 
 def test_a_model_whose_versions_were_all_refused_is_not_ready() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tests.unit.sigmax import mixed
 from tests.unit.sigmax.manifests import (
     BANDED,
     BANDED_LABELS,
@@ -17,17 +20,18 @@ from tests.unit.sigmax.manifests import (
     with_logits,
 )
 
-from sigmax.contract import Manifest
+from sigmax.contract import Manifest, Missing
 from sigmax.errors import InvalidInput, NotFound
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
-from sigmax.inference.engine import OnnxEngine
+from sigmax.inference.engine import Floats, OnnxEngine
 from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.schema import Schema
+from sigmax.protocol.tensors import to_bytes
 from sigmax.rpc.inference_protocol import InferenceService
-from sigmax.rpc.raw import RAW_INPUT, Forms, form_of
+from sigmax.rpc.raw import RAW_INPUT, Forms, KnownQuery, form_of
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
 
@@ -48,6 +52,14 @@ def request(matrix: Any, name: str = "small", **fields: Any) -> pb.ModelInferReq
 
 def infer(asked: InferenceService, message: pb.ModelInferRequest) -> bytes:
     return asked.model_infer(message.SerializeToString())
+
+
+class Lacking:
+    """An engine that says where the first feature is missing."""
+
+    def run(self, features: Floats) -> Floats:
+        absent = np.isnan(features[:, :1]).astype(np.float64)
+        return np.hstack([absent, 1 - absent, np.zeros_like(absent)])
 
 
 matrices = st.integers(1, 3).flatmap(
@@ -221,3 +233,55 @@ def test_outputs_that_there_are_not_are_refused(manifest: Manifest, wanted: str,
 
     with pytest.raises(InvalidInput, match=expected):
         infer(service(serving(manifest)), message)
+
+
+def test_the_texts_of_a_model_with_categories_make_no_form() -> None:
+    texts = pb.ModelInferRequest(model_name="small", raw_input_contents=[to_bytes(["1"])])
+    texts.inputs.add(name="categories", datatype="BYTES", shape=(1, 1))
+    whole = pb.ModelInferRequest(model_name="small", raw_input_contents=[np.array([1]).tobytes()])
+    whole.inputs.add(name="categories", datatype="INT64", shape=(1, 1))
+
+    for message in (texts, whole):
+        assert form_of(message.SerializeToString(), message) is None
+
+
+def test_two_tensors_are_read_anew_each_time(tmp_path: Path) -> None:
+    served = mixed.served(tmp_path)
+    catalog = Catalog([Entry("mixed", served)])
+    asked = InferenceService(catalog, Dispatch(catalog, 10), Readiness(catalog), Metrics())
+
+    for city, row in (("서울", 0), ("대구", 1), ("서울", 0)):
+        numbers = mixed.MATRIX[row : row + 1, [0, 2, 3, 5]]
+        texts = to_bytes([city, str(mixed.ROWS[row]["등급"])])
+        message = pb.ModelInferRequest(model_name="mixed", raw_input_contents=[numbers.tobytes(), texts])
+        message.inputs.add(name="features", datatype="FP64", shape=(1, 4))
+        message.inputs.add(name="categories", datatype="BYTES", shape=(1, 2))
+        answer = pb.ModelInferResponse.FromString(infer(asked, message))
+        said = np.frombuffer(answer.raw_output_contents[0])
+        assert np.abs(said - mixed.expected(mixed.MATRIX[row : row + 1])).max() < 1e-15
+
+
+def test_a_form_of_a_version_without_categories_is_none_of_one_with_them(tmp_path: Path) -> None:
+    forms, message = Forms(), request(np.zeros((1, 6)), name="mixed")
+    forms.learn(message.SerializeToString(), message)
+    form = forms.find(message.SerializeToString())
+    assert form is not None
+
+    query = KnownQuery(form, message.SerializeToString(), forms)
+
+    with pytest.raises(
+        InvalidInput, match=r"expected the inputs 'features' and 'categories', got \['features'\]"
+    ):
+        query.rows(mixed.served(tmp_path), 10)
+
+
+def test_missing_numbers_of_a_known_form_are_nan() -> None:
+    lacking = tuple(replace(feature, missing=Missing.IMPUTE) for feature in MULTICLASS.features)
+    manifest = replace(MULTICLASS, features=lacking)
+    served = Served("small", "1", Predictor(manifest, Lacking()), Schema(manifest), Proof(1, 0.0, 0), b"{}")
+    learned = service(served)
+
+    said = [infer(learned, request(np.array([[value, 1.0]]))) for value in (1.0, np.nan, 2.0, np.nan)]
+
+    probabilities = [pb.ModelInferResponse.FromString(answer).raw_output_contents[0] for answer in said]
+    assert [np.frombuffer(raw)[0] for raw in probabilities] == [0.0, 1.0, 0.0, 1.0]
