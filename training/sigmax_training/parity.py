@@ -37,12 +37,16 @@ _HELD_OUT, _RANDOM, _PAIRS = 2_000, 64, 24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """Rows with the estimator's own answers; `origin` says of which rows they are, for messages."""
+    """Rows with the estimator's own answers; `origin` says of which rows they are, for messages.
+
+    `unsure` is there where the decision has a band.
+    """
 
     features: Rows
     probabilities: F64
     classes: I64
     origin: str
+    unsure: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +146,7 @@ def check(path: Path, asked: Questions, reference: Reference) -> Proof:
 
 def _compare(predictor: Predictor, case: Case, how: str) -> Proof:
     try:
-        return proof.compare(predictor, case.features, case.probabilities, case.classes)
+        return proof.compare(predictor, case.features, case.probabilities, case.classes, unsure=case.unsure)
     except BundleRejected as error:
         raise BundleRejected(f"the gate, {how}: {error} ({case.origin})") from error
 
@@ -163,12 +167,14 @@ def _check_own_classes(manifest: Manifest, reference: Reference, case: Case) -> 
 
 
 def _none_of(case: Case) -> Case:
-    return Case(case.features[:0], case.probabilities[:0], case.classes[:0], case.origin)
+    unsure = None if case.unsure is None else case.unsure[:0]
+    return Case(case.features[:0], case.probabilities[:0], case.classes[:0], case.origin, unsure)
 
 
 def _case(reference: Reference, rows: Rows, origin: str) -> Case:
-    probabilities = reference.fitted.probabilities(rows)
-    return Case(rows, probabilities, reference.rule.choose(probabilities), origin)
+    probabilities, rule = reference.fitted.probabilities(rows), reference.rule
+    unsure = rule.unsure(probabilities) if rule.banded else None
+    return Case(rows, probabilities, rule.choose(probabilities), origin, unsure)
 
 
 def _origin(parts: dict[str, npt.NDArray[Any]]) -> str:

@@ -93,7 +93,7 @@ def compare(
         difference = max(difference, _check_numbers(manifest, "probability", both[0], probabilities))
         _check_numbers(manifest, "logit", both[1], logits)
     exempt = rule.margins(probabilities) <= manifest.tolerance
-    _check_decisions("class", rule.choose(served), classes, exempt, partial(_labels, manifest))
+    _check_decisions("class", rule.choose(served), classes, exempt, partial(labels, manifest))
     if unsure is not None:
         close = rule.band_margins(probabilities) <= manifest.tolerance
         _check_decisions("unsure", rule.unsure(served), unsure, close, partial(_flags, manifest))
@@ -154,7 +154,8 @@ def _check_decisions(
         )
 
 
-def _labels(manifest: Manifest, chosen: Any) -> str:
+def labels(manifest: Manifest, chosen: Any) -> str:
+    """Name what was chosen for a row, for messages: a column, or which labels."""
     if manifest.task is Task.MULTILABEL:
         return _flags(manifest, chosen)
     return quoted(manifest.classes[int(chosen)])
