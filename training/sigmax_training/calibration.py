@@ -2,7 +2,8 @@
 
 What is found is a slope and an offset for every logit, so that it folds into the last layer and costs nothing
 when it is served. The fitting is scikit-learn's own (`CalibratedClassifierCV`); which rows it is fitted on,
-and the folding, are for others. How good the result is, `reliability` says.
+and the folding, are for others. Beside it, how far probabilities can be believed: of ten rows with 0.7 seven
+should be what was said.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from sklearn.frozen import FrozenEstimator
 from sigmax.contract import Head
 from sigmax.errors import InvalidInput, listed, nearest, quoted
 from sigmax_training.data.dataset import F64
+from sigmax_training.heads import sigmoid
 
-METHODS = ("temperature", "sigmoid")
+METHODS = ("temperature", "platt")
+
+Truth = npt.NDArray[Any]
+"""The column of each row's class, integers (n_samples,); or whether each label is there, or one, booleans."""
 
 _ISOTONIC = (
     "calibration 'isotonic' is not offered: it is a function in steps of each probability, which does not "
     "fold into a layer, and skl2onnx converts it to the nearest knot, which is wrong by up to 0.30; use "
-    "'sigmoid', or 'temperature', which keeps the order of the classes"
+    "'platt', or 'temperature', which keeps the order of the classes"
 )
 
 
@@ -46,23 +51,23 @@ class Calibration:
 
 
 def calibrate(
-    method: str, logits: F64, codes: npt.NDArray[Any], head: Head, labels: Sequence[str]
+    method: str, logits: F64, codes: Truth, head: Head, labels: Sequence[str] | None = None
 ) -> Calibration:
     """Fit a calibration on validation rows.
 
     `temperature` (Guo et al., On Calibration of Modern Neural Networks, 2017): one factor for all logits, so
-    that no decision by the highest probability changes. `sigmoid` (Platt, Probabilistic Outputs for Support
-    Vector Machines, 1999): a slope and an offset for every logit; of several classes each against the rest,
-    the sigmoids then divided by their sum.
+    that no decision by the highest probability changes. `platt` (Platt, Probabilistic Outputs for Support
+    Vector Machines, 1999; scikit-learn calls it sigmoid): a slope and an offset for every logit; of several
+    classes each against the rest, the sigmoids then divided by their sum.
 
     Args:
-        method: `temperature` or `sigmoid`.
+        method: `temperature` or `platt`.
         logits: of rows not fitted on. Binary: (n_samples,), the one of the second class, log p1 / p0.
             Multiclass: (n_samples, n_classes), three or more. Multilabel: (n_samples, n_labels).
         codes: the column of each row's class, (n_samples,); multilabel: whether each row has each label, bool
             (n_samples, n_labels). Labels are calibrated each on its own.
         head: of the model.
-        labels: classes or labels in column order, for messages.
+        labels: classes or labels in column order, for messages; their columns, if it is None.
 
     Raises:
         InvalidInput: no such method, a class or label that the rows do not have both with and without, a
@@ -76,6 +81,8 @@ def calibrate(
     if not np.isfinite(logits).all():
         row = int(np.argwhere(~np.isfinite(logits))[0][0])
         raise InvalidInput(f"calibration: row {row} has a logit that is not finite")
+    if labels is None:
+        labels = [str(column) for column in range(logits.shape[1] if logits.ndim == 2 else 2)]
     if codes.ndim == 2:
         return _each_label(method, logits, codes, head, labels)
     _check_classes(codes, labels)
@@ -89,6 +96,11 @@ def calibrate(
     return Calibration(np.array(slopes), np.array(offsets), Head.ONE_VS_REST)
 
 
+def calibrated(calibration: Calibration, logits: F64) -> F64:
+    """Calibrated logits, in the shape of `logits`, which are as `calibrate` takes them."""
+    return calibration.slope * logits + calibration.offset
+
+
 def apply(calibration: Calibration, logits: F64) -> F64:
     """Calibrated probabilities.
 
@@ -99,25 +111,60 @@ def apply(calibration: Calibration, logits: F64) -> F64:
     Returns:
         Shape (n_samples, n_classes); of the one logit z of a binary model the columns of -z and z.
     """
-    columns = logits[:, np.newaxis] if logits.ndim == 1 else logits
-    calibrated = calibration.slope * columns + calibration.offset
+    moved = calibrated(calibration, logits)
     if logits.ndim == 1:
-        return _sigmoid(calibrated * np.array([-1.0, 1.0]))
+        return sigmoid(np.column_stack([-moved, moved]))
     if calibration.head is Head.SIGMOID:
-        return _sigmoid(calibrated)
+        return sigmoid(moved)
     softmax = calibration.head is Head.SOFTMAX
-    highest = calibrated.max(axis=1, keepdims=True)
-    odds: F64 = np.exp(calibrated - highest) if softmax else _sigmoid(calibrated)
+    odds: F64 = np.exp(moved - moved.max(axis=1, keepdims=True)) if softmax else sigmoid(moved)
     total = odds.sum(axis=1, keepdims=True)
     # as scikit-learn has it: where every sigmoid is 0, no class is more probable than another
     even = np.full_like(odds, 1 / odds.shape[1])
     return np.asarray(np.divide(odds, total, out=even, where=total > 0))
 
 
-def _sigmoid(logits: F64) -> F64:
-    """1 / (1 + exp(-z)), so that nothing overflows and small ones keep their digits for a quotient."""
-    small = np.exp(-np.abs(logits))
-    return np.asarray(np.where(logits >= 0, 1.0, small) / (1.0 + small))
+def expected_calibration_error(probabilities: F64, truth: Truth, bins: int = 10) -> float:
+    """How far what came is from what was promised: the mean over bins of equal width, weighted by their rows.
+
+    Of classes: the highest probability of each row, and how often its class is the right one (Guo et al., On
+    Calibration of Modern Neural Networks, 2017, equation 3). Of booleans: the probability itself, and how
+    often it comes true (Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015),
+    the mean over the labels; so it is asked of the positive class of a binary model, too.
+
+    Args:
+        probabilities: (n_samples, n_classes) for classes; (n_samples,) or (n_samples, n_labels) for booleans.
+        truth: classes or booleans.
+        bins: how many; a probability at the edge of two belongs to the lower one.
+
+    Returns:
+        0 (every promise is kept) to 1.
+    """
+    if truth.dtype == np.bool_:
+        promised, kept = _columns(probabilities), _columns(truth)
+        return float(np.mean([_distance(p, t, bins) for p, t in zip(promised, kept, strict=True)]))
+    chosen = probabilities.argmax(axis=1)
+    return _distance(probabilities.max(axis=1), chosen == truth, bins)
+
+
+def brier_score(probabilities: F64, truth: Truth) -> float:
+    """The mean squared distance of probabilities from the truth as 0 and 1.
+
+    G. W. Brier, Verification of Forecasts Expressed in Terms of Probability, 1950.
+
+    Args:
+        probabilities: (n_samples, n_classes) for classes; (n_samples,) or (n_samples, n_labels) for booleans.
+        truth: classes or booleans.
+
+    Returns:
+        Of classes the sum over the columns, 0 to 2, of two classes half of it, which is the distance of one
+        column; of booleans the mean over rows and labels, 0 to 1. As `sklearn.metrics.brier_score_loss`.
+    """
+    if truth.dtype == np.bool_:
+        return float(((probabilities - truth) ** 2).mean())
+    width = probabilities.shape[1]
+    squares = ((probabilities - np.eye(width)[truth]) ** 2).sum(axis=1)
+    return float(squares.mean() / (2 if width == 2 else 1))
 
 
 def _each_label(
@@ -154,7 +201,7 @@ def _temperature(logits: F64, codes: npt.NDArray[np.int64], head: Head) -> Calib
     if head is not Head.SOFTMAX:
         raise InvalidInput(
             f"calibration 'temperature' of several classes is for a softmax head, not for {head.value}; "
-            "use 'sigmoid'"
+            "use 'platt'"
         )
     _check_temperature(logits, codes)
     (calibrator,) = _calibrators("temperature", _unmistakable(logits), codes)
@@ -184,7 +231,7 @@ def _check_temperature(logits: F64, codes: npt.NDArray[np.int64]) -> None:
     if (own >= others.max(axis=1)).all():
         raise InvalidInput(
             f"no temperature is best: the model makes no mistake on the {len(codes)} validation rows, so "
-            "that sharper is always better; give it more rows, or use 'sigmoid', which expects mistakes"
+            "that sharper is always better; give it more rows, or use 'platt', which expects mistakes"
         )
     if own.sum() <= logits.mean(axis=1).sum():
         raise InvalidInput(
@@ -226,7 +273,8 @@ def _calibrators(method: str, logits: F64, codes: npt.NDArray[np.int64]) -> list
     rows = np.arange(len(codes))
     given = FrozenEstimator(_Given(max(2, logits.shape[1])))
     # one fold that holds all rows: nothing is fitted but the calibrator
-    fitted = CalibratedClassifierCV(given, method=method, ensemble=False, cv=[(rows, rows)])
+    name = "sigmoid" if method == "platt" else method
+    fitted = CalibratedClassifierCV(given, method=name, ensemble=False, cv=[(rows, rows)])
     fitted.fit(logits, codes)
     found: list[Any] = fitted.calibrated_classifiers_[0].calibrators
     return found
@@ -237,3 +285,16 @@ def _check_classes(codes: npt.NDArray[np.int64], labels: Sequence[str]) -> None:
     missing = [quoted(label) for code, label in enumerate(labels) if code not in there]
     if missing:
         raise InvalidInput(f"calibration: no validation row is of class {', '.join(missing)}")
+
+
+def _columns(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """One row a column: (n_columns, n_samples)."""
+    return values.reshape(len(values), -1).T
+
+
+def _distance(promised: F64, kept: npt.NDArray[np.bool_], bins: int) -> float:
+    """The weighted mean, over the bins, of |mean promised - share kept|; both (n_samples,)."""
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    found = np.searchsorted(edges[1:-1], promised)  # (n_samples,): 0 to bins - 1
+    gaps = np.bincount(found, weights=promised - kept, minlength=bins)
+    return float(np.abs(gaps).sum() / len(promised))

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from sigmax.contract import Head
 from sigmax_training.data.dataset import F64
-from sigmax_training.network import HEADS, SLOPES, Network, sigmoid
+from sigmax_training.heads import sigmoid
+from sigmax_training.network import HEADS, SLOPES, Network
 from sigmax_training.rows import Rows
 
 _SHARP = 4.0

@@ -145,13 +145,13 @@ class Perceptron:
     hidden: tuple[int, ...] = (64,)
     activation: Activation = "relu"
     optimiser: Optimiser = "adam"
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-3
     momentum: float = 0.9
-    batch_size: int = 128
+    batch_size: int = 32
     epochs: int = 200
     early_stopping: bool = True
     patience: int = 10
-    alpha: float = 1e-4
+    alpha: float = 1e-2
     class_weight: ClassWeight = None
 
 

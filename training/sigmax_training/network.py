@@ -18,6 +18,7 @@ from sigmax.contract import Head, Layer
 from sigmax_training.data.dataset import F64
 from sigmax_training.features import Expansion
 from sigmax_training.fit import Fitted
+from sigmax_training.heads import sigmoid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,11 +197,6 @@ def _two_columns(weights: F64, bias: F64, head: Head) -> tuple[F64, F64]:
     """
     signs = np.array([[-1.0], [1.0]]) * (0.5 if head is Head.SOFTMAX else 1.0)
     return signs * weights, signs[:, 0] * bias
-
-
-def sigmoid(logits: F64) -> F64:
-    """1 / (1 + exp(-z)), by a logarithm that never overflows: a small probability keeps its digits."""
-    return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
 
 
 def softmax(logits: F64) -> F64:

@@ -86,7 +86,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class RecallAt:
+class RecallAtPrecision:
     """The recall, to be high, among the thresholds whose precision is at least the wanted one.
 
     Of two with the same recall the one with the higher precision is better.
@@ -117,7 +117,7 @@ class RecallAt:
         return np.where(reached, self.values(outcomes), -1.0), precise
 
 
-Objective = FBeta | Cost | RecallAt
+Objective = FBeta | Cost | RecallAtPrecision
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.calibration import CalibratedClassifierCV, calibration_curve
 from sklearn.datasets import make_classification
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
+from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.multiclass import OneVsRestClassifier
 
 from sigmax.contract import Head
 from sigmax.errors import InvalidInput
 from sigmax_training import calibration
-from sigmax_training.calibration import Calibration, apply, calibrate
+from sigmax_training.calibration import (
+    Calibration,
+    apply,
+    brier_score,
+    calibrate,
+    calibrated,
+    expected_calibration_error,
+)
 
 NAMES = ("x", "y", "z", "w")
+BY_THEIR_NAMES = {"temperature": "temperature", "platt": "sigmoid"}
 
 
 def problem(n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +65,7 @@ def head_of(n_classes: int) -> Head:
 def test_probabilities_are_those_of_scikit_learn(method: str, n_classes: int) -> None:
     model, features, codes = overconfident(n_classes)
     logits = model.decision_function(features)
-    expected = by_scikit_learn(model, method, features, codes).predict_proba(features)
+    expected = by_scikit_learn(model, BY_THEIR_NAMES[method], features, codes).predict_proba(features)
 
     found = calibrate(method, logits, codes, head_of(n_classes), NAMES[:n_classes])
 
@@ -72,7 +80,7 @@ def test_the_classes_of_a_one_vs_rest_model_are_calibrated_as_scikit_learn_does(
     rows, truth = features[300:], codes[300:]
     logits = model.decision_function(rows)
 
-    found = calibrate("sigmoid", logits, truth, Head.ONE_VS_REST, NAMES[:n_classes])
+    found = calibrate("platt", logits, truth, Head.ONE_VS_REST, NAMES[:n_classes])
 
     expected = by_scikit_learn(model, "sigmoid", rows, truth).predict_proba(rows)
     assert np.abs(apply(found, logits) - expected).max() <= 1e-12
@@ -125,7 +133,7 @@ def test_platts_method_on_several_classes_is_one_against_the_rest(
 ) -> None:
     model, features, codes = overconfident(n_classes)
 
-    found = calibrate("sigmoid", model.decision_function(features), codes, head, NAMES[:n_classes])
+    found = calibrate("platt", model.decision_function(features), codes, head, NAMES[:n_classes])
 
     assert found.head is expected
 
@@ -152,7 +160,7 @@ def test_a_model_of_one_label_is_calibrated_too() -> None:
     rng = np.random.default_rng(4)
     logits = rng.normal(size=(100, 1))
 
-    found = calibrate("sigmoid", logits, rng.random((100, 1)) < 0.5, Head.SIGMOID, NAMES[:1])
+    found = calibrate("platt", logits, rng.random((100, 1)) < 0.5, Head.SIGMOID, NAMES[:1])
 
     assert apply(found, logits).shape == (100, 1)
 
@@ -161,7 +169,7 @@ def test_labels_that_every_row_has_or_none_are_named() -> None:
     truth = np.array([[True, True, False], [True, False, False], [True, True, False]])
 
     with pytest.raises(InvalidInput) as refused:
-        calibrate("sigmoid", np.zeros((3, 3)), truth, Head.SIGMOID, NAMES[:3])
+        calibrate("platt", np.zeros((3, 3)), truth, Head.SIGMOID, NAMES[:3])
 
     assert str(refused.value) == (
         "calibration: label 'x': 3 of 3 validation rows have it, some must and some not; "
@@ -171,7 +179,7 @@ def test_labels_that_every_row_has_or_none_are_named() -> None:
 
 def test_classes_without_a_validation_row_are_named() -> None:
     with pytest.raises(InvalidInput, match="no validation row is of class 'x', 'w'"):
-        calibrate("sigmoid", np.zeros((2, 4)), np.array([1, 2]), Head.SOFTMAX, NAMES)
+        calibrate("platt", np.zeros((2, 4)), np.array([1, 2]), Head.SOFTMAX, NAMES)
     with pytest.raises(InvalidInput, match="no validation row is of class 'y'"):
         calibrate("temperature", np.zeros(2), np.array([0, 0]), Head.SIGMOID, NAMES[:2])
 
@@ -180,7 +188,7 @@ def test_isotonic_calibration_is_refused_with_the_reason_and_what_to_use() -> No
     with pytest.raises(InvalidInput) as refused:
         calibrate("isotonic", np.zeros(2), np.array([0, 1]), Head.SIGMOID, NAMES[:2])
 
-    for expected in ("does not fold into a layer", "wrong by up to 0.30", "use 'sigmoid', or 'temperature'"):
+    for expected in ("does not fold into a layer", "wrong by up to 0.30", "use 'platt', or 'temperature'"):
         assert expected in str(refused.value)
 
 
@@ -190,7 +198,7 @@ def test_an_unknown_method_is_refused_with_the_nearest() -> None:
 
 
 def test_several_classes_that_stand_for_themselves_have_no_common_temperature() -> None:
-    with pytest.raises(InvalidInput, match="is for a softmax head, not for one_vs_rest; use 'sigmoid'"):
+    with pytest.raises(InvalidInput, match="is for a softmax head, not for one_vs_rest; use 'platt'"):
         calibrate("temperature", np.eye(3), np.arange(3), Head.ONE_VS_REST, NAMES[:3])
 
 
@@ -200,7 +208,7 @@ def test_rows_that_are_told_apart_without_a_mistake_have_no_best_temperature_but
     with pytest.raises(InvalidInput, match="makes no mistake on the 4 validation rows"):
         calibrate("temperature", logits, codes, Head.SIGMOID, NAMES[:2])
 
-    assert np.isfinite(calibrate("sigmoid", logits, codes, Head.SIGMOID, NAMES[:2]).slope).all()
+    assert np.isfinite(calibrate("platt", logits, codes, Head.SIGMOID, NAMES[:2]).slope).all()
 
 
 def test_rows_on_which_the_model_is_worse_than_guessing_have_no_best_temperature() -> None:
@@ -213,7 +221,7 @@ def test_rows_on_which_the_model_is_worse_than_guessing_have_no_best_temperature
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_logit_that_is_not_finite_is_refused_by_row(value: float) -> None:
     with pytest.raises(InvalidInput, match="row 1 has a logit that is not finite"):
-        calibrate("sigmoid", np.array([0.0, value]), np.array([0, 1]), Head.SIGMOID, NAMES[:2])
+        calibrate("platt", np.array([0.0, value]), np.array([0, 1]), Head.SIGMOID, NAMES[:2])
 
 
 def test_logits_that_look_like_probabilities_are_taken_for_what_they_are() -> None:
@@ -236,6 +244,19 @@ def test_probabilities_of_sigmoids_that_all_vanish_are_even() -> None:
     assert probabilities[1] == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0.0])
 
 
+def test_calibrated_logits_have_the_shape_of_the_logits() -> None:
+    one = Calibration(np.array([2.0]), np.array([1.0]), Head.SIGMOID)
+    three = Calibration(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.0, 1.0]), Head.SOFTMAX)
+
+    assert calibrated(one, np.array([0.0, 1.0])).tolist() == [1.0, 3.0]
+    assert calibrated(three, np.ones((1, 3))).tolist() == [[1.0, 2.0, 4.0]]
+
+
+def test_without_names_a_label_is_called_by_its_column() -> None:
+    with pytest.raises(InvalidInput, match="label '1': 2 of 2 validation rows have it"):
+        calibrate("platt", np.zeros((2, 2)), np.array([[True, True], [False, True]]), Head.SIGMOID)
+
+
 @pytest.mark.parametrize("logits", [np.zeros(0), np.zeros((0, 3))])
 def test_no_rows_have_no_probabilities(logits: np.ndarray) -> None:
     head = Head.SIGMOID if logits.ndim == 1 else Head.SOFTMAX
@@ -248,7 +269,77 @@ def test_the_same_rows_give_the_same_calibration() -> None:
     model, features, codes = overconfident(3)
     logits = model.decision_function(features)
 
-    first, second = (calibrate("sigmoid", logits, codes, Head.SOFTMAX, NAMES[:3]) for _ in range(2))
+    first, second = (calibrate("platt", logits, codes, Head.SOFTMAX, NAMES[:3]) for _ in range(2))
 
     assert first.slope.tobytes() == second.slope.tobytes()
     assert first.offset.tobytes() == second.offset.tobytes()
+
+
+def test_promises_that_are_kept_have_no_error() -> None:
+    probabilities = np.repeat([0.25, 0.75], 4)
+    truth = np.array([True, False, False, False, True, True, True, False])
+
+    assert expected_calibration_error(probabilities, truth) == 0.0
+
+
+def test_the_error_is_the_weighted_distance_of_promise_and_truth() -> None:
+    probabilities = np.array([0.9, 0.9, 0.9, 0.2])
+    truth = np.array([True, False, False, False])
+
+    # three rows promise 0.9 and keep 1/3, one promises 0.2 and keeps 0
+    expected = 0.75 * (0.9 - 1 / 3) + 0.25 * 0.2
+    assert expected_calibration_error(probabilities, truth) == pytest.approx(expected)
+
+
+def test_of_classes_the_highest_probability_is_the_promise() -> None:
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.7, 0.2]])
+
+    right = expected_calibration_error(probabilities, np.array([0, 1]))
+    half = expected_calibration_error(probabilities, np.array([0, 2]))
+
+    assert right == pytest.approx(0.3)
+    assert half == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("bins", [1, 5, 10, 15])
+def test_the_bins_are_those_of_scikit_learns_reliability_curve(bins: int) -> None:
+    rng = np.random.default_rng(0)
+    probabilities = np.concatenate([rng.random(500), np.linspace(0, 1, 11)])
+    truth = rng.random(511) < probabilities**2
+    kept, promised = calibration_curve(truth, probabilities, n_bins=bins)
+    places = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probabilities)
+    counts = np.bincount(places, minlength=bins)
+
+    found = expected_calibration_error(probabilities, truth, bins)
+
+    assert found == pytest.approx(float((np.abs(kept - promised) * counts[counts > 0]).sum() / 511))
+
+
+def test_labels_are_judged_each_on_its_own() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1]])
+    truth = np.array([[True, True], [True, True]])
+
+    assert expected_calibration_error(probabilities, truth) == pytest.approx((0.1 + 0.9) / 2)
+    assert brier_score(probabilities, truth) == pytest.approx((0.01 + 0.81) / 2)
+
+
+@pytest.mark.parametrize("width", [2, 3, 5])
+def test_brier_scores_are_those_of_scikit_learn(width: int) -> None:
+    rng = np.random.default_rng(1)
+    probabilities = rng.dirichlet(np.ones(width), size=200)
+    codes = rng.integers(0, width, 200)
+    shown = probabilities[:, 1] if width == 2 else probabilities
+
+    assert brier_score(probabilities, codes) == pytest.approx(
+        brier_score_loss(codes, shown, labels=np.arange(width))
+    )
+
+
+def test_the_positive_class_of_a_binary_model_has_the_brier_score_of_both_columns() -> None:
+    rng = np.random.default_rng(2)
+    positive = rng.random(100)
+    codes = rng.integers(0, 2, 100)
+
+    both = brier_score(np.stack([1 - positive, positive], axis=1), codes)
+
+    assert both == pytest.approx(brier_score(positive, codes == 1))

@@ -22,7 +22,8 @@ from sigmax_training.data.dataset import Dataset
 from sigmax_training.export import export
 from sigmax_training.features import Expansion
 from sigmax_training.fit import Fitted, fit
-from sigmax_training.network import Inputs, Network, network_of, one_vs_rest, sigmoid
+from sigmax_training.heads import sigmoid
+from sigmax_training.network import Inputs, Network, network_of, one_vs_rest
 
 JOBS = Path(__file__).parents[3] / "training" / "jobs"
 LEASE = """

@@ -14,6 +14,7 @@ from sigmax.errors import BundleRejected
 from sigmax.inference.decision import Rule
 from sigmax.inference.predictor import Predictor
 from sigmax.repository import bundle
+from sigmax.repository.golden import Golden
 from sigmax_training import data, golden, parity, splits
 from sigmax_training import job as jobs
 from sigmax_training.fit import fit
@@ -82,11 +83,33 @@ def test_one_differing_class_is_refused_and_named(repository: Path, asked: Calla
         parity.check(repository / "breast_cancer" / "1", wrong, reference)
 
 
+def test_one_row_that_is_unsure_otherwise_is_refused_and_named(
+    repository: Path, tmp_path: Path, asked: Callable[[str], Asked]
+) -> None:
+    _, reference, network = asked("breast_cancer")
+    content = bundle.read(repository / "breast_cancer" / "1")
+    decision = replace(content.manifest.decision, band={"malignant": (0.1, 0.9)})
+    manifest = replace(content.manifest, decision=decision)
+    reference = replace(reference, rule=Rule(manifest, np.float64, decision.thresholds, decision.band))
+    found = parity.questions(reference, network, manifest, content.golden.features, 0)
+    answers = found.golden
+    rows = Golden(answers.features, answers.probabilities, answers.classes, unsure=answers.unsure)
+    files = {"model.onnx": content.model, "example.json": content.example}
+    bundle.write(tmp_path, manifest, {**files, "golden.json": rows.to_json(manifest)})
+    assert found.gate.unsure is not None
+    flipped = found.gate.unsure.copy()
+    flipped[5] = ~flipped[5]
+
+    assert parity.check(tmp_path, found, reference).rows == len(found.gate.features)
+    with pytest.raises(BundleRejected, match="the gate, all rows at once: row 5: unsure"):
+        parity.check(tmp_path, replace(found, gate=replace(found.gate, unsure=flipped)), reference)
+
+
 class Contrary:
     """An estimator whose classes contradict its own probabilities."""
 
     def __init__(self, fitted: Estimator) -> None:
-        self.probabilities = fitted.probabilities
+        self.probabilities, self.logits = fitted.probabilities, fitted.logits
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         return np.asarray(self.probabilities(features).argmin(axis=1))

@@ -19,7 +19,7 @@ from sigmax_training.tuning import (
     FBeta,
     Objective,
     Outcomes,
-    RecallAt,
+    RecallAtPrecision,
     Tuned,
     candidates,
     tune,
@@ -52,9 +52,9 @@ OBJECTIVES = (
     Cost(),
     Cost(false_negative=10.0),
     Cost(true_positive=-3.0, false_positive=2.0, true_negative=0.25, false_negative=5.0),
-    RecallAt(0.5),
-    RecallAt(0.9),
-    RecallAt(1.0),
+    RecallAtPrecision(0.5),
+    RecallAtPrecision(0.9),
+    RecallAtPrecision(1.0),
 )
 
 
@@ -156,7 +156,7 @@ def test_the_order_of_the_rows_does_not_matter(
 def test_a_threshold_lies_midway_between_two_neighbouring_scores() -> None:
     scores, positives = np.array([0.2, 0.3, 0.7, 0.9]), np.array([False, False, True, True])
 
-    for objective in (FBeta(), Cost(), RecallAt(1.0)):
+    for objective in (FBeta(), Cost(), RecallAtPrecision(1.0)):
         assert tune(scores, positives, objective).threshold == 0.5
     shifted = tune(np.array([0.2, 0.3, 0.6, 0.9]), positives, FBeta())
     assert shifted.threshold == pytest.approx(0.45)
@@ -205,7 +205,7 @@ def test_the_same_recall_is_taken_with_the_higher_precision() -> None:
     scores = np.array([0.1, 0.45, 0.9, 0.95])
     positives = np.array([False, False, True, True])
 
-    tuned = tune(scores, positives, RecallAt(0.6))
+    tuned = tune(scores, positives, RecallAtPrecision(0.6))
 
     assert row_counts(tuned) == (2, 0, 2, 0)
 
@@ -214,7 +214,7 @@ def test_a_precision_that_no_threshold_reaches_is_refused_with_the_best_there_is
     scores, positives = np.array([0.2, 0.6, 0.9]), np.array([True, True, False])
 
     with pytest.raises(InvalidInput) as refused:
-        tune(scores, positives, RecallAt(0.9))
+        tune(scores, positives, RecallAtPrecision(0.9))
 
     assert str(refused.value) == "no threshold has a precision of 0.9: the best on these rows is 0.666667"
 
@@ -222,7 +222,7 @@ def test_a_precision_that_no_threshold_reaches_is_refused_with_the_best_there_is
 def test_a_precision_that_is_just_reached_counts() -> None:
     scores, positives = np.linspace(0.05, 0.95, 10), np.array([True] * 9 + [False])
 
-    assert tune(scores, positives, RecallAt(0.9)).value == 1.0
+    assert tune(scores, positives, RecallAtPrecision(0.9)).value == 1.0
 
 
 def test_values_are_those_of_scikit_learn() -> None:
@@ -230,7 +230,7 @@ def test_values_are_those_of_scikit_learn() -> None:
     positives = rng.random(500) < 0.3
     scores = np.clip(rng.normal(0.35 + 0.3 * positives, 0.2), 0, 1)
 
-    f2, recall = tune(scores, positives, FBeta(2.0)), tune(scores, positives, RecallAt(0.8))
+    f2, recall = tune(scores, positives, FBeta(2.0)), tune(scores, positives, RecallAtPrecision(0.8))
 
     assert f2.value == pytest.approx(fbeta_score(positives, scores > f2.threshold, beta=2))
     assert recall.value == pytest.approx(recall_score(positives, scores > recall.threshold))
@@ -283,8 +283,8 @@ def test_a_score_that_is_no_probability_is_refused_by_row(value: float) -> None:
         lambda: FBeta(0.0),
         lambda: FBeta(float("nan")),
         lambda: Cost(false_positive=float("inf")),
-        lambda: RecallAt(0.0),
-        lambda: RecallAt(1.1),
+        lambda: RecallAtPrecision(0.0),
+        lambda: RecallAtPrecision(1.1),
     ],
 )
 def test_an_objective_that_makes_no_sense_is_refused(make: Any) -> None:
@@ -296,4 +296,4 @@ def test_outcomes_of_no_row_called_positive_are_no_division_by_zero() -> None:
     none = Outcomes(*(np.array([count]) for count in (0, 0, 3, 2)))
 
     assert FBeta().values(none).tolist() == [0.0]
-    assert RecallAt(0.5).values(none).tolist() == [0.0]
+    assert RecallAtPrecision(0.5).values(none).tolist() == [0.0]
