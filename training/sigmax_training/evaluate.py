@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 
 from sigmax.contract import Manifest
 from sigmax.inference.decision import Rule
-from sigmax_training import reliability
+from sigmax_training import calibration
 from sigmax_training.data.dataset import F64, I64, Dataset
 from sigmax_training.fit import Fitted, fit
 from sigmax_training.job import Job
@@ -52,8 +52,8 @@ def closer_look(fitted: Fitted, dataset: Dataset, rows: I64, rule: Rule) -> dict
     probabilities = fitted.probabilities(dataset.features[rows])
     truth = dataset.codes[rows]
     found = {
-        "test_brier": reliability.brier_score(probabilities, truth),
-        "test_calibration_error": reliability.expected_calibration_error(probabilities, truth),
+        "test_brier": calibration.brier_score(probabilities, truth),
+        "test_calibration_error": calibration.expected_calibration_error(probabilities, truth),
     }
     if dataset.multilabel:
         found["test_exact_match"] = float((rule.choose(probabilities) == truth).all(axis=1).mean())

@@ -27,9 +27,6 @@ from sigmax_training.job import Job, Perceptron
 
 OnEpoch = Callable[[Epoch], None]
 
-_METHODS = {Method.TEMPERATURE: "temperature", Method.PLATT: "sigmoid"}
-"""What scikit-learn calls them."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
@@ -81,7 +78,7 @@ class Fitted:
         """
         scores = self._scores(features) if len(features) else np.empty((0, self.n_classes))
         if self.calibration is not None:
-            scores = self.calibration.slope * scores + self.calibration.offset
+            scores = calibration.calibrated(self.calibration, scores)
         if scores.ndim == 2:
             return scores
         half = 0.5 if self.head is Head.SOFTMAX else 1.0
@@ -166,7 +163,7 @@ def _validated(job: Job, dataset: Dataset, aside: I64, fitted: Fitted) -> Fitted
     watched, codes = dataset.features[aside], dataset.codes[aside]
     if job.calibration is not Method.NONE:
         scores = fitted._scores(watched)
-        found = calibration.calibrate(_METHODS[job.calibration], scores, codes, fitted.head, dataset.classes)
+        found = calibration.calibrate(job.calibration.value, scores, codes, fitted.head, dataset.classes)
         fitted = replace(fitted, calibration=found, head=found.head)
     if job.decision.tune is None:
         return fitted

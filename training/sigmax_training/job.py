@@ -17,7 +17,7 @@ from typing import Literal, cast, get_args
 from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head, Kind, Task, Unknown
 from sigmax.errors import InvalidInput, listed, quoted
 from sigmax_training.reading import Table
-from sigmax_training.tuning import Cost, FBeta, Objective, RecallAt
+from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
 BUILTIN = ("breast_cancer", "digit_traits", "digits", "iris", "wine")
 PHOTOGRAPHS, REGIONS = "sample_photographs", "sample_regions"
@@ -465,7 +465,7 @@ def _objective(table: Table) -> Objective | None:
         found = {name: settings.number(name, getattr(default, name), low=-math.inf) for name in names}
         objective = Cost(**found)
     else:
-        objective = RecallAt(settings.number("precision", 0.9, high=1.0))
+        objective = RecallAtPrecision(settings.number("precision", 0.9, high=1.0))
     settings.close()
     return objective
 

@@ -20,7 +20,7 @@ from sigmax_training.job import (
     Perceptron,
     Photographs,
 )
-from sigmax_training.tuning import Cost, FBeta, Objective, RecallAt
+from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
 MINIMAL = "name = 'iris'\n[data]\nbuiltin = 'iris'\n"
 
@@ -248,7 +248,7 @@ def test_what_a_job_says_of_columns_is_read() -> None:
     [
         ("objective='f_beta'\nbeta=2", FBeta(2.0)),
         ("objective='cost'\nfalse_negative=5", Cost(false_negative=5.0)),
-        ("objective='recall_at_precision'\nprecision=0.95", RecallAt(0.95)),
+        ("objective='recall_at_precision'\nprecision=0.95", RecallAtPrecision(0.95)),
     ],
 )
 def test_an_objective_for_thresholds_is_read(text: str, objective: Objective) -> None:

@@ -61,6 +61,9 @@ class Lacking:
         absent = np.isnan(features[:, :1]).astype(np.float64)
         return np.hstack([absent, 1 - absent, np.zeros_like(absent)])
 
+    def run_both(self, features: Floats) -> tuple[Floats, Floats]:
+        return self.run(features), self.run(features)
+
 
 matrices = st.integers(1, 3).flatmap(
     lambda rows: arrays(np.float64, (rows, 2), elements=st.floats(-100, 100, allow_subnormal=False))
