@@ -69,6 +69,17 @@ class Colour(StrEnum):
     GREY = "grey"
 
 
+class Resize(StrEnum):
+    """The filter that resizes a picture to an image block, named as Pillow names it in lower case."""
+
+    NEAREST = "nearest"
+    BOX = "box"
+    BILINEAR = "bilinear"
+    HAMMING = "hamming"
+    BICUBIC = "bicubic"
+    LANCZOS = "lanczos"
+
+
 class FloatType(StrEnum):
     """The element type of a graph's input and output."""
 
@@ -92,7 +103,7 @@ class Image:
     layout: str
     height: int
     width: int
-    resize: str
+    resize: Resize
     scale: float
 
     def __post_init__(self) -> None:
@@ -422,7 +433,7 @@ _image = _object(
         "layout": _text,
         "height": _integer,
         "width": _integer,
-        "resize": _text,
+        "resize": _enum(Resize),
         "scale": _number,
     },
 )

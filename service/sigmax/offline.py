@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from sigmax.contract import MANIFEST_FILE, Manifest, Task
 from sigmax.errors import BundleRejected, InvalidInput, NotFound, nearest, quoted
 from sigmax.inference.catalog import Catalog, Entry, Served, open_version
 from sigmax.inference.dispatch import Dispatch
+from sigmax.protocol.containers import recognised
 from sigmax.protocol.values import refuse_any
 from sigmax.repository import bundle, layout
 from sigmax.rest.asgi import Body
@@ -62,6 +65,15 @@ def find(root: Path, reference: str) -> Served:
     return open_version(locate(root, reference))
 
 
+_PICTURES = (".png", ".jpg", ".jpeg")
+_ROW = re.compile(r"\brow (\d+): ")
+
+
+def is_picture(name: str, data: bytes) -> bool:
+    """Whether a file is meant to be a picture, by its ending or its first bytes."""
+    return Path(name).suffix.lower() in _PICTURES or recognised(data)
+
+
 def guess_format(name: str, data: bytes) -> str:
     """`csv` or `json`, by the file's ending, else by its first character."""
     ending = Path(name).suffix.lower()
@@ -78,8 +90,7 @@ def answer_json(served: Served, data: bytes, options: dict[str, Any], probabilit
         raise doubt
     given = document.get("options")
     document["options"] = {**given, **options} if isinstance(given, dict) else options
-    answer = _answer(served, document, probabilities)
-    return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"
+    return _as_json(_answer(served, document, probabilities))
 
 
 def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabilities: bool) -> str:
@@ -89,23 +100,54 @@ def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabiliti
     columns = _read_csv(data, served.schema.known, options.get("id"))
     if options.get("extra") != "ignore":
         _refuse_extra(served, columns, options.get("id"))
-    document = {"columns": columns, "options": options}
+    answer = _answer(served, {"columns": columns, "options": options}, probabilities)
+    if "id" not in options:
+        return _as_csv(served, answer)
+    return _as_csv(served, answer, options["id"], columns[options["id"]])
+
+
+def answer_pictures(
+    served: Served,
+    files: Sequence[tuple[str, bytes]],
+    options: dict[str, Any],
+    probabilities: bool,
+    as_csv: bool,
+) -> str:
+    """Answer PNG or JPEG files, given with their names, as JSON, or as CSV with the name of each file."""
+    if as_csv and "top_k" in options:
+        raise InvalidInput("option 'top_k' has no place in CSV; ask for --format json or --probabilities")
+    names, contents = zip(*files, strict=True)
+    document = {"images": [base64.b64encode(content).decode() for content in contents], "options": options}
+    try:
+        answer = _answer(served, document, probabilities)
+    except InvalidInput as error:  # a row is a file here, and its name says more than its number
+        text = _ROW.sub(lambda row: f"{quoted(names[int(row[1])])}: ", str(error))
+        raise InvalidInput(text) from error
+    return _as_csv(served, answer, "file", names) if as_csv else _as_json(answer)
+
+
+def _as_json(answer: dict[str, Any]) -> str:
+    return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"
+
+
+def _as_csv(
+    served: Served, answer: dict[str, Any], id_name: str | None = None, ids: Sequence[Any] = ()
+) -> str:
+    """An answer as CSV, with what each row is called before it where there is a name for that."""
+    if "probabilities" in answer:
+        header, rows = answer["classes"], answer["probabilities"]
+    elif served.manifest.task is Task.MULTILABEL:
+        header, rows = ["labels"], [[";".join(row["labels"])] for row in answer["results"]]
+    else:
+        header = ["label", "probability"]
+        rows = [[row["label"], row["probability"]] for row in answer["results"]]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    if probabilities:
-        answer = _answer(served, document, probabilities=True)
-        ids = answer.get("ids")
-        writer.writerow([*([options["id"]] if ids else []), *answer["classes"]])
-        for index, row in enumerate(answer["probabilities"]):
-            writer.writerow([*([ids[index]] if ids else []), *row])
-        return out.getvalue()
-    results = _answer(served, document, probabilities=False)["results"]
-    multilabel = served.manifest.task is Task.MULTILABEL
-    names = ["labels"] if multilabel else ["label", "probability"]
-    writer.writerow([*([options["id"]] if "id" in options else []), *names])
-    for row in results:
-        cells = [";".join(row["labels"])] if multilabel else [row["label"], row["probability"]]
-        writer.writerow([*([row["id"]] if "id" in options else []), *cells])
+    if id_name is None:
+        writer.writerows([header, *rows])
+    else:
+        writer.writerow([id_name, *header])
+        writer.writerows([identity, *row] for identity, row in zip(ids, rows, strict=True))
     return out.getvalue()
 
 

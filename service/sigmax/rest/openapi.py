@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import Any
 
+import numpy.typing as npt
+
 from sigmax.contract import Feature, Kind, Task
+from sigmax.inference import inputs
 from sigmax.inference.catalog import Served
+from sigmax.inference.inputs import Given, picture_of
 from sigmax.inference.open_inference import metadata
-from sigmax.protocol.tabular import from_rows
+from sigmax.protocol.containers import MAX_PIXELS
+from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.tensors import DTYPES
+from sigmax.rest.classifier import PICTURES
+from sigmax.rest.jsons import read_images
 
 MAX_EXAMPLE_BYTES = 20_000
 """A longer example (a picture as numbers) is told where to be found instead: a browser would choke on it."""
+
+MAX_EXAMPLE_NUMBERS = 5_000
+"""As many numbers as a longer example could hold."""
 
 _ERROR = {
     "type": "object",
@@ -31,6 +42,8 @@ _OPTIONS = {
 }
 _TOP_K = {"type": "integer", "minimum": 1, "description": "How many of the most probable classes to name."}
 _TEXT = {"type": "string"}
+_FILE = {"type": "string", "format": "binary", "description": "One picture, as it is."}
+_BASE64 = {"type": "string", "contentEncoding": "base64", "description": "A PNG or JPEG file in base64."}
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 
 
@@ -60,15 +73,18 @@ def without_422(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(served: Served, verb: str, summary: str, answer: dict[str, Any]) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": _request(served, verb)}
+    body: dict[str, Any] = {"schema": _request(served, verb)}
     if len(served.example) <= MAX_EXAMPLE_BYTES:
-        content["example"] = json.loads(served.example)
+        body["example"] = json.loads(served.example)
+    content = {"application/json": body}
+    if picture_of(served) is not None:
+        content |= {media_type: {"schema": _FILE} for media_type in PICTURES}
     return {
         "tags": [served.name],
         "operationId": f"{served.name}_{verb}",
         "summary": summary,
         "description": f"A request that works: `GET /v1/models/{served.name}`, under `example`.",
-        "requestBody": {"required": True, "content": {"application/json": content}},
+        "requestBody": {"required": True, "content": content},
         "responses": _responses(answer),
     }
 
@@ -96,8 +112,8 @@ def _infer(served: Served) -> dict[str, Any]:
             },
         }
     }
-    if len(served.example) <= MAX_EXAMPLE_BYTES:
-        rows = from_rows(served.schema, json.loads(served.example)["rows"]).features
+    rows = _example_rows(served)
+    if rows is not None:
         example = {**tensor, "shape": list(rows.shape), "data": rows.ravel().tolist()}
         content["example"] = {"inputs": [example]}
     answer = _answer_of({"model_name": _TEXT, "model_version": _TEXT, "outputs": {"type": "array"}})
@@ -108,6 +124,16 @@ def _infer(served: Served) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": _responses(answer),
     }
+
+
+def _example_rows(served: Served) -> npt.NDArray[Any] | None:
+    """The example as a features matrix; None where a page could not show so many numbers."""
+    if len(served.example) > MAX_EXAMPLE_BYTES or served.schema.width > MAX_EXAMPLE_NUMBERS:
+        return None
+    body = json.loads(served.example)
+    images = read_images(body.get("images"), sys.maxsize)
+    given = Given(body.get("rows"), body.get("columns"), images)
+    return inputs.read(served, given, DEFAULT, sys.maxsize, MAX_PIXELS).features
 
 
 def _responses(answer: dict[str, Any]) -> dict[str, Any]:
@@ -141,11 +167,14 @@ def _request(served: Served, verb: str) -> dict[str, Any]:
         "columns": columns,
         "options": {"type": "object", "additionalProperties": False, "properties": _options(served, verb)},
     }
+    if picture_of(served) is not None:
+        properties["images"] = {"type": "array", "minItems": 1, "items": _BASE64}
+    filled = [name for name in ("rows", "columns", "images") if name in properties]
     return {
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
-        "oneOf": [{"required": ["rows"]}, {"required": ["columns"]}],
+        "oneOf": [{"required": [name]} for name in filled],
     }
 
 
