@@ -237,6 +237,11 @@ class Manifest:
         return sum(feature.size for feature in self.features)
 
     @property
+    def image(self) -> Image | None:
+        """How a picture fills a whole row; None where there is more, or something else, to fill."""
+        return self.features[0].image if len(self.features) == 1 else None
+
+    @property
     def positive_column(self) -> int:
         """The column of the positive class; only binary models have one."""
         if self.decision.positive is None:

@@ -10,12 +10,15 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head
+from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head, Image, Resize
 from sigmax.errors import InvalidInput, listed, quoted
 from sigmax_training.reading import Table
 
 BUILTIN = ("breast_cancer", "digits", "iris", "wine")
 PHOTOGRAPHS = "sample_photographs"
+MAX_SIDE = 1024
+"""Pixels a side of a picture as the model sees it: three channels of more would be millions of features."""
+
 SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "saga")
 AUTOMATIC = "automatic"
 
@@ -45,7 +48,33 @@ class Csv:
     target: str
 
 
-Data = Builtin | Photographs | Csv
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """PNG and JPEG files, each of which becomes one row of pixels.
+
+    Attributes:
+        images: a folder that holds a folder of files for each class; or a CSV file that lists them.
+        size: height and width, to which every picture is resized.
+        target: of a CSV file, the column that holds the class.
+        image: of a CSV file, the column that holds the path, relative to the CSV file.
+    """
+
+    images: Path
+    size: tuple[int, int]
+    colour: Colour = Colour.RGB
+    resize: Resize = Resize.BILINEAR
+    flips: bool = False
+    target: str | None = None
+    image: str | None = None
+
+    @property
+    def block(self) -> Image:
+        """How a picture becomes the numbers of the model's one image block."""
+        height, width = self.size
+        return Image(self.colour, "CHW", height, width, self.resize, scale=1 / 255)
+
+
+Data = Builtin | Photographs | Csv | Pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +189,18 @@ def _job(table: Table, folder: Path) -> Job:
 
 
 def _data(table: Table, folder: Path) -> Data:
-    if ("builtin" in table) == ("path" in table):
-        table.problem("builtin", "or data.path: exactly one of them says where the rows are")
+    sources = [key for key in ("images", "path", "builtin") if key in table]
+    if len(sources) != 1:
+        table.problem("builtin", "or path or images: exactly one of them says where the rows are")
+        for key in sources[1:]:
+            table.text(key)
     data: Data
-    if "path" in table:
-        data = Csv(folder / table.text("path"), table.text("target"))
-        if "builtin" in table:
-            table.text("builtin")
+    if "images" in table:
+        data = _pictures(table, folder / table.text("images"))
+    elif "path" in table:
+        path, target = folder / table.text("path"), table.text("target")
+        listed_too = "image" in table
+        data = _pictures(table, path, target, table.text("image")) if listed_too else Csv(path, target)
     else:
         name = table.choice("builtin", (*BUILTIN, PHOTOGRAPHS), BUILTIN[0])
         data = _photographs(table) if name == PHOTOGRAPHS else Builtin(name)
@@ -180,6 +214,18 @@ def _photographs(table: Table) -> Photographs:
         size=table.integer("size", 100, low=1, high=160),
         stride=table.integer("stride", 20, low=1, high=160),
         flips=table.flag("flips", fallback=True),
+    )
+
+
+def _pictures(table: Table, path: Path, target: str | None = None, image: str | None = None) -> Pictures:
+    return Pictures(
+        images=path,
+        size=table.sides("size", MAX_SIDE),
+        colour=Colour(table.choice("colour", [mode.value for mode in Colour], Colour.RGB.value)),
+        resize=Resize(table.choice("resize", [name.value for name in Resize], Resize.BILINEAR.value)),
+        flips=table.flag("flips", fallback=False),
+        target=target,
+        image=image,
     )
 
 

@@ -20,7 +20,7 @@ from sigmax.inference.proof import Proof, load
 from sigmax.repository import layout
 from sigmax.repository.golden import Golden
 from sigmax.repository.layout import Published
-from sigmax_training import data, draft, evaluate, parity
+from sigmax_training import data, draft, evaluate, golden, parity
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.evaluate import Split
 from sigmax_training.example import example
@@ -165,9 +165,12 @@ def _publish_as(trained: _Trained, manifest: Manifest, repository: Path, notices
     names = [feature.name for feature in manifest.features]
     dtype = manifest.graph.dtype
     answers = asked.golden
+    pictures = golden.pictures(dataset, trained.split[1])
     files = {
         MODEL_FILE: export(network, job.name, dtype, manifest.classes, names),
-        GOLDEN_FILE: Golden(answers.features, answers.probabilities, answers.classes).to_json(manifest),
+        GOLDEN_FILE: Golden(answers.features, answers.probabilities, answers.classes, pictures).to_json(
+            manifest
+        ),
         EXAMPLE_FILE: example(dataset, trained.split[1]),
     }
     proofs: list[Proof] = []
@@ -182,6 +185,11 @@ def _publish_as(trained: _Trained, manifest: Manifest, repository: Path, notices
         notices = [
             *notices,
             f"{share} matter to no golden row: a change of them alone is not noticed at load",
+        ]
+    if dataset.files and not pictures:
+        notices = [
+            *notices,
+            "no held-out picture is a small file: how pictures are decoded is not proved at load",
         ]
     return Outcome(job.name, published, trained.metrics, proofs[-1], dtype, tuple(notices))
 

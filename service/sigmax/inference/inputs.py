@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sigmax.contract import Image
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Served
 from sigmax.pictures import decode_all
@@ -49,7 +48,7 @@ def read(served: Served, given: Given, options: Options, max_rows: int, max_pixe
     filled = [name for name in ("rows", "columns") if getattr(given, name)]
     if filled:
         raise InvalidInput(f"both '{filled[0]}' and 'images' are filled: send exactly one of them")
-    image = picture_of(served)
+    image = served.manifest.image
     if image is None:
         raise InvalidInput(_no_pictures(served))
     if options.id is not None:
@@ -58,15 +57,9 @@ def read(served: Served, given: Given, options: Options, max_rows: int, max_pixe
     return Rows(decode_all(given.images, image, max_pixels).astype(served.schema.dtype))
 
 
-def picture_of(served: Served) -> Image | None:
-    """How a picture fills a row of the model; None where none can."""
-    features = served.manifest.features
-    return features[0].image if len(features) == 1 else None
-
-
 def _tabular(served: Served, given: Given, options: Options, max_rows: int) -> Rows:
     empty = given.rows in (None, []) and given.columns in (None, {})
-    if empty and picture_of(served) is not None:
+    if empty and served.manifest.image is not None:
         raise InvalidInput(
             "no rows: send exactly one of 'images', 'rows' and 'columns', with at least one row"
         )

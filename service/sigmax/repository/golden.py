@@ -1,11 +1,15 @@
 """Golden rows: rows with the estimator's own answers, which every reader of a bundle can replay.
 
+A model of pictures may have a few files, too, with the pixels that the trainer made of them.
+
 The file names its own columns and classes, so that it is a witness about the manifest, too: a manifest whose
 classes stand in another order is contradicted by the rows, and one whose features do is refused.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +23,14 @@ from sigmax.repository import arrays
 
 
 @dataclass(frozen=True, slots=True)
+class GoldenPicture:
+    """A PNG or JPEG file and what the trainer decoded it to: uint8 (n_features,)."""
+
+    file: bytes
+    pixels: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
 class Golden:
     """Rows and what the estimator said of them.
 
@@ -27,11 +39,13 @@ class Golden:
         probabilities: (n_samples, n_classes), float64, the estimator's own.
         classes: binary and multiclass: the chosen column, int64 (n_samples,); multilabel: whether
             each label is chosen, bool (n_samples, n_classes).
+        pictures: of a model of pictures, files that must decode to the same pixels everywhere.
     """
 
     features: npt.NDArray[Any]
     probabilities: npt.NDArray[np.float64]
     classes: npt.NDArray[Any]
+    pictures: tuple[GoldenPicture, ...] = ()
 
     def __len__(self) -> int:
         return int(self.features.shape[0])
@@ -43,11 +57,13 @@ class Golden:
             "probabilities": self.probabilities,
             "classes": self.classes,
         }
-        document = {
+        document: dict[str, Any] = {
             "names": _names(manifest),
             "labels": list(manifest.classes),
             **{name: arrays.encode(part) for name, part in arrays_by_name.items()},
         }
+        if self.pictures:
+            document[_PICTURES] = [_written(picture) for picture in self.pictures]
         return (json.dumps(document, ensure_ascii=False) + "\n").encode()
 
     @classmethod
@@ -58,13 +74,14 @@ class Golden:
             BundleRejected: malformed, no rows, of another shape, or of other features or classes.
         """
         document = parse_json(data, "golden.json")
-        if set(document) != set(_KEYS):
+        if set(document) - {_PICTURES} != set(_KEYS):
             raise BundleRejected(f"golden.json holds {', '.join(_KEYS)}, not {', '.join(sorted(document))}")
         if document["names"] != _names(manifest):
             raise BundleRejected("the golden rows have other features than the manifest, or in another order")
         features, probabilities, classes = (
             arrays.decode(document[name], f"golden {name}") for name in _KEYS[2:]
         )
+        pictures = _pictures(document.get(_PICTURES, []), manifest)
         rows, width = features.shape[0] if features.ndim else 0, len(manifest.classes)
         multilabel = manifest.task is Task.MULTILABEL
         fits = (
@@ -80,14 +97,39 @@ class Golden:
             raise BundleRejected("the golden rows do not have the shape of the model")
         order = _order(document["labels"], manifest)
         moved = classes[:, order] if multilabel else np.argsort(order)[classes]
-        return cls(features, probabilities[:, order], moved)
+        return cls(features, probabilities[:, order], moved, pictures)
 
 
 _KEYS = ("names", "labels", "features", "probabilities", "classes")
+_PICTURES = "pictures"
 
 
 def _names(manifest: Manifest) -> list[str]:
     return [feature.name for feature in manifest.features]
+
+
+def _written(picture: GoldenPicture) -> dict[str, Any]:
+    return {"file": base64.b64encode(picture.file).decode(), "pixels": arrays.encode(picture.pixels)}
+
+
+def _pictures(value: Any, manifest: Manifest) -> tuple[GoldenPicture, ...]:
+    known = isinstance(value, list) and all(
+        isinstance(entry, dict) and set(entry) == {"file", "pixels"} for entry in value
+    )
+    if not known or (value and manifest.image is None):
+        raise BundleRejected("golden pictures are a list of file and pixels, of a model that takes pictures")
+    return tuple(_picture(entry, manifest) for entry in value)
+
+
+def _picture(entry: dict[str, Any], manifest: Manifest) -> GoldenPicture:
+    try:
+        file = base64.b64decode(entry["file"], validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise BundleRejected("the file of a golden picture is not base64") from error
+    pixels = arrays.decode(entry["pixels"], "the pixels of a golden picture")
+    if pixels.dtype != np.uint8 or pixels.shape != (manifest.n_features,):
+        raise BundleRejected("the pixels of a golden picture do not have the shape of the model")
+    return GoldenPicture(file, pixels)
 
 
 def _order(labels: Any, manifest: Manifest) -> list[int]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sigmax.contract import Feature, Kind, Task
 from sigmax.inference import inputs
 from sigmax.inference.catalog import Served
-from sigmax.inference.inputs import Given, picture_of
+from sigmax.inference.inputs import Given
 from sigmax.inference.open_inference import metadata
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.options import DEFAULT
@@ -77,7 +77,7 @@ def _operation(served: Served, verb: str, summary: str, answer: dict[str, Any]) 
     if len(served.example) <= MAX_EXAMPLE_BYTES:
         body["example"] = json.loads(served.example)
     content = {"application/json": body}
-    if picture_of(served) is not None:
+    if served.manifest.image is not None:
         content |= {media_type: {"schema": _FILE} for media_type in PICTURES}
     return {
         "tags": [served.name],
@@ -167,7 +167,7 @@ def _request(served: Served, verb: str) -> dict[str, Any]:
         "columns": columns,
         "options": {"type": "object", "additionalProperties": False, "properties": _options(served, verb)},
     }
-    if picture_of(served) is not None:
+    if served.manifest.image is not None:
         properties["images"] = {"type": "array", "minItems": 1, "items": _BASE64}
     filled = [name for name in ("rows", "columns", "images") if name in properties]
     return {
