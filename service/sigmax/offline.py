@@ -121,9 +121,14 @@ def answer_pictures(
     try:
         answer = _answer(served, document, probabilities)
     except InvalidInput as error:  # a row is a file here, and its name says more than its number
-        text = _ROW.sub(lambda row: f"{quoted(names[int(row[1])])}: ", str(error))
+        text = _ROW.sub(lambda row: f"{_shown(names[int(row[1])])}: ", str(error))
         raise InvalidInput(text) from error
     return _as_csv(served, answer, "file", names) if as_csv else _as_json(answer)
+
+
+def _shown(name: str) -> str:
+    """A file's name in full, as its caller gave it; on one line whatever is in it."""
+    return name if name.isprintable() else quoted(name)
 
 
 def _as_json(answer: dict[str, Any]) -> str:

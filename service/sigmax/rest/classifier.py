@@ -12,7 +12,7 @@ from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.inputs import Given
 from sigmax.inference.results import Result, refuse_class_options, results
-from sigmax.protocol.containers import MAX_PIXELS
+from sigmax.protocol.containers import MAX_PIXELS, recognised
 from sigmax.protocol.options import DEFAULT, NAMES, Options, parse
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
@@ -100,6 +100,8 @@ def _read(body: Body, max_rows: int) -> tuple[Given, Options, InvalidInput | Non
         return Given(images=(body.content,)), DEFAULT, None
     if media_type not in _AS_JSON and not media_type.endswith("+json"):
         raise _unsupported(body.media_type)
+    if recognised(body.content):
+        raise InvalidInput(f"the body is a picture: say so with content-type {' or '.join(PICTURES)}")
     document, doubt = read_object(body.content)
     refuse_unknown(document, KEYS, NAMES)
     options = document.get("options")

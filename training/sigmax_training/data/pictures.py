@@ -107,6 +107,11 @@ def originals(dataset: Dataset, rows: I64, most: int) -> Iterator[tuple[int, byt
             continue
 
 
+def shown(name: str) -> str:
+    """A file's name in full, on one line whatever is in it: its end is what tells it from the others."""
+    return name if name.isprintable() else quoted(name)
+
+
 class _Row(NamedTuple):
     pixels: npt.NDArray[np.uint8]
     digest: bytes
@@ -132,7 +137,7 @@ def _search(root: Path, found: Found) -> None:
     labels: dict[str, str] = {}
     for folder in _entries(root):
         if not folder.is_dir():
-            found.problems.append(f"{quoted(folder.name)} lies in no folder of a class")
+            found.problems.append(f"{shown(folder.name)} lies in no folder of a class")
             continue
         label = _label(folder.name, found)
         if label in labels:
@@ -151,7 +156,7 @@ def _search_class(folder: Path, label: str, found: Found) -> None:
     if not entries:
         found.problems.append(f"class {quoted(label)}: its folder holds no picture")
     for path in entries:
-        name = quoted(f"{folder.name}/{path.name}")
+        name = shown(f"{folder.name}/{path.name}")
         if path.is_dir():
             found.problems.append(f"{name} is a folder; pictures lie in the folder of their class itself")
         else:
@@ -215,9 +220,9 @@ def _add(folder: Path, line: int, name: str, text: str, found: Found) -> None:
         return
     path = _written(folder, name)
     if path is None:
-        found.problems.append(f"line {line}: {quoted(name)} is not there")
+        found.problems.append(f"line {line}, {shown(name)}: is not there")
     else:
-        found.files.append(File(path, f"line {line}, {quoted(name)}", _label(text, found)))
+        found.files.append(File(path, f"line {line}, {shown(name)}", _label(text, found)))
 
 
 def _written(folder: Path, name: str) -> Path | None:
