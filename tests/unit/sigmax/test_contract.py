@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.sigmax.manifests import BINARY, DIGEST, MULTICLASS, MULTILABEL
 
-from sigmax.contract import Colour, Decision, Feature, FileEntry, Head, Image, Kind, Manifest, Task
+from sigmax.contract import Colour, Decision, Feature, FileEntry, Head, Image, Kind, Manifest, Resize, Task
 from sigmax.errors import BundleRejected
 
 PHOTO = Feature(
@@ -16,7 +16,7 @@ PHOTO = Feature(
     (3, 2, 4),
     "uint8",
     (0.0, 255.0),
-    image=Image(Colour.HSV, "CHW", 2, 4, "bilinear", 1 / 255),
+    image=Image(Colour.HSV, "CHW", 2, 4, Resize.BILINEAR, 1 / 255),
 )
 
 
