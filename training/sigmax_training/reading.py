@@ -114,6 +114,14 @@ class Table:
             return tuple(value)
         return self._wrong(key, value, "a list of different texts", ())
 
+    def sides(self, key: str, high: int) -> tuple[int, int]:
+        """Height and width, each in [1, high]: one number for both, or a list of two."""
+        value = self._get(key, None)
+        sides = value if isinstance(value, list) else [value, value]
+        if len(sides) == 2 and all(type(side) is int and 1 <= side <= high for side in sides):
+            return (sides[0], sides[1])
+        return self._wrong(key, value, f"a number of pixels from 1 to {high}, or [height, width]", (1, 1))
+
     def labels(self, key: str) -> tuple[str, ...] | None:
         """A list of two or more different labels (integers and booleans stand for their texts), or None."""
         value = self._get(key, None)

@@ -255,7 +255,7 @@ def test_a_picture_beside_a_category_is_read_with_it() -> None:
         (1, 1, 2),
         "uint8",
         (0, 255),
-        image=Image(Colour.GREY, "CHW", 1, 2, "bilinear", 1 / 255),
+        image=Image(Colour.GREY, "CHW", 1, 2, Resize.BILINEAR, 1 / 255),
     )
     schema = Schema(replace(MIXED, features=(CITY, photo, MEMBER)))
 
