@@ -297,7 +297,7 @@ def _job(table: Table, folder: Path) -> Job:
     )
     if job.head is Head.ONE_VS_REST and job.calibration is Calibration.TEMPERATURE:
         table.problem(
-            "calibration.method", "'temperature' is for a softmax or a sigmoid; one_vs_rest has 'platt'"
+            "calibration.method", "'temperature' is for softmax and sigmoid; one_vs_rest has 'platt'"
         )
     if "validation" in table and not job.validates:
         table.problem(

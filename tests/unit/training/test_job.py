@@ -349,7 +349,7 @@ def test_an_mlp_without_a_hidden_layer_is_a_regression_by_mini_batches() -> None
         (MINIMAL + "[calibration]\nmethod='beta'", "calibration.method is one of none, temperature, platt"),
         (
             "head='one_vs_rest'\n" + MINIMAL + "[calibration]\nmethod='temperature'",
-            "calibration.method 'temperature' is for a softmax or a sigmoid; one_vs_rest has 'platt'",
+            "calibration.method 'temperature' is for softmax and sigmoid; one_vs_rest has 'platt'",
         ),
         (MINIMAL + "[validation]\nfraction=0.2", "validation is for early stopping, calibration and tuned"),
         (MINIMAL + "[decision]\nthreshold=0.4\ntune={objective='f_beta'}", "decision.threshold is what"),

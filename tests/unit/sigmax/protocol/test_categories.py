@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.sigmax.features import EXACT, features, values
 from tests.unit.sigmax.mixed import AGE, CITY, GRADE, MATRIX, MEMBER, MIXED, ROWS, VISITS, WAGE
 
-from sigmax.contract import Colour, Feature, FloatType, Image, Kind, Missing, Unknown
+from sigmax.contract import Colour, Feature, FloatType, Image, Kind, Missing, Resize, Unknown
 from sigmax.errors import InvalidInput
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.categories import encode
