@@ -144,4 +144,4 @@ def test_inspect_shows_the_band_of_a_threshold() -> None:
     )
     assert "  positive    yes" in lines
     assert "  threshold   yes above 0.5" in lines
-    assert "  band        yes unsure above 0.4, up to 0.6" in lines
+    assert "  band        yes unsure above 0.4 up to 0.6" in lines
