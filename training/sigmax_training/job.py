@@ -90,7 +90,7 @@ class Csv:
             multi-label model one column of yes and no a label.
         separator: what stands between the labels of one cell; None if a cell holds one class.
         ignore: columns that are no features.
-        missing_values: the cells that mean a missing value.
+        missing_values: the cells that mean a missing value, beside empty ones.
         default: what holds for every column that `columns` does not name.
         columns: what holds for single columns.
     """
@@ -99,7 +99,7 @@ class Csv:
     targets: tuple[str, ...]
     separator: str | None = None
     ignore: tuple[str, ...] = ()
-    missing_values: tuple[str, ...] = ("",)
+    missing_values: tuple[str, ...] = ()
     default: Column = Column()
     columns: Mapping[str, Column] = field(default_factory=dict)
 
@@ -347,7 +347,7 @@ def _csv(table: Table, features: Table, folder: Path) -> Csv:
         targets,
         separator,
         table.texts("ignore") if "ignore" in table else (),
-        table.texts("missing_values", empty=True) if "missing_values" in table else ("",),
+        table.texts("missing_values") if "missing_values" in table else (),
         default,
         columns,
     )

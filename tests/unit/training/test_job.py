@@ -250,7 +250,7 @@ def test_what_a_job_says_of_columns_is_read() -> None:
         path = "a.csv"
         targets = ["red", "big"]
         ignore = ["id"]
-        missing_values = ["", "NA"]
+        missing_values = ["NA"]
         [features]
         missing = "median"
         unknown = "zero"
@@ -270,7 +270,7 @@ def test_what_a_job_says_of_columns_is_read() -> None:
         Path("/jobs/a.csv"),
         ("red", "big"),
         ignore=("id",),
-        missing_values=("", "NA"),
+        missing_values=("NA",),
         default=Column(missing="median", unknown=Unknown.ZERO),
         columns={"나이": Column(Kind.INTEGER, "constant", -1.0)},
     )
