@@ -234,13 +234,13 @@ def _refuse_extra(served: Served, columns: Iterable[str], id_column: str | None)
 def _reader(feature: Feature) -> Callable[[str], Any]:
     """How a cell of a feature is read; what is none of it stays a text, which is refused by its name."""
     if feature.kind is Kind.CATEGORY:
-        return _word if feature.dtype == "bool" else _text
+        return {"bool": _word, "int64": _digits}.get(feature.dtype, _text)
     return {Kind.BOOLEAN: _boolean, Kind.INTEGER: _integer}.get(feature.kind, _cell)
 
 
 def _cell(text: str) -> Any:
-    """A number if it is one in JSON's sense, nothing if it is empty, else the text."""
-    if text == "":
+    """A number if it is one in JSON's sense, nothing if it is blank, else the text."""
+    if not text.strip():
         return None
     try:
         number = float(text)
@@ -251,22 +251,28 @@ def _cell(text: str) -> Any:
 
 def _integer(text: str) -> Any:
     """As `_cell`, but digits alone are exact however many they are."""
-    return int(text) if _DIGITS.fullmatch(text) else _cell(text)
+    return int(text) if _DIGITS.fullmatch(text.strip()) else _cell(text)
 
 
 def _boolean(text: str) -> Any:
-    """`true` and `false` in any case, or a number; as `_cell` else."""
-    value = _word(text)
-    return value if isinstance(value, bool) else _cell(text)
-
-
-def _word(text: str) -> Any:
-    """`true` and `false` in any case; nothing if it is empty, else the text."""
-    return _WORDS.get(text.lower(), _text(text))
+    """`true` and `false` in any case, or as `_cell`."""
+    word = text.strip().lower()
+    return _WORDS[word] if word in _WORDS else _cell(text)
 
 
 def _text(text: str) -> str | None:
-    return text or None
+    """The text as it is, nothing if it is blank."""
+    return text if text.strip() else None
+
+
+def _word(text: str) -> Any:
+    """`true` and `false` in any case, or as `_text`."""
+    return _WORDS.get(text.strip().lower(), _text(text))
+
+
+def _digits(text: str) -> str | None:
+    """The text without the spaces around it, nothing if it is blank."""
+    return text.strip() or None
 
 
 def inspect(path: Path, as_json: bool) -> str:
