@@ -190,14 +190,25 @@ WRONG = {
         SIGNATURE + header(8, 8) + chunk(b"tEXt", b"") * 100_000,
         "the picture is a PNG of more than 100000 chunks",
     ),
-    "a truncated JPEG": (RIGHT_JPEG[:-40], "the picture is a damaged JPEG: it cannot be decoded"),
-    "a JPEG without its end": (RIGHT_JPEG[:-2], "the picture is a damaged JPEG: it cannot be decoded"),
+    "a truncated JPEG": (RIGHT_JPEG[:-40], "the picture is a damaged JPEG: it ends in the middle, after"),
+    "a JPEG without its end": (
+        RIGHT_JPEG[:-2],
+        "the picture is a damaged JPEG: it ends in the middle, after",
+    ),
     "a JPEG's beginning": (RIGHT_JPEG[:100], "the picture is a damaged JPEG: it ends in the middle"),
     "a JPEG without a header": (
         RIGHT_JPEG[:20] + RIGHT_JPEG[RIGHT_JPEG.index(b"\xff\xda") :],
-        "the picture is a damaged JPEG: it has no header",
+        "the picture is a damaged JPEG: its header or its pixels are missing",
     ),
-    "a JPEG without pixels": (RIGHT_JPEG[:20] + b"\xff\xd9", "the picture is a damaged JPEG: its pixels are"),
+    "a JPEG without pixels": (
+        RIGHT_JPEG[: RIGHT_JPEG.index(b"\xff\xda")] + b"\xff\xd9",
+        "the picture is a damaged JPEG: its header or its pixels are missing",
+    ),
+    "a JPEG that begins twice": (RIGHT_JPEG[:2] + RIGHT_JPEG, "a damaged JPEG: it begins twice"),
+    "a JPEG with a segment of no length": (
+        RIGHT_JPEG[:2] + b"\xff\xfe\0\0" + RIGHT_JPEG[2:],
+        "the picture is a damaged JPEG: the segment at byte 2 has no length",
+    ),
     "a JPEG of two headers": (
         with_segment(RIGHT_JPEG, 0xC0, bytes((8, 0, 8, 0, 8, 1, 1, 17, 0))),
         "the picture is a damaged JPEG: it has two headers",
@@ -208,8 +219,8 @@ WRONG = {
     ),
     "a JPEG of 12 bits": (of_twelve_bits(RIGHT_JPEG), "a JPEG of 12 bits a channel, which is not read"),
     "a JPEG of endless scans": (
-        RIGHT_JPEG[:-2] + RIGHT_JPEG[RIGHT_JPEG.index(b"\xff\xda") : -2] * 64 + b"\xff\xd9",
-        "the picture is a JPEG of more than 64 scans",
+        RIGHT_JPEG[:-2] + RIGHT_JPEG[RIGHT_JPEG.index(b"\xff\xda") : -2] * 32 + b"\xff\xd9",
+        "the picture is a JPEG of more than 32 scans",
     ),
     "a JPEG of endless segments": (
         RIGHT_JPEG[:2] + segment(0xFE, b"") * 100_000 + RIGHT_JPEG[2:],

@@ -22,10 +22,10 @@ MAX_PIXELS = 40_000_000
 MAX_PARTS = 100_000
 """Chunks of a PNG, segments of a JPEG: an encoder that writes 1 KiB a chunk fills 100 MB with so many."""
 
-MAX_SCANS = 64
+MAX_SCANS = 32
 """Passes over the pixels that a JPEG asks for: a few bytes each, and the decoder's work all over again.
 
-Progressive encoders write about 10; a phone's file may hold a second and a third picture behind the first.
+Progressive encoders write about 10.
 """
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
@@ -47,10 +47,9 @@ _BRANDS = {b"avif": "an AVIF", b"avis": "an AVIF", b"heic": "a HEIC", b"heix": "
 _IN_BASE64 = (b"iVBORw0KGgo", b"/9j/")
 _PALETTE = 3
 
-_MARKER = re.compile(rb"\xff([^\xff])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_ALONE = frozenset(range(0xD0, 0xD8)) | {0x00, 0x01}
-_START, _END, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
+_ALONE, _START, _END, _START_OF_SCAN = 0x01, 0xD8, 0xD9, 0xDA
 _EXIF, _COMMENT = 0xE1, 0xFE
 _EXIF_PREFIX = b"Exif\0\0"
 _BESIDE = (frozenset(range(0xE0, 0xF0)) | {_COMMENT}) - {0xE0, 0xEE}
@@ -219,46 +218,51 @@ def _ends_early(kind: Format, content: bytes) -> InvalidInput:
 
 
 def _jpeg(content: bytes, max_pixels: int) -> Picture:
-    kept, exif, size = [content[:2]], [], (0, 0)
-    for marker, segment in _segments(content):
+    """What follows the first picture's end (a second picture, a phone's film of it) is nobody's business."""
+    kept, exif, size, scans = [content[:2]], [], (0, 0), 0
+    for marker, start, end in _segments(content):
         if marker in _FRAMES:
             if size != (0, 0):
                 raise damaged(Format.JPEG, "it has two headers")
-            size = _frame(segment, max_pixels)
-        if marker == _EXIF and segment[4:10] == _EXIF_PREFIX:
-            exif.append(segment[10:])
+            size = _frame(content[start:end], max_pixels)
+        if marker == _EXIF and content[start + 4 : start + 10] == _EXIF_PREFIX:
+            exif.append(content[start + 10 : end])
         if marker not in _BESIDE:
-            kept.append(segment)
-    if size == (0, 0):
-        raise damaged(Format.JPEG, "it has no header")
-    if content.count(bytes((0xFF, _START_OF_SCAN))) > MAX_SCANS:
+            kept.append(content[start:end])
+        scans += marker == _START_OF_SCAN
+    if size == (0, 0) or scans == 0:
+        raise damaged(Format.JPEG, "its header or its pixels are missing")
+    if scans > MAX_SCANS:
         raise InvalidInput(f"the picture is a JPEG of more than {MAX_SCANS} scans; save it anew")
     return Picture(Format.JPEG, *size, _orientation(b"".join(exif)), b"".join(kept))
 
 
-def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Every segment with its marker; the last one is the first scan and everything behind it."""
-    position = 2
+def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Marker, start and end of every segment of the first picture; to a scan belong its pixels."""
+    start, marker, position = _next_marker(content, 2)
     for _ in range(MAX_PARTS):
-        match = _MARKER.search(content, position)
-        if match is None:
-            raise _ends_early(Format.JPEG, content)
-        start, marker, position = match.start(), match[1][0], match.end()
-        if marker == _START_OF_SCAN:
-            yield marker, content[start:]
+        if marker == _END:
+            yield marker, start, position
             return
-        if marker in (_START, _END):
-            raise damaged(Format.JPEG, "its pixels are missing")
-        if marker in _ALONE:
-            continue
-        length = int.from_bytes(content[position : position + 2])
-        position += length
-        if position > len(content):
-            raise _ends_early(Format.JPEG, content)
-        if length < 2:
-            raise damaged(Format.JPEG, f"the segment at byte {start} has no length")
-        yield marker, content[start:position]
+        if marker == _START:
+            raise damaged(Format.JPEG, "it begins twice")
+        if marker != _ALONE:
+            length = int.from_bytes(content[position : position + 2])
+            if length < 2:
+                raise damaged(Format.JPEG, f"the segment at byte {start} has no length")
+            position += length
+        following = _next_marker(content, position)
+        yield marker, start, following[0] if marker == _START_OF_SCAN else position
+        start, marker, position = following
     raise InvalidInput(f"the picture is a JPEG of more than {MAX_PARTS} segments; save it anew")
+
+
+def _next_marker(content: bytes, position: int) -> tuple[int, int, int]:
+    """Where the next marker stands, which it is, and where it ends; pixels hold none of them."""
+    match = _MARKER.search(content, position)
+    if match is None:
+        raise _ends_early(Format.JPEG, content)
+    return match.start(), match[1][0], match.end()
 
 
 def _frame(segment: bytes, max_pixels: int) -> tuple[int, int]:

@@ -161,6 +161,21 @@ def test_of_a_phones_file_with_two_pictures_the_first_is_taken() -> None:
     assert decode(content, block(8, 8)).tolist() == chw(opened(content))
 
 
+def test_what_follows_a_jpegs_end_is_not_looked_at() -> None:
+    plain = encoded(noise(8, 8, 3), "JPEG")
+    film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\xff\xd8\xff\xc0" * 1000
+
+    assert look(plain + film, 100).content == plain
+    assert decode(plain + film, block(8, 8)).tolist() == decode(plain, block(8, 8)).tolist()
+
+
+def test_a_progressive_jpeg_and_one_with_restart_markers_are_read() -> None:
+    pixels = noise(40, 56, 3)
+    for settings_ in ({"progressive": True}, {"restart_marker_blocks": 1}, {"restart_marker_rows": 1}):
+        content = encoded(pixels, "JPEG", **settings_)
+        assert decode(content, block(40, 56)).tolist() == chw(opened(content))
+
+
 def test_what_stands_beside_a_jpegs_pixels_is_never_parsed() -> None:
     plain = encoded(noise(8, 8, 3), "JPEG")
     content = plain
@@ -220,7 +235,7 @@ def test_every_wrong_picture_of_a_request_is_named_by_its_row() -> None:
 
     assert str(refused.value).startswith("row 0: the picture is text; ")
     assert "row 2: the picture is an animated PNG; " in str(refused.value)
-    with pytest.raises(InvalidInput, match="row 1: the picture is a damaged JPEG: it cannot be decoded"):
+    with pytest.raises(InvalidInput, match="row 1: the picture is a damaged JPEG: it ends in the middle"):
         decode_all([files.RIGHT_PNG, files.RIGHT_JPEG[:-40]], block(8, 8))
 
 

@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 from rich.console import Console
 from tests import pictures as files
+from tests.conftest import JOBS
 from tests.pictures import encoded, noise
 
 from sigmax.contract import Colour, Image, Resize
@@ -332,3 +333,27 @@ def test_two_trainings_on_pictures_give_the_same_files(photos: Path, tmp_path: P
 
     for name in ("model.onnx", "golden.json", "example.json"):
         assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_the_digits_as_files_are_scikit_learns(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    found = data.load(jobs.read(JOBS / "digits_png.toml"))
+
+    assert found.classes == tuple("0123456789")
+    rows = {(code, row.tobytes()) for code, row in zip(found.codes.tolist(), found.features, strict=True)}
+    source = load_digits()
+    pixels = (source.data * 15).astype(np.uint8)
+    assert rows == {(code, row.tobytes()) for code, row in zip(source.target.tolist(), pixels, strict=True)}
+    assert len(found.codes) == len(source.target)
+
+
+def test_the_digits_as_files_train_without_a_notice_and_as_well_as_promised(tmp_path: Path) -> None:
+    job = jobs.read(JOBS / "digits_png.toml")
+    job = replace(job, evaluation=replace(job.evaluation, repeats=1))
+
+    outcome = pipeline.run(job, tmp_path, Silent(Console(quiet=True)))
+
+    assert outcome.notices == ()
+    assert outcome.metrics["cv_accuracy_mean"] >= 0.96
+    assert outcome.metrics["test_accuracy"] >= 0.95
