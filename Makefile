@@ -20,7 +20,7 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run train serve test lint proto released compose clients bench pins clean
+.PHONY: help run train serve test lint proto released compose clients models bench pins clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,9 @@ compose: .venv/.checks  ## Build the images, bring the stack up, ask both doors,
 
 clients: .venv/.checks build/triton/.installed  ## Ask the service with other projects' clients, each in an environment of its own
 	$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
+
+models: .venv/.checks  ## Measure the table in docs/models.md anew: how exactly each kind of model is served
+	$(BIN)/python -m tests.models.table
 
 bench: .venv/.checks  ## Measure every door beside the bare library that carries it
 	$(BIN)/python -m benchmarks.doors $(ARGS)

@@ -80,6 +80,9 @@ class Parrot:
     def run(self, features: Floats) -> Floats:
         return self._answers
 
+    def run_both(self, features: Floats) -> tuple[Floats, Floats]:
+        return self._answers, np.log(self._answers)
+
 
 def compared(served: Floats) -> Agreement:
     """Answers to three rows of the first pair's model, against an estimator that is sure of none."""
