@@ -1,15 +1,16 @@
 """Any fitted scikit-learn classifier to an ONNX graph, through skl2onnx; beside `export` its only importer.
 
-skl2onnx 1.20 converts most estimators right, and some not at all or wrongly: trees lose the way of missing values
-(onnx/sklearn-onnx#1253), compare in float32 what scikit-learn compares in float64, or fail; imputers know no
-float64. Those are written here. Labels never enter the graph: their conversion is where the silent errors are.
+skl2onnx 1.20 converts most estimators right, and some not at all or wrongly: trees lose the way of missing
+values (onnx/sklearn-onnx#1253), compare in float32 what scikit-learn compares in float64, or fail; imputers
+know no float64. Those are written here. Labels never enter the graph: their conversion is where silent errors
+are.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,18 +42,31 @@ _ML, _ML_OPSET = "ai.onnx.ml", 3
 _TYPES = {FloatType.FLOAT32: FloatTensorType, FloatType.FLOAT64: DoubleTensorType}
 
 
-def convert(
-    estimator: Any, width: int, n_classes: int, name: str, dtype: FloatType, document: dict[str, list[str]]
-) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The file to be written.
+
+    Attributes:
+        name: of the model.
+        dtype: of the input and the output.
+        width: how many columns the features matrix has.
+        classes: labels in column order, for whoever has nothing but the file.
+        features: names of the feature blocks.
+    """
+
+    name: str
+    dtype: FloatType
+    width: int
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+
+
+def convert(estimator: Any, target: Target) -> bytes:
     """Write a fitted classifier as an ONNX file from `features` to `probabilities`.
 
     Args:
         estimator: a classifier or a pipeline that ends in one, as `prepare.prepared` gives it.
-        width: how many columns the features matrix has.
-        n_classes: how many columns the probabilities have.
-        name: of the model.
-        dtype: of the input and the output.
-        document: names to write into the file.
+        target: what the file is to be.
 
     Returns:
         The serialised model, checked.
@@ -61,26 +75,24 @@ def convert(
         InvalidInput: naming the part that cannot be converted.
     """
     try:
-        return _file(estimator, width, n_classes, name, dtype, document)
+        return _file(estimator, target)
     except Exception as error:  # converters fail with errors of every class
-        raise InvalidInput(_unconvertible(estimator, width, n_classes, dtype, error)) from error
+        raise InvalidInput(_unconvertible(estimator, target, error)) from error
 
 
-def _file(
-    estimator: Any, width: int, n_classes: int, name: str, dtype: FloatType, document: dict[str, list[str]]
-) -> bytes:
-    model = _converted(_unlabelled(estimator), width, name, dtype)
-    _finish(model, width, n_classes, dtype)
-    graph.describe(model, document)
+def _file(estimator: Any, target: Target) -> bytes:
+    model = _converted(_unlabelled(estimator), target)
+    _finish(model, target)
+    graph.describe(model, {"classes": target.classes, "features": target.features})
     return graph.serialised(model)
 
 
-def _converted(estimator: Any, width: int, name: str, dtype: FloatType) -> onnx.ModelProto:
+def _converted(estimator: Any, target: Target) -> onnx.ModelProto:
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    return convert_sklearn(
+    model: onnx.ModelProto = convert_sklearn(
         estimator,
-        name,
-        [(INPUT, _TYPES[dtype]([None, width]))],
+        target.name,
+        [(INPUT, _TYPES[target.dtype]([None, target.width]))],
         target_opset={"": OPSET, _ML: _ML_OPSET},
         options={id(last): {"zipmap": False}} if is_classifier(last) else None,
         custom_conversion_functions=_CONVERTERS,
@@ -88,6 +100,7 @@ def _converted(estimator: Any, width: int, name: str, dtype: FloatType) -> onnx.
         custom_parsers={Lookup: _parse_lookup},
         black_op={"Scaler"},  # ONNX Runtime's kernel is slower than a subtraction and a division
     )
+    return model
 
 
 def _unlabelled(estimator: Any) -> Any:
@@ -102,22 +115,22 @@ def _unlabelled(estimator: Any) -> Any:
     elif hasattr(made, "label_binarizer_"):
         made.label_binarizer_ = copy.copy(made.label_binarizer_)
         made.label_binarizer_.classes_ = np.arange(len(made.label_binarizer_.classes_))
-    if hasattr(made, "flatten_transform"):  # of VotingClassifier: about transform, and the converter knows one way
+    if hasattr(
+        made, "flatten_transform"
+    ):  # of VotingClassifier: about transform, and the converter knows one way
         made.flatten_transform = False
     return made
 
 
-def _finish(model: onnx.ModelProto, width: int, n_classes: int, dtype: FloatType) -> None:
+def _finish(model: onnx.ModelProto, target: Target) -> None:
     """One output, named as the contract names it, in the graph's own type; nothing that it does not need."""
     last = model.graph.output[-1]
     if last.type.WhichOneof("value") != "tensor_type":
         raise NotImplementedError("its probabilities are several tables")
     source, found = graph.fresh(model.graph, "converted"), last.type.tensor_type.elem_type
     graph.rename(model.graph, last.name, source)
-    cast = "Cast" if found != graph.ELEMENT[dtype] else "Identity"
-    to = {"to": graph.ELEMENT[dtype]} if cast == "Cast" else {}
-    model.graph.node.append(helper.make_node(cast, [source], [OUTPUT], name="probabilities", **to))
-    graph.sign(model.graph, width, n_classes, dtype)
+    model.graph.node.append(graph.cast(source, OUTPUT, found, target.dtype))
+    graph.sign(model.graph, target.width, len(target.classes), target.dtype)
     graph.prune(model.graph)
     _allow_no_rows(model.graph)
     domains = {node.domain for node in model.graph.node}
@@ -131,7 +144,7 @@ def _finish(model: onnx.ModelProto, width: int, n_classes: int, dtype: FloatType
 
 
 def _allow_no_rows(model: onnx.GraphProto) -> None:
-    """Gather in place of ArrayFeatureExtractor on constants, which fails where there is nothing to extract."""
+    """Gather in place of ArrayFeatureExtractor on constants, which fails where nothing is to be extracted."""
     constants = {item.name: item for item in model.initializer}
     flat = numpy_helper.from_array(np.array([-1]), graph.fresh(model, "flat"))
     nodes: list[onnx.NodeProto] = []
@@ -150,17 +163,17 @@ def _allow_no_rows(model: onnx.GraphProto) -> None:
         graph.replace(model.node, nodes)
 
 
-def _unconvertible(estimator: Any, width: int, n_classes: int, dtype: FloatType, error: Exception) -> str:
+def _unconvertible(estimator: Any, target: Target, error: Exception) -> str:
     """Name the first part that fails on its own, too."""
     steps = list(estimator.steps) if isinstance(estimator, Pipeline) else [("", estimator)]
-    for name, step in steps:
-        columns = width if step is steps[0][1] else getattr(step, "n_features_in_", width)
+    for number, (name, step) in enumerate(steps):
+        part = replace(target, width=getattr(step, "n_features_in_", target.width)) if number else target
         try:
-            if step is steps[-1][1]:
-                _file(step, columns, n_classes, "part", dtype, {})
+            if number == len(steps) - 1:
+                _file(step, part)
             else:
-                onnx.checker.check_model(_converted(step, columns, "part", dtype), full_check=True)
-        except Exception as cause:  # see above
+                onnx.checker.check_model(_converted(step, part), full_check=True)
+        except Exception as cause:  # as above
             where = f"step {quoted(name)}: " if name else ""
             return f"{where}{name_of(step)} cannot be written as an ONNX graph: {_reason(cause)}"
     return f"{name_of(estimator)} cannot be written as an ONNX graph: {_reason(error)}"
@@ -170,7 +183,10 @@ def _reason(error: Exception) -> str:
     """What a converter says, in a line, without its advice to open an issue."""
     text = (str(error).splitlines() or [""])[0].split("You may raise an issue")[0].strip().rstrip(".")
     if text.startswith(("Unable to find a shape calculator", "Unable to find converter")):
-        return "no converter knows it; scikit-learn's own estimators have one"
+        return (
+            "no converter knows it; what is not scikit-learn's, export by its own library's converter, and "
+            "give that file to sigmax-train import"
+        )
     return f"{text[:160]}" or type(error).__name__
 
 
@@ -205,7 +221,7 @@ class _Forest:
         trees: all of them.
         base: (n_targets,), what is added to every sum.
         head: the operator that makes probabilities of the sums; None where they are some.
-        narrow: whether values are rounded to float32 before they are compared, as scikit-learn's own trees do.
+        narrow: whether values are rounded to float32 before they are compared, as scikit-learn's trees do.
     """
 
     trees: tuple[_Tree, ...]
@@ -261,7 +277,9 @@ def _gradient_boosting(model: Any) -> _Forest:
 
 def _histogram_boosting(model: Any) -> _Forest:
     if model.is_categorical_ is not None:
-        raise NotImplementedError("splits on categories are not known; encode them by OrdinalEncoder or OneHotEncoder")
+        raise NotImplementedError(
+            "splits on categories are not known; encode them by OrdinalEncoder or OneHotEncoder"
+        )
     targets = model.n_trees_per_iteration_
     trees = tuple(
         _histogram_tree(predictor.nodes, target, targets)
@@ -317,7 +335,9 @@ def _attributes(forest: _Forest, *, double: bool) -> dict[str, Any]:
         for name, values in _tree_attributes(tree, number, double=double):
             found.setdefault(name, []).append(values)
     joined = {name: np.concatenate(parts) for name, parts in found.items()}
-    floats = {name: joined.pop(name) for name in ("nodes_values", "target_weights")} | {"base_values": forest.base}
+    floats = {name: joined.pop(name) for name in ("nodes_values", "target_weights")} | {
+        "base_values": forest.base
+    }
     spelled: dict[str, Any] = {name: values.tolist() for name, values in joined.items()}
     for name, values in floats.items():
         if double:
@@ -346,7 +366,7 @@ def _tree_attributes(tree: _Tree, number: int, *, double: bool) -> Iterator[tupl
 
 
 def _rounded_down(thresholds: F64) -> F64:
-    """The greatest float32 up to each threshold: a float32 is at most the one when it is at most the other."""
+    """The greatest float32 up to each threshold: a float32 exceeds both of them or none."""
     with np.errstate(over="ignore"):
         rounded = thresholds.astype(np.float32)
     lower = np.nextafter(rounded, np.float32(-np.inf))
@@ -391,7 +411,12 @@ def _imputer_shape(operator: Any) -> None:
     operator.outputs[0].type = type(operator.inputs[0].type)([None, width])
 
 
-def _parse_lookup(scope: Any, lookup: Lookup, inputs: list[Any], custom_parsers: Any = None) -> Any:  # noqa: ARG001 - skl2onnx's signature
+def _parse_lookup(
+    scope: Any,
+    lookup: Lookup,
+    inputs: list[Any],
+    custom_parsers: Any = None,  # noqa: ARG001 - skl2onnx's signature
+) -> Any:
     operator = scope.declare_local_operator("SigmaxLookup", lookup)
     operator.inputs.extend(inputs)
     operator.outputs.append(scope.declare_local_variable("looked_up", type(inputs[0].type)()))

@@ -1,14 +1,18 @@
-"""An ONNX graph brought to the contract: one `features` matrix in, one `probabilities` table out, any batch size.
+"""An ONNX graph brought to the contract: one `features` matrix in, one `probabilities` table out, any batch.
 
-Nodes are put before and behind; none of the graph's own is changed. Its opset and IR version stay.
+Nodes are put before and behind; of the graph's own only FeatureVectorizer is replaced: ONNX Runtime 1.31 ends
+the whole process when it is given no rows. Opset and IR version stay.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -33,7 +37,7 @@ class Adapted:
 
 
 def adapt(
-    opened: Opened, ending: Ending, picture: Picture | None, width: int, classes: Sequence[str], names: Sequence[str]
+    opened: Opened, ending: Ending, picture: Picture | None, classes: Sequence[str], names: Sequence[str]
 ) -> Adapted:
     """Write the file as it is published.
 
@@ -41,7 +45,6 @@ def adapt(
         opened: the original.
         ending: what is put behind it.
         picture: how rows become pictures; None for rows of numbers.
-        width: how many columns the features matrix has.
         classes: labels in column order, for whoever has nothing but the file.
         names: of the feature blocks.
 
@@ -49,13 +52,18 @@ def adapt(
         InvalidInput: the graph with a free batch size is not valid.
     """
     model = onnx.ModelProto.FromString(opened.model.SerializeToString())
-    graph = model.graph
+    graph, source = model.graph, graphs.fresh(opened.model.graph, "original")
     made_of = _element_type(model, opened.source)
-    graphs.replace(graph.output, [helper.make_empty_tensor_value_info(opened.source)])
+    graphs.rename(graph, opened.source, source)
+    graphs.replace(graph.output, [helper.make_empty_tensor_value_info(source)])
+    for taken in {INPUT, OUTPUT}.difference(opened.inputs):
+        graphs.rename(graph, taken, graphs.fresh(graph, taken))
     _lead_in(graph, opened, picture)
-    _lead_out(graph, opened.source, ending, made_of, opened.dtype)
+    _lead_out(graph, source, ending, made_of, opened.dtype)
+    width = math.prod(picture.shape) if picture else len(names)
     graphs.sign(graph, width, len(classes), opened.dtype)
     graphs.prune(graph)
+    _replace_vectorizers(graph)
     opset = _opset(model)
     graphs.describe(model, {"classes": classes, "features": names})
     try:
@@ -76,91 +84,83 @@ def _element_type(model: onnx.ModelProto, name: str) -> int:
 
 def _lead_in(graph: onnx.GraphProto, opened: Opened, picture: Picture | None) -> None:
     """From the features matrix to the graph's own inputs."""
-    if INPUT not in opened.inputs:
-        graphs.rename(graph, INPUT, graphs.fresh(graph, f"{INPUT}_"))
-    if len(opened.inputs) > 1:
-        _split(graph, opened.inputs)
-    elif picture is not None:
-        _picture(graph, opened.inputs[0], picture, opened.dtype)
-    else:
+    if len(opened.inputs) == 1 and picture is None:
         graphs.rename(graph, opened.inputs[0], INPUT)
+        return
+    targets = [graphs.fresh(graph, f"input_{index}") for index in range(len(opened.inputs))]
+    for name, target in zip(opened.inputs, targets, strict=True):
+        graphs.rename(graph, name, target)
+    nodes = _picture(graph, targets[0], picture, opened.dtype) if picture else _split(graph, targets)
+    graphs.replace(graph.node, [*nodes, *graph.node])
 
 
-def _split(graph: onnx.GraphProto, inputs: Sequence[str]) -> None:
+def _split(graph: onnx.GraphProto, targets: Sequence[str]) -> list[onnx.NodeProto]:
     """One column for each input."""
-    columns = [graphs.fresh(graph, f"column_{index}") for index in range(len(inputs))]
-    for name, column in zip(inputs, columns, strict=True):
-        graphs.rename(graph, name, column)
-    first = []
-    for index, column in enumerate(columns):
-        position = _constant(graph, f"{column}_position", np.array([index], np.int64))
-        first.append(helper.make_node("Gather", [INPUT, position], [column], axis=1))
-    graphs.replace(graph.node, [*first, *graph.node])
+    return [
+        helper.make_node("Gather", [INPUT, _constant(graph, f"{target}_column", [index])], [target], axis=1)
+        for index, target in enumerate(targets)
+    ]
 
 
-def _picture(graph: onnx.GraphProto, name: str, picture: Picture, dtype: FloatType) -> None:
+def _picture(graph: onnx.GraphProto, target: str, picture: Picture, dtype: FloatType) -> list[onnx.NodeProto]:
     """From a row of pixels to a scaled picture in the layout of the graph."""
-    target = graphs.fresh(graph, "picture")
-    graphs.rename(graph, name, target)
-    shape = _constant(graph, "picture_shape", np.array([-1, *picture.shape], np.int64))
+    pixels, turned = graphs.fresh(graph, "pixels"), graphs.fresh(graph, "channels_last")
+    shape = _constant(graph, "picture_shape", [-1, *picture.shape])
     scale = _constant(graph, "picture_scale", np.array(picture.scale, dtype.value))
-    steps = [("Reshape", [INPUT, shape], {})]
+    nodes = [helper.make_node("Reshape", [INPUT, shape], [pixels])]
     if picture.last:
-        steps.append(("Transpose", [""], {"perm": [0, 2, 3, 1]}))
-    steps.append(("Mul", ["", scale], {}))
-    _lead(graph, steps, target)
+        nodes.append(helper.make_node("Transpose", [pixels], [turned], perm=[0, 2, 3, 1]))
+    nodes.append(helper.make_node("Mul", [turned if picture.last else pixels, scale], [target]))
+    return nodes
 
 
 def _lead_out(graph: onnx.GraphProto, source: str, ending: Ending, made_of: int, dtype: FloatType) -> None:
     """From the graph's own output to two columns or more of probabilities, in the type of the input."""
-    columns = _constant(graph, "one_column", np.array([-1, 1], np.int64))
-    value = graphs.fresh(graph, "answers") if source == OUTPUT else source
-    graphs.rename(graph, OUTPUT, graphs.fresh(graph, "answers"))
-    nodes: list[onnx.NodeProto] = []
-
-    def add(operator: str, inputs: Sequence[str], **attributes: int) -> str:
-        name = graphs.fresh(graph, f"completed_{len(nodes)}")
-        nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
-        return name
-
+    value = source
     if ending.doubled:
-        value = add("Reshape", [value, columns])
+        column = _added(graph, "Reshape", [source, _constant(graph, "one_column", [-1, 1])])
         if ending.added:
-            other = add("Neg", [value])
+            other = _added(graph, "Neg", [column])
         else:
             one = _constant(graph, "one", np.array(1, helper.tensor_dtype_to_np_dtype(made_of)))
-            other = add("Sub", [one, value])
-        value = add("Concat", [other, value], axis=1)
+            other = _added(graph, "Sub", [one, column])
+        value = _added(graph, "Concat", [other, column], axis=1)
     if ending.added == "Softmax":
-        value = add("Softmax", [value], axis=1)
+        value = _added(graph, "Softmax", [value], axis=1)
     elif ending.added:
-        value = add(ending.added, [value])
-    if made_of != graphs.ELEMENT[dtype]:
-        value = add("Cast", [value], to=graphs.ELEMENT[dtype])
-    nodes.append(helper.make_node("Identity", [value], [OUTPUT]))
-    graph.node.extend(nodes)
+        value = _added(graph, ending.added, [value])
+    graph.node.append(graphs.cast(value, OUTPUT, made_of, dtype))
 
 
-def _lead(
-    graph: onnx.GraphProto, steps: Sequence[tuple[str, list[str], dict[str, list[int]]]], target: str
-) -> None:
-    """Nodes one behind the other, an empty input being the last one's output, put before all others."""
-    nodes, value = [], ""
-    for number, (operator, inputs, attributes) in enumerate(steps):
-        output = target if number == len(steps) - 1 else graphs.fresh(graph, f"{target}_{number}")
-        nodes.append(helper.make_node(operator, [name or value for name in inputs], [output], **attributes))
-        value = output
-    graphs.replace(graph.node, [*nodes, *graph.node])
+def _added(graph: onnx.GraphProto, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+    """Put a node behind all others."""
+    output = graphs.fresh(graph, f"completed_{operator.lower()}")
+    graph.node.append(helper.make_node(operator, list(inputs), [output], **attributes))
+    return output
 
 
-def _constant(graph: onnx.GraphProto, wanted: str, numbers: np.ndarray) -> str:
+def _replace_vectorizers(graph: onnx.GraphProto) -> None:
+    """Columns side by side by Concat; a FeatureVectorizer answers in float whatever it is given."""
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type != "FeatureVectorizer":
+            nodes.append(node)
+            continue
+        columns = [f"{node.output[0]}_{index}" for index in range(len(node.input))]
+        for source, column in zip(node.input, columns, strict=True):
+            nodes.append(helper.make_node("Cast", [source], [column], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Concat", columns, [node.output[0]], axis=1))
+    graphs.replace(graph.node, nodes)
+
+
+def _constant(graph: onnx.GraphProto, wanted: str, numbers: Sequence[int] | npt.NDArray[Any]) -> str:
     name = graphs.fresh(graph, wanted)
-    graph.initializer.append(numpy_helper.from_array(numbers, name))
+    graph.initializer.append(numpy_helper.from_array(np.asarray(numbers), name))
     return name
 
 
 def _opset(model: onnx.ModelProto) -> int:
-    """Each domain once; the version of the standard one, which the nodes around the graph need in any case."""
+    """Each domain once; the version of the standard one, which the nodes around the graph need."""
     versions: dict[str, int] = {}
     for entry in model.opset_import:
         domain = "" if entry.domain == "ai.onnx" else entry.domain

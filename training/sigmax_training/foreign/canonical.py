@@ -1,11 +1,11 @@
-"""The canonical graph for a fitted scikit-learn pipeline, where it comes down to one: matrices behind a table or two.
+"""The canonical graph for a fitted scikit-learn pipeline, where it comes down to one: matrices behind tables.
 
 Whether it does is not asked of a list of classes alone: the matrices have to answer as the estimator does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sigmax.contract import HEADS, Feature, Head, Missing, Task
+from sigmax.contract import Feature, Head, Missing
 from sigmax_training.data.dataset import F64
 from sigmax_training.foreign.prepare import Lookup
 from sigmax_training.network import HEADS as FUNCTIONS
@@ -48,20 +48,18 @@ class _Place:
 def network_of(
     prepared: Any,
     blocks: Sequence[Feature],
-    task: Task,
-    inverse_temperature: float | None,
-    rows: npt.NDArray[Any],
-    probabilities: F64,
+    heads: Sequence[Head],
+    factors: Sequence[float],
+    accepts: Callable[[Network], bool],
 ) -> Network | None:
     """Read the matrices out of a prepared pipeline; None if it is no such thing.
 
     Args:
         prepared: as `prepare.prepared` gives it.
         blocks: what the columns of the features matrix are.
-        task: decides which heads are tried.
-        inverse_temperature: what logits are multiplied by, if a calibration says so.
-        rows: (n_samples, n_features), on which the matrices have to answer as the estimator does.
-        probabilities: the estimator's own, (n_samples, n_classes).
+        heads: what might turn the logits into probabilities.
+        factors: what the logits might be multiplied by.
+        accepts: whether matrices answer as the estimator does; the first that do are taken.
     """
     steps = prepared.steps if isinstance(prepared, Pipeline) else [("", prepared)]
     places: list[_Place] | None = [_start(column, block) for column, block in enumerate(blocks)]
@@ -71,19 +69,25 @@ def network_of(
         weights, biases, activation = layers_of(steps[-1][1])
     except (AttributeError, ValueError):
         return None
-    if places is None or weights[0].shape[1] != len(places):
+    if not places or weights[0].shape[1] != len(places):
         return None
-    factors = (1.0,) if inverse_temperature is None else (inverse_temperature, 2.0 * inverse_temperature)
-    for head in HEADS[task]:
+    inputs, first, bias = _folded(places, blocks, weights[0], biases[0])
+    for head in heads:
         for factor in factors:
-            last = [*weights[:-1], factor * weights[-1]], [*biases[:-1], factor * biases[-1]]
-            network = _assembled(places, blocks, *last, activation, head, probabilities.shape[1])
-            if network is not None and _answers(network, rows, probabilities):
+            scaled = [first, *weights[1:]], [bias, *biases[1:]]
+            for parts in scaled:
+                parts[-1] = factor * parts[-1]
+            mirrored = len(bias if len(weights) == 1 else biases[-1]) == 1
+            if mirrored:
+                scaled[0][-1], scaled[1][-1] = two_columns(scaled[0][-1], scaled[1][-1], head)
+            network = Network(inputs, tuple(scaled[0]), tuple(scaled[1]), activation, head, mirrored)
+            if accepts(network):
                 return network
     return None
 
 
-def _answers(network: Network, rows: npt.NDArray[Any], probabilities: F64) -> bool:
+def agrees(network: Network, rows: npt.NDArray[Any], probabilities: F64) -> bool:
+    """Whether matrices give an estimator's probabilities (n_samples, n_classes) of rows."""
     found = FUNCTIONS[network.head](network.activations(rows)[-1])
     return found.shape == probabilities.shape and bool((np.abs(found - probabilities) <= _CLOSE).all())
 
@@ -155,49 +159,28 @@ def _imputed(imputer: SimpleImputer, places: Sequence[_Place]) -> list[_Place] |
     return [replace(place, fill=float(fill)) for place, fill in zip(places, statistics, strict=True)]
 
 
-def _assembled(
-    places: Sequence[_Place],
-    blocks: Sequence[Feature],
-    weights: list[F64],
-    biases: list[F64],
-    activation: str,
-    head: Head,
-    n_classes: int,
-) -> Network | None:
-    """The network on the features matrix, scaling and tables folded into its first layer."""
+def _folded(
+    places: Sequence[_Place], blocks: Sequence[Feature], weights: F64, bias: F64
+) -> tuple[Inputs, F64, F64]:
+    """What the first layer sees of the features matrix, and that layer, scaling and tables folded into it."""
     numbers = [index for index, place in enumerate(places) if place.table is None]
-    categories = sorted({place.column for place in places if place.table is not None})
-    if not numbers and not categories:
-        return None
-    first, bias = weights[0], biases[0]
-    shifts, scales = (np.array([getattr(places[index], name) for index in numbers]) for name in ("shift", "scale"))
-    dense = first[:, numbers] / scales
-    parts, sizes = [dense], []
-    for column in categories:
-        mine = [index for index, place in enumerate(places) if place.table is not None and place.column == column]
-        tables = np.stack([places[index].table for index in mine])  # (n_places, n_codes)
-        parts.append(first[:, mine] @ tables)
-        sizes.append(tables.shape[1])
-    fill = [_fill(places[index], blocks) for index in numbers]
-    weights = [np.concatenate(parts, axis=1), *weights[1:]]
-    biases = [bias - dense @ shifts, *biases[1:]]
-    mirrored = len(biases[-1]) == 1 and n_classes == 2
-    if mirrored:
-        weights[-1], biases[-1] = two_columns(weights[-1], biases[-1], head)
-    return Network(
-        inputs=Inputs(
-            len(blocks),
-            tuple(places[index].column for index in numbers),
-            np.array(fill, np.float64),
-            tuple(categories),
-            tuple(sizes),
-        ),
-        weights=tuple(weights),
-        biases=tuple(biases),
-        activation=activation,
-        head=head,
-        mirrored=mirrored,
+    shifts = np.array([places[index].shift for index in numbers])
+    dense = weights[:, numbers] / np.array([places[index].scale for index in numbers])
+    tables: dict[int, F64] = {}
+    for index, place in enumerate(places):
+        if place.table is not None:
+            rows = np.outer(weights[:, index], place.table)  # (n_outputs, n_codes)
+            tables[place.column] = tables[place.column] + rows if place.column in tables else rows
+    columns = sorted(tables)
+    inputs = Inputs(
+        width=len(blocks),
+        numbers=tuple(places[index].column for index in numbers),
+        fill=np.array([_fill(places[index], blocks) for index in numbers], np.float64),
+        categories=tuple(columns),
+        sizes=tuple(tables[column].shape[1] for column in columns),
     )
+    first = np.concatenate([dense, *(tables[column] for column in columns)], axis=1)
+    return inputs, first, bias - dense @ shifts
 
 
 def _fill(place: _Place, blocks: Sequence[Feature]) -> float:

@@ -1,7 +1,8 @@
-"""Columns of a DataFrame or an array as feature blocks: one float a column, and back to what an estimator saw.
+"""Columns of a DataFrame or an array as feature blocks: one float a column, and back to what was given.
 
-A text, or a number that an encoder takes for a category, becomes the code of its place in a vocabulary. pandas
-is not imported: a frame is made again by its own class, so an estimator is asked in the form it was fitted on.
+A text, or a number that an encoder takes for a category, becomes the code of its place in a vocabulary.
+pandas is not imported: a frame is made again by its own class, so that an estimator is asked in the form that
+it was fitted on.
 """
 
 from __future__ import annotations
@@ -61,10 +62,16 @@ class Columns:
         """Which columns hold codes."""
         return tuple(index for index, block in enumerate(self.blocks) if block.kind is Kind.CATEGORY)
 
+    def part(self, places: Sequence[int]) -> Columns:
+        """Some of the columns, for a step that takes no others."""
+        labels = tuple(self.labels[place] for place in places) if self.labels else ()
+        return Columns(tuple(self.columns[place] for place in places), self.frame, labels)
+
     def served(self, dtype: FloatType) -> tuple[Feature, ...]:
         """The feature blocks of a graph: its numbers are sent in the graph's own type."""
         return tuple(
-            replace(block, dtype=dtype.value) if block.kind is Kind.NUMERIC else block for block in self.blocks
+            replace(block, dtype=dtype.value) if block.kind is Kind.NUMERIC else block
+            for block in self.blocks
         )
 
     def restored(self, matrix: npt.NDArray[Any]) -> Any:
@@ -74,7 +81,7 @@ class Columns:
             return self._array(parts, len(matrix))
         made = self.frame(dict(zip(self.labels, parts, strict=True)), dtype=object)
         kinds = {name: part.dtype for name, part in zip(self.labels, parts, strict=True)}
-        return made.astype({name: kind for name, kind in kinds.items() if kind != object})
+        return made.astype({name: kind for name, kind in kinds.items() if kind.kind != "O"})
 
     def _array(self, parts: list[npt.NDArray[Any]], count: int) -> npt.NDArray[Any]:
         if all(part.dtype.kind == "f" for part in parts):
@@ -212,6 +219,8 @@ def _column(name: str, part: npt.NDArray[Any], encoded: Sequence[Any] | None) ->
         return _numeric(name, part.astype(np.float64))
     if part.dtype.kind == "b":
         return _boolean(name, part)
+    if part.dtype.kind not in "OUT":
+        raise InvalidInput(f"column {quoted(name)} holds {part.dtype}: make it numbers, texts or booleans")
     values = [value for value in part.tolist() if not is_missing(value)]
     if values and all(isinstance(value, bool | np.bool_) for value in values):
         return _boolean(name, part)
@@ -258,10 +267,13 @@ def _vocabulary(name: str, values: Sequence[Any]) -> tuple[str, dict[str, Any]]:
     kinds = {"bool" if isinstance(v, bool) else "text" if isinstance(v, str) else "number" for v in values}
     whole = all(isinstance(v, int) or (isinstance(v, float) and v.is_integer()) for v in values)
     if len(kinds) != 1 or (kinds == {"number"} and not whole):
-        shown = ", ".join(sorted({f"values like {quoted(value)}" for value in _one_of_each(values)})) or "no value"
+        shown = (
+            ", ".join(sorted({f"values like {quoted(value)}" for value in _one_of_each(values)}))
+            or "no value"
+        )
         raise InvalidInput(
-            f"column {quoted(name)} is a category, and holds {shown}: categories are texts, integers or booleans, the "
-            "same in every row; fit on text, as X.astype({...: str}) gives it"
+            f"column {quoted(name)} is a category, and holds {shown}: categories are texts, integers or "
+            "booleans, the same in every row; fit on text, as X.astype({...: str}) gives it"
         )
     if kinds == {"number"}:
         return "int64", {_text(value): value for value in sorted(set(values))}
@@ -271,9 +283,8 @@ def _vocabulary(name: str, values: Sequence[Any]) -> tuple[str, dict[str, Any]]:
 
 def _one_of_each(values: Sequence[Any]) -> list[Any]:
     """A value of each type, a number with decimals before one without."""
-    found = {type(value): value for value in values}
-    found |= {float: value for value in values if isinstance(value, float) and not value.is_integer()}
-    return list(found.values())
+    decimals = [value for value in values if isinstance(value, float) and not value.is_integer()]
+    return list({type(value): value for value in (*values, *decimals)}.values())
 
 
 def _text(value: Any) -> str:
@@ -292,7 +303,9 @@ def _fresh(text: str, known: set[Any]) -> str:
 
 def _values(values: tuple[Any, ...]) -> npt.NDArray[Any]:
     """Values of one type in an array of that type, others in one of objects."""
-    if all(isinstance(value, bool) for value in values) or all(type(value) in (int, float) for value in values):
+    if all(isinstance(value, bool) for value in values) or all(
+        type(value) in (int, float) for value in values
+    ):
         return np.array(values)
     mixed = np.empty(len(values), object)
     mixed[:] = values

@@ -5,7 +5,7 @@ The last operator says so, else rows do: probabilities of classes are in [0, 1] 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -19,7 +19,8 @@ from sigmax_training.foreign.opened import attribute, producers
 _PASSING = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout")
 _HEADS = ("Sigmoid", "Softmax", "LogSoftmax")
 _LOGITS = ("Gemm", "MatMul", "Add", "Sub", "Mul", "Conv", "BatchNormalization", "Relu", "LinearRegressor")
-_SUMS_TO_ONE = 1e-4
+_ROUNDING = 1e-4
+"""How far probabilities in float32 may leave [0, 1], and their sum 1."""
 
 
 class Wanted(StrEnum):
@@ -76,50 +77,62 @@ def find(graph: onnx.GraphProto, source: str, table: F64, wanted: Wanted | None)
     """
     heads = _heads(graph, source)
     if not np.isfinite(table).all():
-        raise InvalidInput("the original answers with numbers that are not finite: it cannot be proved on these rows")
+        raise InvalidInput(
+            "the original answers with numbers that are not finite: it cannot be proved on these rows"
+        )
     if table.shape[1] == 1:
         ending = _one_column(heads, table, wanted, _last(graph, source))
     else:
         ending = _several(heads[:1], table, wanted)
     if len(heads) > 1 and heads[:2] != ["Softmax", "LogSoftmax"]:
         warned = (
-            f"the graph ends in {heads[0]} after {heads[1]}: its probabilities are squeezed towards each other; "
-            "usually one of the two was meant",
+            f"the graph ends in {heads[0]} after {heads[1]}: its probabilities are squeezed towards each "
+            "other; usually one of the two was meant"
         )
-        return Ending(ending.task, ending.head, ending.added, ending.doubled, (*ending.notices, *warned))
+        return replace(ending, notices=(*ending.notices, warned))
     return ending
 
 
 def _one_column(heads: list[str], table: F64, wanted: Wanted | None, last: str) -> Ending:
     """One number a row: of the second of two classes."""
     if wanted in (Wanted.SOFTMAX, Wanted.ONE_VS_REST):
-        raise InvalidInput(f"--head {wanted}: the graph has one output column, a softmax of which is always 1")
-    inside = bool(((table >= 0.0) & (table <= 1.0)).all())
+        raise InvalidInput(
+            f"--head {wanted}: the graph has one output column, a softmax of which is always 1"
+        )
+    inside = _inside(table)
     if heads[:1] == ["Sigmoid"] or wanted is Wanted.NONE:
         if not inside:
             raise InvalidInput("--head none: the graph's numbers leave [0, 1], so they are no probabilities")
         return Ending(Task.BINARY, Head.SIGMOID, doubled=True)
     logits = wanted is Wanted.SIGMOID or last in _LOGITS or not inside
     if logits:
-        said = () if wanted else (f"the graph ends in {last or 'logits'}: a sigmoid is put behind it (--head sigmoid)",)
+        said = (
+            ()
+            if wanted
+            else (f"the graph ends in {last or 'logits'}: a sigmoid is put behind it (--head sigmoid)",)
+        )
         return Ending(Task.BINARY, Head.SIGMOID, "Sigmoid", True, said)
     said = (f"the graph ends in {last}, in [0, 1] on the rows asked: taken for probabilities (--head none)",)
     return Ending(Task.BINARY, Head.SIGMOID, doubled=True, notices=said)
 
 
 def _several(heads: list[str], table: F64, wanted: Wanted | None) -> Ending:
-    inside = bool(((table >= 0.0) & (table <= 1.0)).all())
-    sums = inside and bool((np.abs(table.sum(axis=1) - 1.0) <= _SUMS_TO_ONE).all())
+    inside = _inside(table)
+    sums = inside and bool((np.abs(table.sum(axis=1) - 1.0) <= _ROUNDING).all())
     one = Task.BINARY if table.shape[1] == 2 else Task.MULTICLASS
     if sums and wanted in (None, Wanted.NONE, Wanted.SOFTMAX):
         return Ending(one, Head.SIGMOID if heads == ["Sigmoid"] and one is Task.BINARY else Head.SOFTMAX)
     if heads == ["Softmax"]:
-        raise InvalidInput("the graph ends in Softmax, but rows do not sum to 1: its axis is not that of the classes")
+        raise InvalidInput(
+            "the graph ends in Softmax, but rows do not sum to 1: its axis is not that of the classes"
+        )
     if wanted is None:
         return _guessed(heads, one, inside=inside)
     if wanted is Wanted.SOFTMAX:
         if heads == ["Sigmoid"]:
-            raise InvalidInput("--head softmax: the graph ends in Sigmoid already, a softmax of which is no probability")
+            raise InvalidInput(
+                "--head softmax: the graph ends in Sigmoid already, a softmax of which is no probability"
+            )
         return Ending(one, Head.SOFTMAX, "Softmax")
     if wanted is Wanted.SIGMOID:
         return _sigmoids(heads, one, sums=sums)
@@ -136,17 +149,21 @@ def _several(heads: list[str], table: F64, wanted: Wanted | None) -> Ending:
 def _guessed(heads: list[str], one: Task, *, inside: bool) -> Ending:
     if heads == ["Sigmoid"] and inside:
         said = (
-            "the graph ends in Sigmoid and rows do not sum to 1: each class is decided on its own, any number of them "
-            "may be chosen (--head one_vs_rest chooses the highest)",
+            "the graph ends in Sigmoid and rows do not sum to 1: each class is decided on its own, any "
+            "number of them may be chosen (--head one_vs_rest chooses the highest)",
         )
         return Ending(Task.MULTILABEL, Head.SIGMOID, notices=said)
-    said = ("the graph's rows are no probabilities but logits: a softmax is put behind it (--head says otherwise)",)
+    said = (
+        "the graph's rows are no probabilities but logits: a softmax is put behind it (or --head says what)",
+    )
     return Ending(one, Head.SOFTMAX, "Softmax", notices=said)
 
 
 def _sigmoids(heads: list[str], one: Task, *, sums: bool) -> Ending:
     if sums and heads != ["Sigmoid"]:
-        raise InvalidInput("--head sigmoid: the graph's rows sum to 1 already, a sigmoid of which is no probability")
+        raise InvalidInput(
+            "--head sigmoid: the graph's rows sum to 1 already, a sigmoid of which is no probability"
+        )
     if sums and one is Task.BINARY:
         return Ending(Task.BINARY, Head.SIGMOID)
     return Ending(Task.MULTILABEL, Head.SIGMOID, "" if heads == ["Sigmoid"] else "Sigmoid")
@@ -180,6 +197,10 @@ def _behind(made_by: dict[str, onnx.NodeProto], name: str) -> onnx.NodeProto | N
     while node is not None and node.op_type in _PASSING:
         node = made_by.get(node.input[0])
     return node
+
+
+def _inside(table: F64) -> bool:
+    return bool(((table >= -_ROUNDING) & (table <= 1.0 + _ROUNDING)).all())
 
 
 def _sigmoid(values: F64) -> F64:

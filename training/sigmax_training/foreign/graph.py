@@ -1,8 +1,7 @@
-"""ONNX graphs as they stand: unused nodes taken out, names given, what is inside said. Plain onnx, no converter."""
+"""ONNX graphs as they stand: unused nodes taken out, names given, what is inside said. Plain onnx alone."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from sigmax.contract import INPUT, OUTPUT, FloatType
-
-BATCH = "n_samples"
+from sigmax_training import export
 
 ELEMENT = {FloatType.FLOAT32: TensorProto.FLOAT, FloatType.FLOAT64: TensorProto.DOUBLE}
 
@@ -36,15 +34,17 @@ def rename(graph: onnx.GraphProto, old: str, new: str) -> None:
             for index, name in enumerate(names):
                 if name == old:
                     names[index] = new
-    for value in (*graph.input, *graph.output, *graph.initializer):
-        if value.name == old:
-            value.name = new
+    for values in (graph.input, graph.output, graph.initializer):
+        for value in values:
+            if value.name == old:
+                value.name = new
 
 
 def fresh(graph: onnx.GraphProto, wanted: str) -> str:
     """A name that no value of the graph has."""
-    used = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
-    used.update(name for node in graph.node for name in (*node.input, *node.output))
+    used = {name for node in graph.node for name in (*node.input, *node.output)}
+    for values in (graph.input, graph.output, graph.initializer):
+        used.update(value.name for value in values)
     while wanted in used:
         wanted += "_"
     return wanted
@@ -53,19 +53,23 @@ def fresh(graph: onnx.GraphProto, wanted: str) -> str:
 def sign(graph: onnx.GraphProto, width: int, n_classes: int, dtype: FloatType) -> None:
     """Declare the one input and the one output that the contract knows, with a free batch size."""
     kind = ELEMENT[dtype]
-    replace(graph.input, [helper.make_tensor_value_info(INPUT, kind, [BATCH, width])])
-    replace(graph.output, [helper.make_tensor_value_info(OUTPUT, kind, [BATCH, n_classes])])
+    replace(graph.input, [helper.make_tensor_value_info(INPUT, kind, [export.BATCH, width])])
+    replace(graph.output, [helper.make_tensor_value_info(OUTPUT, kind, [export.BATCH, n_classes])])
+
+
+def cast(source: str, target: str, made_of: int, dtype: FloatType) -> onnx.NodeProto:
+    """A node that hands a value on, in the graph's own type."""
+    if made_of == ELEMENT[dtype]:
+        return helper.make_node("Identity", [source], [target], name=f"{target}_as_they_are")
+    return helper.make_node("Cast", [source], [target], name=f"{target}_cast", to=ELEMENT[dtype])
 
 
 def describe(model: onnx.ModelProto, document: Mapping[str, Sequence[str]]) -> None:
-    """Write names into the file itself, one compact JSON list a key, and nothing of versions, times or paths."""
+    """Write names into the file itself, one compact JSON list a key, and nothing of versions or times."""
     model.producer_name = "sigmax"
     for field in ("producer_version", "domain", "model_version", "doc_string"):
         model.ClearField(field)
-    del model.metadata_props[:]
-    for key in sorted(document):
-        text = json.dumps(list(document[key]), ensure_ascii=False, separators=(",", ":"))
-        model.metadata_props.append(onnx.StringStringEntryProto(key=key, value=text))
+    export.describe(model, {key: list(names) for key, names in document.items()})
 
 
 def serialised(model: onnx.ModelProto) -> bytes:

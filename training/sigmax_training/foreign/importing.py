@@ -1,15 +1,14 @@
-"""`sigmax-train import`: an ONNX classifier that somebody else exported, brought to the contract and published.
+"""`sigmax-train import`: an ONNX classifier from elsewhere, brought to the contract and published.
 
 The reference is the original file, run as it is.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from sigmax.contract import (
     Task,
     check_name,
 )
-from sigmax.errors import InvalidInput, listed, nearest, quoted
+from sigmax.errors import BundleRejected, InvalidInput, nearest, quoted
 from sigmax_training.data.dataset import F64, Dataset
 from sigmax_training.draft import TOLERANCES
 from sigmax_training.example import example
@@ -43,6 +42,7 @@ from sigmax_training.foreign.ending import Ending, Wanted
 from sigmax_training.foreign.opened import Opened, open_file
 from sigmax_training.foreign.original import Original, Picture
 from sigmax_training.foreign.publication import Candidate, Witness, provenance, publish_first
+from sigmax_training.foreign.sheet import read_sheet
 from sigmax_training.pipeline import Outcome
 
 _RANDOM_ROWS = 256
@@ -50,6 +50,8 @@ _SPREAD = 3.0
 """Random rows are in [-3, 3], where standardised features are."""
 
 _PIXELS = 256
+_RESIZE = "bilinear"
+"""How the service brings pictures of other sizes to the size of the graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,6 @@ class Answers:
     original: Original
     ending: Ending
     n_classes: int
-    labels: tuple[str, ...] = field(default=())
 
     def probabilities(self, features: npt.NDArray[Any]) -> F64:
         """What the completed original says, float64 (n_samples, n_classes)."""
@@ -93,9 +94,8 @@ class Answers:
         return self.ending.completed(self.original.table(features))
 
     def predict(self, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The original's own label output, as columns (n_samples,)."""
-        found = np.array(self.original.labels(features), object)
-        return labels.columns_of(found, self.labels, self.labels)
+        """The highest of the probabilities; what the original's own label output says is only compared."""
+        return np.asarray(self.probabilities(features).argmax(axis=1))
 
 
 def publish_file(path: Path, name: str, models: Path, wishes: Wishes) -> Outcome:
@@ -113,20 +113,21 @@ def publish_file(path: Path, name: str, models: Path, wishes: Wishes) -> Outcome
     """
     check_name(name)
     opened = open_file(path)
-    picture, notices = _picture(opened, wishes), []
+    picture = _picture(opened, wishes)
+    notices: list[str] = []
     names, rows = _rows(opened, picture, wishes)
     if wishes.data is None:
         where = f"from 0 to {_PIXELS - 1}" if picture else f"in [-{_SPREAD:g}, {_SPREAD:g}]"
-        notices.append(f"proved on {len(rows)} random rows {where}, seed {wishes.seed}: give --data with real ones")
+        notices.append(
+            f"proved on {len(rows)} random rows {where}, seed {wishes.seed}: give --data with real ones"
+        )
     original = Original(opened, picture)
     found = ending.find(opened.model.graph, opened.source, original.table(rows), wishes.head)
     n_classes = 2 if found.doubled else original.table(rows[:1]).shape[1]
     classes, said = _classes(opened, wishes, n_classes)
     notices += [*found.notices, *said]
-    answers = Answers(original, found, n_classes, classes)
-    decides = _decides(answers, opened, rows)
-    if opened.label and found.task is not Task.MULTILABEL and not decides:
-        notices.append(f"the output {quoted(opened.label)} names no classes that are known here; it is not compared")
+    answers = Answers(original, found, n_classes)
+    notices += _labels_differ(opened, answers, rows)
     blocks = _blocks(picture, wishes, names, rows, opened.dtype)
     manifest = Manifest(
         name=name,
@@ -144,15 +145,172 @@ def publish_file(path: Path, name: str, models: Path, wishes: Wishes) -> Outcome
         files={},
     )
     request = example(Dataset("", rows, np.arange(len(rows)) % 2, classes, blocks), np.arange(len(rows)))
-    witness = Witness(answers, decides, rows, request, wishes.seed)
+    witness = Witness(answers, decides=False, rows=rows, example=request, seed=wishes.seed)
     maker = partial(_candidate, opened, found, picture, manifest)
-    return publish_first(models, [maker], witness, notices)
+    try:
+        return publish_first(models, [maker], witness, notices)
+    except BundleRejected as error:
+        if not opened.batch:
+            raise
+        raise BundleRejected(
+            f"the graph was exported for batches of {opened.batch}, which stands inside it, too: export it "
+            f"with a free batch size, by dynamic_axes or dynamic_shapes ({error})"
+        ) from error
 
 
 def _candidate(opened: Opened, found: Ending, picture: Picture | None, manifest: Manifest) -> Candidate:
     names = [block.name for block in manifest.features]
-    adapted = adapt(opened, found, picture, manifest.n_features, manifest.classes, names)
-    learnt = sum(int(np.prod(tensor.dims)) for tensor in opened.model.graph.initializer)
+    adapted = adapt(opened, found, picture, manifest.classes, names)
+    learnt = sum(math.prod(tensor.dims) for tensor in opened.model.graph.initializer)
     layer = Layer("imported ONNX graph", manifest.n_features, len(manifest.classes), learnt)
     graph = Graph(adapted.opset, adapted.ir_version, INPUT, (OUTPUT,), opened.dtype, (layer,))
-    return Candidate(_with_graph(manifest, graph), adapted.content)
+    return Candidate(replace(manifest, graph=graph), adapted.content)
+
+
+def _picture(opened: Opened, wishes: Wishes) -> Picture | None:
+    """How a row of pixels becomes the input, where that has four dimensions."""
+    if len(opened.shape) == 1:
+        if wishes.colour or wishes.scale is not None:
+            raise InvalidInput(
+                "--image and --scale are for graphs that take pictures; this one takes rows of numbers"
+            )
+        return None
+    if wishes.colour is None or wishes.scale is None:
+        raise InvalidInput(
+            f"the graph takes pictures, {_sizes(opened.shape)}: say --image rgb, hsv or grey, and --scale "
+            f"{1 / 255!r} if it was trained on pixels from 0 to 1, --scale 1 if on pixels from 0 to 255"
+        )
+    channels = CHANNELS[wishes.colour]
+    first, last = opened.shape[0] == channels, opened.shape[-1] == channels
+    height, width = opened.shape[1:] if first else opened.shape[:-1]
+    if not (first or last) or not (height and width):
+        raise InvalidInput(
+            f"the graph takes {_sizes(opened.shape)}; {wishes.colour} pictures of a known size have "
+            f"{channels} channels, before or behind height and width"
+        )
+    return Picture((channels, height, width), not first, wishes.scale)
+
+
+def _sizes(shape: Sequence[int]) -> str:
+    return str(["n", *(size or "?" for size in shape)]).replace("'", "")
+
+
+def _rows(
+    opened: Opened, picture: Picture | None, wishes: Wishes
+) -> tuple[tuple[str, ...], npt.NDArray[Any]]:
+    """The names of the columns, and rows to ask: of the CSV file, or at random."""
+    known = wishes.features or opened.names
+    sheet = read_sheet(wishes.data) if wishes.data else None
+    header = tuple(sheet.columns) if sheet else ()
+    width = math.prod(picture.shape) if picture else opened.shape[0] or len(known) or len(header)
+    if not width:
+        raise InvalidInput("the file does not say how many features it takes: give --features or --data")
+    names = () if picture else _names(known, header, width)
+    if sheet is not None:
+        rows = sheet.numbers(names if known and not picture else header, width)
+        return names, _pixels(rows) if picture else rows
+    rng = np.random.default_rng(wishes.seed)
+    if picture:
+        return names, rng.integers(0, _PIXELS, (_RANDOM_ROWS // 8, width)).astype(np.uint8)
+    return names, rng.uniform(-_SPREAD, _SPREAD, (_RANDOM_ROWS, width))
+
+
+def _names(known: tuple[str, ...], header: tuple[str, ...], width: int) -> tuple[str, ...]:
+    names = known or (header if len(header) == width else ())
+    if header and not names:
+        raise InvalidInput(
+            f"the graph takes {width} features, the CSV file has {len(header)} columns: say by --features "
+            "which of them in which order"
+        )
+    names = names or tuple(f"x{index}" for index in range(width))
+    if len(names) != width:
+        raise InvalidInput(f"{len(names)} names of features for the {width} that the graph takes")
+    if len(set(names)) < len(names) or "" in names:
+        raise InvalidInput("each feature has a name of its own")
+    return names
+
+
+def _pixels(rows: F64) -> npt.NDArray[np.uint8]:
+    wrong = np.argwhere((rows < 0) | (rows >= _PIXELS) | (rows != np.rint(rows)))
+    if wrong.size:
+        row, column = wrong[0].tolist()
+        raise InvalidInput(
+            f"--data, row {row}, pixel {column}: {rows[row, column]:g} is no whole number to 255"
+        )
+    return rows.astype(np.uint8)
+
+
+def _classes(opened: Opened, wishes: Wishes, count: int) -> tuple[tuple[str, ...], list[str]]:
+    """Labels in column order, and a notice where they are only numbers."""
+    classes = wishes.classes or opened.classes
+    if classes and len(classes) != count:
+        whose = "--classes names" if wishes.classes else "the file names"
+        raise InvalidInput(
+            f"{whose} {len(classes)} classes, {', '.join(map(quoted, classes[:5]))}; the graph has {count}: "
+            f"say --classes with {count} labels in column order"
+        )
+    if classes:
+        if len(set(classes)) < count or "" in classes:
+            raise InvalidInput("--classes: each class has a label of its own")
+        return classes, []
+    numbered = tuple(str(column) for column in range(count))
+    return numbered, [
+        f"the file names no classes, they are {numbered[0]} to {numbered[-1]}: --classes names them"
+    ]
+
+
+def _labels_differ(opened: Opened, answers: Answers, rows: npt.NDArray[Any]) -> list[str]:
+    """Where the original's label output names another class than the highest probability, which decides."""
+    if not opened.label or answers.ending.task is Task.MULTILABEL or not opened.classes:
+        return []
+    try:
+        named = [labels.text_of(label) for label in answers.original.labels(rows)]
+    except InvalidInput:
+        return [f"the output {quoted(opened.label)} names no classes; it is not compared"]
+    highest = [opened.classes[column] for column in answers.predict(rows).tolist()]
+    differ = [row for row, pair in enumerate(zip(named, highest, strict=True)) if pair[0] != pair[1]]
+    if not differ:
+        return []
+    row = differ[0]
+    return [
+        f"the file's own output {quoted(opened.label)} is not its highest probability in {len(differ)} of "
+        f"{len(rows)} rows (row {row}: {quoted(named[row])}, highest {quoted(highest[row])}); the service "
+        "decides by probabilities"
+    ]
+
+
+def _decision(task: Task, classes: tuple[str, ...], positive: str | None) -> Decision:
+    if positive is not None and task is not Task.BINARY:
+        raise InvalidInput(f"--positive is for two classes, not for {task} models")
+    if positive is not None and positive not in classes:
+        raise InvalidInput(f"--positive: {quoted(positive)} is no class{nearest(positive, classes)}")
+    if task is Task.MULTICLASS:
+        return Decision({})
+    if task is Task.MULTILABEL:
+        return Decision(dict.fromkeys(classes, 0.5))
+    chosen = positive or classes[-1]
+    return Decision({chosen: 0.5}, chosen)
+
+
+def _blocks(
+    picture: Picture | None, wishes: Wishes, names: tuple[str, ...], rows: npt.NDArray[Any], dtype: FloatType
+) -> tuple[Feature, ...]:
+    if picture and wishes.colour:
+        channels, height, width = picture.shape
+        image = Image(wishes.colour, "CHW", height, width, _RESIZE, picture.scale)
+        bounds = (0.0, _PIXELS - 1.0)
+        return (Feature("image", Kind.IMAGE, (channels, height, width), "uint8", bounds, image=image),)
+    low, high = rows.min(axis=0).tolist(), rows.max(axis=0).tolist()
+    return tuple(
+        Feature(name, Kind.NUMERIC, (), dtype.value, (low[index], high[index]))
+        for index, name in enumerate(names)
+    )
+
+
+def _provenance(opened: Opened, wishes: Wishes, count: int) -> dict[str, str]:
+    made_by = " ".join(text for text in (opened.model.producer_name, opened.model.producer_version) if text)
+    data = (
+        f"{count} rows of {wishes.data.name}" if wishes.data else f"{count} random rows, seed {wishes.seed}"
+    )
+    digest = {"original_sha256": hashlib.sha256(opened.content).hexdigest()}
+    return provenance(f"ONNX file of {made_by or 'an unnamed producer'}", data, digest)

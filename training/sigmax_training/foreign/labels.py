@@ -1,7 +1,7 @@
 """Class labels of any type as canonical texts, and true labels as columns.
 
-Labels never enter the graph: converters cast them (2**40 becomes 0, True becomes 1, 1.5 becomes 1), and nobody
-notices until a wrong class is served.
+Labels never enter the graph: converters cast them (2**40 becomes 0, True becomes 1, 1.5 becomes 1), and
+nobody notices until a wrong class is served.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sigmax_training.data.dataset import I64
 
 
 def text_of(label: Any) -> str:
-    """The canonical text of a label: booleans `true` and `false`, whole numbers in decimal, texts as they are.
+    """The canonical text of a label: `true` and `false`, whole numbers in decimal, texts as they are.
 
     Raises:
         InvalidInput: it is none of these.
@@ -39,7 +39,7 @@ def text_of(label: Any) -> str:
 
 
 def canonical(labels: Sequence[Any]) -> tuple[str, ...]:
-    """The texts of an estimator's classes, in its own column order.
+    """The texts of classes, in their order.
 
     Raises:
         InvalidInput: a label has no canonical text, or two have the same.
@@ -47,26 +47,28 @@ def canonical(labels: Sequence[Any]) -> tuple[str, ...]:
     texts = tuple(text_of(label) for label in labels)
     twice = sorted({text for text in texts if texts.count(text) > 1})
     if twice:
-        raise InvalidInput(f"two classes have the text {quoted(twice[0])}: labels are told apart by their text")
+        raise InvalidInput(
+            f"two classes have the text {quoted(twice[0])}: labels are told apart by their text"
+        )
     return texts
 
 
-def columns_of(truth: npt.NDArray[Any], labels: Sequence[Any], classes: Sequence[str]) -> I64:
-    """The column of each true label, (n_samples,).
+def columns_of(truth: npt.NDArray[Any], classes: Sequence[str]) -> I64:
+    """The column of each label, (n_samples,).
 
     Args:
-        truth: (n_samples,), labels as the estimator was fitted on them.
-        labels: the estimator's own classes, in column order.
-        classes: their texts.
+        truth: (n_samples,), labels of any type.
+        classes: texts in column order.
 
     Raises:
         InvalidInput: naming every row with a label that is no class.
     """
-    column = {text_of(label): index for index, label in enumerate(labels)}
-    texts = [_text_or_none(label) for label in truth.tolist()]
+    column = {text: index for index, text in enumerate(classes)}
+    given = truth.tolist()
+    texts = [_text_or_none(label) for label in given]
     problems = [
-        f"y, row {row}: {quoted(label)} is no class of the estimator{nearest(str(label), classes)}"
-        for row, (label, text) in enumerate(zip(truth.tolist(), texts, strict=True))
+        f"row {row}: {quoted(label)} is no class of the estimator{nearest(str(label), classes)}"
+        for row, (label, text) in enumerate(zip(given, texts, strict=True))
         if text not in column
     ]
     if problems:
@@ -85,7 +87,7 @@ def indicators(truth: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     if wrong.size:
         row, column = wrong[0].tolist()
         raise InvalidInput(
-            f"y, row {row}, label {column}: {quoted(flags[row, column])} is neither 0 nor 1, "
+            f"row {row}, label {column}: {quoted(flags[row, column])} is neither 0 nor 1, "
             "which say whether a label is there"
         )
     return flags.astype(np.bool_)

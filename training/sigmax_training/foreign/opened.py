@@ -23,8 +23,16 @@ from sigmax_training.foreign.labels import canonical
 _MOST_BYTES = 2 * 2**30
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _CONTROL = ("If", "Loop", "Scan", "SequenceMap")
-_RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
-_FLOATS = {TensorProto.FLOAT: FloatType.FLOAT32, TensorProto.DOUBLE: FloatType.FLOAT64}
+_RANDOM = (
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+)
+_SHORT = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_FLOATS: dict[int, FloatType] = {TensorProto.FLOAT: FloatType.FLOAT32, TensorProto.DOUBLE: FloatType.FLOAT64}
 _LABEL_ATTRIBUTES = ("classlabels_strings", "classlabels_int64s", "classlabels_ints", "values_strings")
 _RANKS = {2: "rows", 4: "pictures"}
 
@@ -84,7 +92,9 @@ def open_file(path: Path) -> Opened:
     label = _label(model.graph)
     described = {item.key: item.value for item in model.metadata_props}
     classes = zipped or _known_classes(model.graph, label, source) or _listed(described.get("classes"))
-    names = _listed(described.get("features")) or (tuple(value.name for value in inputs) if len(inputs) > 1 else ())
+    names = _listed(described.get("features")) or (
+        tuple(value.name for value in inputs) if len(inputs) > 1 else ()
+    )
     return Opened(
         content,
         model,
@@ -139,16 +149,17 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def _check_tensors(graph: onnx.GraphProto) -> None:
-    for tensor in graph.initializer:
+    inside = [item.t for node in graph.node for item in node.attribute if item.HasField("t")]
+    for tensor in (*graph.initializer, *inside):
         if tensor.data_location == TensorProto.EXTERNAL:
             raise InvalidInput(
-                f"the weights {quoted(tensor.name)} lie in another file, which no digest covers: save the model in "
-                "one piece, as onnx.save(onnx.load(path), path) does or torch.onnx.export(external_data=False)"
+                f"the weights {quoted(tensor.name)} lie in another file, which no digest covers: save the "
+                "model in one piece, by onnx.save(onnx.load(path), path) or external_data=False of torch"
             )
-        if tensor.data_type in (TensorProto.FLOAT16, TensorProto.BFLOAT16):
+        if tensor.data_type in _SHORT:
             raise InvalidInput(
-                f"the weights {quoted(tensor.name)} are 16-bit floats, which a CPU computes with differently from "
-                "one version to the next: export the model in float32"
+                f"the weights {quoted(tensor.name)} are 16-bit floats, which a CPU widens where it likes: "
+                "export the model in float32"
             )
 
 
@@ -156,18 +167,20 @@ def _check_nodes(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         if node.domain not in _DOMAINS:
             raise InvalidInput(
-                f"operator {quoted(node.op_type)} is of the domain {quoted(node.domain)}: only operators of the "
-                "ONNX standard are served"
+                f"operator {quoted(node.op_type)} is of the domain {quoted(node.domain)}: only operators of "
+                "the ONNX standard are served"
             )
+        if node.op_type == "Cast" and attribute(node, "to") in _SHORT:
+            raise InvalidInput("operator Cast to 16-bit floats: export the model in float32")
         if node.op_type in _CONTROL:
             raise InvalidInput(
-                f"operator {node.op_type}: graphs with branches and loops are not served; export the trained model "
+                f"operator {node.op_type}: graphs with branches and loops are not served; export the model "
                 "in inference mode, with fixed shapes beside the batch"
             )
         if node.op_type in _RANDOM or (node.op_type == "Dropout" and len(node.input) > 2):
             raise InvalidInput(
-                f"operator {node.op_type} draws at random, so that no two answers are the same: export the model in "
-                "inference mode, as model.eval() does"
+                f"operator {node.op_type} draws at random, so that no two answers are the same: export the "
+                "model in inference mode, after model.eval()"
             )
 
 
@@ -192,7 +205,9 @@ def _signature(inputs: list[onnx.ValueInfoProto]) -> tuple[FloatType, tuple[int,
     if len(inputs) == 1:
         return kinds.pop(), shapes[0][1:], batch
     if any(shape[1:] != (1,) for shape in shapes):
-        raise InvalidInput(f"the graph has several inputs, {_shown(inputs)}: one matrix, or one column each, is needed")
+        raise InvalidInput(
+            f"the graph has several inputs, {_shown(inputs)}: one matrix, or one column each, is needed"
+        )
     return kinds.pop(), (len(inputs),), batch
 
 
@@ -203,8 +218,8 @@ def _check_input(value: onnx.ValueInfoProto) -> None:
     if tensor.elem_type not in _FLOATS:
         kind = TensorProto.DataType.Name(tensor.elem_type).lower()
         raise InvalidInput(
-            f"input {quoted(value.name)} is of type {kind}: a model takes float or double; a scikit-learn pipeline "
-            "with text columns goes through sigmax_training.publish"
+            f"input {quoted(value.name)} is of type {kind}: a model takes float or double; a scikit-learn "
+            "pipeline with text columns goes through sigmax_training.publish"
         )
     if not tensor.HasField("shape") or len(tensor.shape.dim) not in _RANKS:
         rank = len(tensor.shape.dim) if tensor.HasField("shape") else "an unknown number of"
@@ -213,7 +228,9 @@ def _check_input(value: onnx.ValueInfoProto) -> None:
 
 def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
     """Sizes, 0 where they are free."""
-    return tuple(dim.dim_value if dim.HasField("dim_value") else 0 for dim in value.type.tensor_type.shape.dim)
+    return tuple(
+        dim.dim_value if dim.HasField("dim_value") else 0 for dim in value.type.tensor_type.shape.dim
+    )
 
 
 def _shown(values: list[onnx.ValueInfoProto]) -> str:
@@ -234,10 +251,14 @@ def _probabilities(graph: onnx.GraphProto) -> tuple[str, str, tuple[str, ...]]:
     tables = [value for value in graph.output if _is_table(value)]
     if not tables:
         kinds = ", ".join(quoted(value.name) for value in graph.output)
-        raise InvalidInput(f"no output is a table of probabilities in float or double; the outputs are {kinds}")
+        raise InvalidInput(
+            f"no output is a table of probabilities in float or double; the outputs are {kinds}"
+        )
     named = [value for value in tables if "prob" in value.name.casefold()]
     if len(tables) > 1 and len(named) != 1 and all(len(_shape(value)) < 2 for value in tables):
-        raise InvalidInput("each class has an output of its own: export with one table, zipmap=False for skl2onnx")
+        raise InvalidInput(
+            "each class has an output of its own: export with one table, zipmap=False for skl2onnx"
+        )
     chosen = (named or tables)[0].name
     return chosen, chosen, ()
 
@@ -291,7 +312,7 @@ def _texts(values: Any) -> tuple[str, ...]:
 
 
 def _listed(text: str | None) -> tuple[str, ...]:
-    """A JSON list of different texts, as this project writes into its files; empty if it is something else."""
+    """A JSON list of different texts, as this project writes into its files; empty if it is none."""
     try:
         values = json.loads(text or "[]")
     except ValueError:

@@ -1,7 +1,7 @@
 """The original file run by ONNX Runtime as it is: what an import is proved against.
 
-Beside the service's own engine this is the only place that runs a graph: the engine takes nothing but what the
-contract knows, and the original is what came before that.
+Beside the service's own engine this is the only place that runs a graph: the engine takes nothing but what
+the contract knows, and the original is what came before that.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Original:
         return [label for part in parts for label in part][: len(rows)]
 
     def _run(self, output: str, rows: npt.NDArray[Any]) -> list[Any]:
-        """The raw values of an output, one a call; the last call is filled up where the batch size is fixed."""
+        """The raw values of an output, one a call; the last one is filled up where the batch is fixed."""
         size = self._opened.batch or max(len(rows), 1)
         found = []
         for start in range(0, len(rows), size):
@@ -83,7 +83,9 @@ class Original:
             try:
                 found.append(self._session.run([output], self._feed(part))[0])
             except Exception as error:  # see above
-                raise InvalidInput(f"the original fails on rows {start} and on: {_first_line(error)}") from error
+                raise InvalidInput(
+                    f"the original fails on rows {start} and on: {_first_line(error)}"
+                ) from error
         return found
 
     def _feed(self, rows: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:

@@ -1,14 +1,14 @@
 """A fitted pipeline made ready for the converter: it takes the features matrix, codes and all, and no text.
 
-What becomes of a category depends on its code alone, so everything that a pipeline does to categories is looked
-up in tables, one a column, filled by asking the fitted transformers themselves. Encoders, imputers of texts,
-rare and unknown categories are then right by construction, and no string is in the graph.
+What becomes of a category depends on its code alone, so everything that a pipeline does to categories is
+looked up in tables, one a column, filled by asking the fitted transformers themselves. Encoders, imputers of
+texts, rare and unknown categories are then right by construction, and no string is in the graph.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,10 +124,16 @@ def _steps(steps: Sequence[Step], places: Sequence[int], columns: Columns) -> li
     return [(name, made), *((other, _numeric(other, step)) for other, step in rest if not _is_identity(step))]
 
 
-def _column_transformer(step: ColumnTransformer, places: Sequence[int], columns: Columns) -> ColumnTransformer:
+def _column_transformer(
+    step: ColumnTransformer, places: Sequence[int], columns: Columns
+) -> ColumnTransformer:
     made = copy.copy(step)
     made.transformers_ = [
-        (name, _branch(name, inner, [places[place] for place in _places(step, name)], columns), _places(step, name))
+        (
+            name,
+            _branch(name, inner, [places[place] for place in _places(step, name)], columns),
+            _places(step, name),
+        )
         for name, inner, _ in step.transformers_
         if not _is_dropped(inner) and len(_places(step, name))
     ]
@@ -156,8 +162,8 @@ def _numeric(name: str, step: Any) -> Any:
     """A step on numbers: as it is, with nothing in it that a converter makes something else of."""
     if isinstance(step, FunctionTransformer) and not _is_identity(step):
         raise InvalidInput(
-            f"step {quoted(name)}: FunctionTransformer calls Python code, which no graph can hold: do it before "
-            "fit and before every request, or use a transformer of scikit-learn's such as PowerTransformer"
+            f"step {quoted(name)}: FunctionTransformer calls Python code, which no graph can hold: do it "
+            "before fit and before every request, or use one of scikit-learn's such as PowerTransformer"
         )
     if isinstance(step, Pipeline):
         inner = [(other, _numeric(other, part)) for other, part in step.steps if not _is_identity(part)]
@@ -175,72 +181,76 @@ def _numeric(name: str, step: Any) -> Any:
 
 def _looked_up(steps: Sequence[Step], places: Sequence[int], columns: Columns) -> list[Step]:
     """As few first steps as give numbers in a table, then the others; every column is a category."""
-    part = Columns(
-        tuple(columns.columns[place] for place in places),
-        columns.frame,
-        tuple(columns.labels[place] for place in places) if columns.labels else (),
-    )
-    sizes = [column.block.n_codes for column in part.columns]
+    part = columns.part(places)
     for count in range(1, len(steps) + 1):
-        found = _lookup(_transformation(steps[:count], part), sizes, steps[count - 1][0])
+        name = steps[count - 1][0]
+        found = _lookup(steps[:count], part)
         if found is not None:
-            rest = [(name, _numeric(name, step)) for name, step in steps[count:] if not _is_identity(step)]
-            return [(steps[count - 1][0], found), *rest]
+            rest = [(other, _numeric(other, step)) for other, step in steps[count:] if not _is_identity(step)]
+            return [(name, found), *rest]
     raise InvalidInput(_unencoded(set(places), columns))
 
 
-def _transformation(steps: Sequence[Step], part: Columns) -> Callable[[F64], F64 | None]:
-    """What some steps make of codes, dense; None where that is no matrix of numbers."""
-
-    def transform(codes: F64) -> F64 | None:
-        rows = part.restored(codes)
-        for _, step in steps:
-            rows = rows if _is_identity(step) else step.transform(rows)
-        dense = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
-        try:
-            return dense.astype(np.float64)
-        except (TypeError, ValueError):
-            return None
-
-    return transform
-
-
-def _lookup(transform: Callable[[F64], F64 | None], sizes: Sequence[int], name: str) -> Lookup | None:
-    """Tables that reproduce a transformation of codes; None if it gives no numbers, or mixes columns."""
-    base = transform(np.zeros((1, len(sizes))))
-    if base is None or base.ndim != 2:
+def _lookup(steps: Sequence[Step], part: Columns) -> Lookup | None:
+    """Tables that reproduce some steps; None if those give no numbers, or mix columns."""
+    sizes = [column.block.n_codes for column in part.columns]
+    base = _transformed(steps, part, np.zeros((1, len(sizes))))
+    if base is None:
         return None
     if base.shape[1] * sum(sizes) > _MOST_CELLS:
         raise InvalidInput(
-            f"step {quoted(name)} makes {base.shape[1]} numbers of {sum(sizes)} categories, which is too large a "
+            f"step {quoted(steps[-1][0])} makes {base.shape[1]} numbers of {sum(sizes)} categories, too large a "
             "graph: join rare ones by OneHotEncoder(max_categories=...) or (min_frequency=...)"
         )
+    found = _tabled(steps, part, sizes, base.shape[1])
+    rng = np.random.default_rng(0)
+    codes = np.column_stack([rng.integers(0, size, _COMBINATIONS) for size in sizes]).astype(np.float64)
+    expected = _transformed(steps, part, codes)
+    same = expected is not None and np.array_equal(found.transform(codes), expected, equal_nan=True)
+    return found if same else None
+
+
+def _tabled(steps: Sequence[Step], part: Columns, sizes: Sequence[int], width: int) -> Lookup:
+    """One table a column, with the outputs that change when that column alone does."""
     tables: list[F64] = []
-    owner = np.zeros(base.shape[1], np.int64)
+    owner = np.zeros(width, np.int64)
     for column, size in enumerate(sizes):
         rows = np.zeros((size, len(sizes)))
         rows[:, column] = np.arange(size)
-        table = transform(rows)
-        if table is None:
-            return None
-        varies = ~((table == table[0]) | (np.isnan(table) & np.isnan(table[0]))).all(axis=0)
-        owner[varies] = column
+        table = _transformed(steps, part, rows)
+        table = np.zeros((size, width)) if table is None else table
+        owner[~((table == table[0]) | (np.isnan(table) & np.isnan(table[0]))).all(axis=0)] = column
         tables.append(table)
     outputs = [np.flatnonzero(owner == column) for column in range(len(sizes))]
-    found = Lookup(
+    return Lookup(
         tuple(table[:, mine] for table, mine in zip(tables, outputs, strict=True)),
         tuple(np.argsort(np.concatenate(outputs)).tolist()),
     )
-    rng = np.random.default_rng(0)
-    codes = np.column_stack([rng.integers(0, size, _COMBINATIONS) for size in sizes]).astype(np.float64)
-    return found if np.array_equal(found.transform(codes), transform(codes), equal_nan=True) else None
+
+
+def _transformed(steps: Sequence[Step], part: Columns, codes: F64) -> F64 | None:
+    """What some steps make of codes, dense (n_samples, n_outputs); None where that is no matrix of numbers."""
+    rows = part.restored(codes)
+    for name, step in steps:
+        try:
+            rows = rows if _is_identity(step) else step.transform(rows)
+        except Exception as error:  # transformers fail with errors of every class
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+            raise InvalidInput(
+                f"step {quoted(name)} refuses categories that it was given: {reason}"
+            ) from error
+    dense = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
+    try:
+        return dense.astype(np.float64) if dense.ndim == 2 else None
+    except (TypeError, ValueError):
+        return None
 
 
 def _unencoded(places: set[int], columns: Columns) -> str:
     names = ", ".join(quoted(columns.blocks[place].name) for place in sorted(places)[:5])
     return (
-        f"the categories of {names} reach the classifier as they are, or mixed with each other: encode each in a "
-        "ColumnTransformer that stands before it, and before anything that wraps several classifiers: "
+        f"the categories of {names} reach the classifier as they are, or mixed with each other: encode each "
+        "in a ColumnTransformer that stands before it, and before anything that wraps several classifiers: "
         "make_pipeline(ColumnTransformer(...), CalibratedClassifierCV(...))"
     )
 

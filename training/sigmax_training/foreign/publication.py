@@ -1,4 +1,4 @@
-"""The end that all imports share: what is already there is left, the rest is asked by the gate and published."""
+"""The end that all imports share: what is already there is left, the rest is proved and published."""
 
 from __future__ import annotations
 
@@ -120,7 +120,11 @@ def _publish(repository: Path, candidate: Candidate, witness: Witness, notices: 
     reference = Reference(witness.estimator, rule, decides=witness.decides)
     asked = parity.questions(reference, candidate.network, manifest, witness.rows, witness.seed)
     golden = Golden(asked.golden.features, asked.golden.probabilities, asked.golden.classes)
-    files = {MODEL_FILE: candidate.model, GOLDEN_FILE: golden.to_json(manifest), EXAMPLE_FILE: witness.example}
+    files = {
+        MODEL_FILE: candidate.model,
+        GOLDEN_FILE: golden.to_json(manifest),
+        EXAMPLE_FILE: witness.example,
+    }
     proofs: list[Proof] = []
     published = layout.publish(
         repository, manifest, files, lambda path: proofs.append(parity.check(path, asked, reference))

@@ -1,6 +1,7 @@
-"""What is inside a fitted estimator: searches and thresholds unwrapped, what cannot be published refused by name.
+"""What is inside a fitted estimator: searches and thresholds unwrapped, what cannot be published refused.
 
-Each refusal here is an error that converters make silently, or a traceback that they end in; it says the remedy.
+Each refusal here is an error that converters make silently, or a traceback that they end in; it says what
+to do instead.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Unwrapped:
 
     Attributes:
         estimator: a classifier, or a pipeline that ends in one.
-        threshold: what the positive class's probability has to reach, not only exceed; None for the usual rule.
+        threshold: what the positive class's probability has to reach, not only exceed; None for the usual.
         positive: the positive class that a wrapper names, one of the estimator's own classes; else None.
         inverse_temperature: what every logit is multiplied by; None without temperature calibration.
     """
@@ -60,7 +61,10 @@ def unwrap(estimator: Any) -> Unwrapped:
     _check_classifier(estimator)
     for part in parts(estimator):
         _check_part(part)
-    return _unwrap(estimator)
+    found = _unwrap(estimator)
+    for part in parts(found.estimator):  # a search may have put another setting in than it was given
+        _check_part(part)
+    return found
 
 
 def parts(estimator: Any) -> Iterator[Any]:
@@ -79,7 +83,9 @@ def name_of(estimator: Any) -> str:
 def _check_classifier(estimator: Any) -> None:
     name = name_of(estimator)
     if not hasattr(estimator, "get_params") or not hasattr(estimator, "predict"):
-        raise InvalidInput(f"{quoted(name)} is no scikit-learn estimator; ONNX files go through sigmax-train import")
+        raise InvalidInput(
+            f"{quoted(name)} is no scikit-learn estimator; ONNX files go through sigmax-train import"
+        )
     if is_regressor(estimator) or not is_classifier(estimator):
         raise InvalidInput(f"{name} is no classifier: it predicts numbers or groups, not classes")
     try:
@@ -94,8 +100,8 @@ def _check_part(part: Any) -> None:
         raise InvalidInput(f"{name} cannot be published: {_REFUSED[name]}")
     if isinstance(part, CalibratedClassifierCV) and part.method == "isotonic":
         raise InvalidInput(
-            "CalibratedClassifierCV(method='isotonic') cannot be published: its converter takes the nearest knot "
-            "instead of interpolating, which is wrong by up to 0.3; use method='sigmoid' or 'temperature'"
+            "CalibratedClassifierCV(method='isotonic') cannot be published: its converter takes the nearest "
+            "knot instead of interpolating, wrong by up to 0.3; use method='sigmoid' or 'temperature'"
         )
 
 
@@ -112,8 +118,8 @@ def _unwrap(estimator: Any) -> Unwrapped:
         return _temperature(estimator)
     if not hasattr(estimator, "predict_proba"):
         raise InvalidInput(
-            f"{name_of(estimator)} has no predict_proba: fit CalibratedClassifierCV({name_of(estimator)}(...), "
-            "method='sigmoid'), or LogisticRegression, which has"
+            f"{name_of(estimator)} has no predict_proba; LogisticRegression has, and so has "
+            f"CalibratedClassifierCV({name_of(estimator)}(...), method='sigmoid')"
         )
     return Unwrapped(estimator)
 
@@ -122,7 +128,9 @@ def _last_step(pipeline: Pipeline) -> Unwrapped:
     """A pipeline whose classifier is unwrapped, the steps before it as they are."""
     inner = _unwrap(pipeline.steps[-1][1])
     made = copy.copy(pipeline)
-    before = [(name, step) for name, step in pipeline.steps[:-1] if step is not None and step != "passthrough"]
+    before = [
+        (name, step) for name, step in pipeline.steps[:-1] if step is not None and step != "passthrough"
+    ]
     if isinstance(inner.estimator, Pipeline):
         made.steps = [*before, *inner.estimator.steps]
     else:
@@ -150,7 +158,9 @@ def _threshold_of(wrapper: Any) -> float:
     value = wrapper.best_threshold_ if hasattr(wrapper, "best_threshold_") else wrapper.threshold
     threshold = 0.5 if value == "auto" else float(value)
     if not 0 < threshold <= 1:
-        raise InvalidInput(f"{name_of(wrapper)} has the threshold {threshold:g}: one above 0, at most 1 is served")
+        raise InvalidInput(
+            f"{name_of(wrapper)} has the threshold {threshold:g}: one above 0, at most 1 is served"
+        )
     return threshold
 
 
@@ -168,8 +178,8 @@ def _temperature(calibrated: CalibratedClassifierCV) -> Unwrapped:
     found = calibrated.calibrated_classifiers_
     if len(found) != 1:
         raise InvalidInput(
-            "CalibratedClassifierCV(method='temperature') cannot be published with ensemble=True: it averages "
-            f"{len(found)} classifiers; use ensemble=False"
+            "CalibratedClassifierCV(method='temperature') cannot be published with ensemble=True, which "
+            f"averages {len(found)} classifiers; use ensemble=False"
         )
     inner = _unwrap(found[0].estimator)
     if inner.inverse_temperature is not None or inner.threshold is not None:
