@@ -137,6 +137,15 @@ def ready(url: str) -> None:
 @click.option("--probabilities", is_flag=True, help="Every class's probability instead of the decided class.")
 @click.option("--top-k", type=click.IntRange(1), help="How many of the most probable classes to name.")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Instead of the model's own.")
+@click.option(
+    "--band",
+    type=(click.FloatRange(0, 1), click.FloatRange(0, 1)),
+    metavar="LOW HIGH",
+    help="Say of each row whether it is unsure: its probability above LOW, up to HIGH.",
+)
+@click.option(
+    "--include", multiple=True, type=click.Choice(["logits"]), help="What else to answer; may be repeated."
+)
 @click.option("--id", "id_column", help="A column that comes back with each row.")
 @click.option(
     "--extra",
@@ -152,7 +161,7 @@ def predict(
     from sigmax import offline
 
     data = source.read()
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, ())}
     if "id_column" in given:
         given["id"] = given.pop("id_column")
     served = offline.find(models, model)

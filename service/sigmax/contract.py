@@ -10,6 +10,7 @@ import json
 import math
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -170,7 +171,8 @@ class Feature:
         range: the lowest and the highest value of the training data; of a category its codes.
         missing: what a missing value means.
         image: of an image block, how pixels become numbers.
-        vocabulary: of a category block, the canonical texts of its categories.
+        vocabulary: of a category block, the canonical texts of its categories: NFC, and none of them empty,
+            since an empty text is a missing value.
         unknown: of a category block, what any other text means.
     """
 
@@ -230,6 +232,9 @@ class Feature:
 def _check_vocabulary(name: str, vocabulary: tuple[str, ...], dtype: str) -> None:
     _require(0 < len(vocabulary) <= MAX_CATEGORIES, f"{name}: 1 to {MAX_CATEGORIES} categories")
     _require(len(set(vocabulary)) == len(vocabulary), f"{name}: each category is named once")
+    _require("" not in vocabulary, f"{name}: an empty text is a missing value and no category")
+    for text in vocabulary:
+        _require(unicodedata.is_normalized("NFC", text), f"{name}: category {quoted(text)} is not in NFC")
     if dtype == "int64":
         whole = all(re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) for text in vocabulary)
         _require(whole, f"{name}: categories of int64 are integers in decimal")
@@ -289,7 +294,8 @@ class Graph:
     def __post_init__(self) -> None:
         _require(self.input == INPUT, f"the graph's input is {INPUT!r}, not {quoted(self.input)}")
         known = ((OUTPUT,), (OUTPUT, LOGITS))
-        _require(self.outputs in known, f"the graph's outputs are {[OUTPUT]}, not {list(self.outputs)}")
+        expected = f"{OUTPUT!r}, or that and {LOGITS!r}"
+        _require(self.outputs in known, f"the graph's outputs are {expected}, not {list(self.outputs)}")
 
     @property
     def parameters(self) -> int:

@@ -7,23 +7,31 @@ import io
 import json
 import math
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from sigmax.contract import MANIFEST_FILE, Manifest, Task
+from sigmax.contract import MANIFEST_FILE, MODEL_FILE, Feature, Graph, Kind, Manifest, Missing
 from sigmax.errors import BundleRejected, InvalidInput, NotFound, nearest, quoted
 from sigmax.inference.catalog import Catalog, Entry, Served, open_version
+from sigmax.inference.description import RULES
 from sigmax.inference.dispatch import Dispatch
+from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import refuse_any
 from sigmax.repository import bundle, layout
 from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
 from sigmax.rest.jsons import read_object
 from sigmax.telemetry.metrics import Metrics
+
+_DIGITS = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+_WORDS = {"true": True, "false": False}
+_SHOWN = 5
+"""How many categories of a vocabulary `inspect` names."""
 
 
 def locate(root: Path, reference: str) -> Path:
@@ -83,10 +91,15 @@ def answer_json(served: Served, data: bytes, options: dict[str, Any], probabilit
 
 
 def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabilities: bool) -> str:
-    """Answer rows of a CSV file with a header as CSV: id, class and probability of each class."""
+    """Answer rows of a CSV file with a header as CSV, one line a row.
+
+    Of classes: id, label and probability (multilabel: labels), whether that is unsure where a band applies
+    (multilabel: which labels are, too). Of probabilities: id, then one column a class. Then the logits, where
+    they are asked for, in columns called `logit <class>`.
+    """
     if "top_k" in options:
         raise InvalidInput("option 'top_k' has no place in CSV; ask for --format json or --probabilities")
-    columns = _read_csv(data, served.schema.known, options.get("id"))
+    columns = _read_csv(data, served.schema, options.get("id"))
     if options.get("extra") != "ignore":
         _refuse_extra(served, columns, options.get("id"))
     document = {"columns": columns, "options": options}
@@ -94,19 +107,29 @@ def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabiliti
     writer = csv.writer(out, lineterminator="\n")
     if probabilities:
         answer = _answer(served, document, probabilities=True)
-        ids = answer.get("ids")
-        writer.writerow([*([options["id"]] if ids else []), *answer["classes"]])
+        ids, logits = answer.get("ids"), answer.get("logits")
+        more = [f"logit {label}" for label in answer["classes"]] if logits else []
+        writer.writerow([*([options["id"]] if ids else []), *answer["classes"], *more])
         for index, row in enumerate(answer["probabilities"]):
-            writer.writerow([*([ids[index]] if ids else []), *row])
+            writer.writerow([*([ids[index]] if ids else []), *row, *(logits[index] if logits else [])])
         return out.getvalue()
     results = _answer(served, document, probabilities=False)["results"]
-    multilabel = served.manifest.task is Task.MULTILABEL
-    names = ["labels"] if multilabel else ["label", "probability"]
-    writer.writerow([*([options["id"]] if "id" in options else []), *names])
+    writer.writerow([*([options["id"]] if "id" in options else []), *_cells(results[0])])
     for row in results:
-        cells = [";".join(row["labels"])] if multilabel else [row["label"], row["probability"]]
-        writer.writerow([*([row["id"]] if "id" in options else []), *cells])
+        writer.writerow([*([row["id"]] if "id" in options else []), *_cells(row).values()])
     return out.getvalue()
+
+
+def _cells(result: dict[str, Any]) -> dict[str, Any]:
+    """A result as cells by column name; one request's results all have the same columns."""
+    cells: dict[str, Any] = {}
+    for name in ("label", "labels", "probability", "unsure", "unsure_labels"):
+        value = result.get(name)
+        if isinstance(value, list):
+            cells[name] = ";".join(value)
+        elif value is not None:
+            cells[name] = json.dumps(value) if isinstance(value, bool) else value
+    return cells | {f"logit {label}": logit for label, logit in result.get("logits", {}).items()}
 
 
 def _answer(served: Served, document: dict[str, Any], probabilities: bool) -> dict[str, Any]:
@@ -118,8 +141,8 @@ def _answer(served: Served, document: dict[str, Any], probabilities: bool) -> di
     return answer
 
 
-def _read_csv(data: bytes, features: frozenset[str], id_column: str | None) -> dict[str, list[Any]]:
-    """Columns by name: numbers, but for ids that are no feature, which come back as they are written."""
+def _read_csv(data: bytes, schema: Schema, id_column: str | None) -> dict[str, list[Any]]:
+    """Columns by name, each read as its feature's kind; ids that are no feature stay as they are written."""
     try:
         lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
     except UnicodeDecodeError as error:
@@ -136,9 +159,11 @@ def _read_csv(data: bytes, features: frozenset[str], id_column: str | None) -> d
         for index, row in enumerate(rows)
         if len(row) != len(header)
     )
-    texts = {id_column} - features
+    readers = {feature.name: _reader(feature) for feature in schema.features}
+    if id_column is not None:
+        readers.setdefault(id_column, str)
     return {
-        name: [row[position] if name in texts else _cell(row[position]) for row in rows]
+        name: [readers.get(name, _cell)(row[position]) for row in rows]
         for position, name in enumerate(header)
     }
 
@@ -154,6 +179,13 @@ def _refuse_extra(served: Served, columns: Iterable[str], id_column: str | None)
     )
 
 
+def _reader(feature: Feature) -> Callable[[str], Any]:
+    """How a cell of a feature is read; what is none of it stays a text, which is refused by its name."""
+    if feature.kind is Kind.CATEGORY:
+        return _word if feature.dtype == "bool" else _text
+    return {Kind.BOOLEAN: _boolean, Kind.INTEGER: _integer}.get(feature.kind, _cell)
+
+
 def _cell(text: str) -> Any:
     """A number if it is one in JSON's sense, nothing if it is empty, else the text."""
     if text == "":
@@ -163,6 +195,26 @@ def _cell(text: str) -> Any:
     except ValueError:
         return text
     return number if math.isfinite(number) and "_" not in text else text
+
+
+def _integer(text: str) -> Any:
+    """As `_cell`, but digits alone are exact however many they are."""
+    return int(text) if _DIGITS.fullmatch(text) else _cell(text)
+
+
+def _boolean(text: str) -> Any:
+    """`true` and `false` in any case, or a number; as `_cell` else."""
+    value = _word(text)
+    return value if isinstance(value, bool) else _cell(text)
+
+
+def _word(text: str) -> Any:
+    """`true` and `false` in any case; nothing if it is empty, else the text."""
+    return _WORDS.get(text.lower(), _text(text))
+
+
+def _text(text: str) -> str | None:
+    return text or None
 
 
 def inspect(path: Path, as_json: bool) -> str:
@@ -178,16 +230,18 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield f"  input       {graph.input} {graph.dtype} [n_samples, {manifest.n_features}]"
     yield f"  output      {', '.join(graph.outputs)} {graph.dtype} [n_samples, {len(manifest.classes)}]"
     yield f"  graph       ONNX opset {graph.opset}, IR {graph.ir_version}"
+    yield from _layers(graph, manifest.files[MODEL_FILE].size)
     yield f"  classes     {', '.join(manifest.classes)}"
+    yield f"  decision    {RULES[manifest.task]}"
     if decision.positive is not None:
         yield f"  positive    {decision.positive}"
     for label, threshold in decision.thresholds.items():
         yield f"  threshold   {label} above {threshold:g}"
+    for label, (low, high) in decision.band.items():
+        yield f"  band        {label} unsure above {low:g} up to {high:g}"
     yield f"  tolerance   {manifest.tolerance:g}"
     for feature in manifest.features:
-        shape = f" {list(feature.shape)}" if feature.shape else ""
-        low, high = feature.range
-        yield f"  feature     {feature.name}: {feature.kind}{shape}, {low:g} to {high:g}"
+        yield f"  feature     {feature.name}: {_described(feature)}"
     for name, value in manifest.metrics.items():
         yield f"  metric      {name} {value:.6g}"
     for name, entry in manifest.files.items():
@@ -195,6 +249,25 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     for name, text in manifest.provenance.items():
         yield f"  provenance  {name}: {text}"
     yield f"  fingerprint {manifest.fingerprint}"
+
+
+def _layers(graph: Graph, size: int) -> Iterator[str]:
+    """The graph step by step; nothing where the manifest does not say, as format 1 does not."""
+    for layer in graph.layers:
+        learnt = f", {layer.parameters:,} parameter{'s' * (layer.parameters > 1)}" if layer.parameters else ""
+        yield f"  layer       {layer.kind} {layer.inputs} -> {layer.outputs}{learnt}"
+    if graph.layers:
+        yield f"  parameters  {graph.parameters:,}, in a file of {size:,} bytes"
+
+
+def _described(feature: Feature) -> str:
+    low, high = feature.range
+    text = f"{feature.kind}{f' {list(feature.shape)}' if feature.shape else ''}, {low:g} to {high:g}"
+    if feature.vocabulary is not None:
+        known, more = len(feature.vocabulary), ", …" if len(feature.vocabulary) > _SHOWN else ""
+        shown = ", ".join(map(quoted, feature.vocabulary[:_SHOWN])) + more
+        text = f"category ({feature.dtype}), {known} known: {shown}; unknown: {feature.unknown}"
+    return text if feature.missing is Missing.REJECT else f"{text}; missing: {feature.missing}"
 
 
 def verify(root: Path, references: Sequence[str]) -> Iterator[tuple[str, bool]]:

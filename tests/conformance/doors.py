@@ -91,7 +91,7 @@ class Rest(Door):
         return _said(self.post(f"{path}:probabilities", body), self.post(f"{path}:classes", body))
 
     def post(self, path: str, body: Any, **arguments: Any) -> dict[str, Any]:
-        return _checked(self.client.post(path, json=body, **arguments))
+        return checked(self.client.post(path, json=body, **arguments))
 
     def names(self, model: str) -> list[str]:
         described = self.client.get(f"/v1/models/{model}").json()
@@ -123,7 +123,7 @@ class OpenInferenceRest(Door):
         if self._form == "binary":
             return self._ask_binary(path, tensor, features)
         tensor["data"] = features.tolist() if self._form == "nested" else features.ravel().tolist()
-        answer = _checked(self.client.post(path, json={"id": "7", "inputs": [tensor]}))
+        answer = checked(self.client.post(path, json={"id": "7", "inputs": [tensor]}))
         assert answer["id"] == "7"
         probabilities, label = answer["outputs"]
         return Said(
@@ -140,7 +140,7 @@ class OpenInferenceRest(Door):
         headers = {"Inference-Header-Content-Length": str(len(head))}
         response = self.client.post(path, content=head + blob, headers=headers)
         if response.status_code != 200:
-            _checked(response)
+            checked(response)
         length = int(response.headers["inference-header-content-length"])
         answer, rest = json.loads(response.content[:length]), response.content[length:]
         probabilities, label = answer["outputs"]
@@ -159,7 +159,7 @@ class Rpc(Door):
 
     def __init__(self, service: Service) -> None:
         self.channel = grpc.insecure_channel(service.grpc, options=[("grpc.max_receive_message_length", -1)])
-        self.call = _caller(self.channel, "sigmax.v1.Classifier")
+        self.call = caller(self.channel, "sigmax.v1.Classifier")
 
     def ask(self, model: str, features: Matrix, version: str = "") -> Said:
         rows = classifier_pb2.PredictProbabilitiesRequest(model=model, version=version)
@@ -182,7 +182,7 @@ class OpenInferenceRpc(Door):
 
     def __init__(self, service: Service, form: str, datatypes: dict[str, str]) -> None:
         self.channel = grpc.insecure_channel(service.grpc, options=[("grpc.max_receive_message_length", -1)])
-        self.call = _caller(self.channel, "inference.GRPCInferenceService")
+        self.call = caller(self.channel, "inference.GRPCInferenceService")
         self._form, self._datatypes = form, datatypes
 
     def ask(self, model: str, features: Matrix, version: str = "") -> Said:
@@ -212,7 +212,7 @@ class OpenInferenceRpc(Door):
         return Said(answer.model_name, answer.model_version, matrix, labels)
 
 
-def _checked(response: httpx.Response) -> dict[str, Any]:
+def checked(response: httpx.Response) -> dict[str, Any]:
     document: dict[str, Any] = response.json()
     if response.status_code != 200:
         assert set(document) >= {"error", "code"}
@@ -228,7 +228,7 @@ def _said(probabilities: dict[str, Any], chosen: dict[str, Any]) -> Said:
     return Said(probabilities["model"], probabilities["version"], rows, labels)
 
 
-def _caller(channel: grpc.Channel, service: str) -> Callable[[str, bytes], bytes]:
+def caller(channel: grpc.Channel, service: str) -> Callable[[str, bytes], bytes]:
     def asked(method: str, data: bytes) -> bytes:
         try:
             return call(channel, f"/{service}/{method}", data)

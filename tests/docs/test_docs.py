@@ -198,6 +198,7 @@ def test_every_key_of_a_manifest_is_documented() -> None:
         contract.Image,
         contract.Decision,
         contract.Graph,
+        contract.Layer,
         contract.FileEntry,
     )
     text = (ROOT / "docs/manifest.md").read_text()
@@ -210,14 +211,17 @@ def test_every_key_of_a_job_is_documented() -> None:
     kinds = (
         job.Job,
         job.Photographs,
-        job.Csv,
+        job.Regions,
+        job.Column,
         job.Decision,
         job.Logistic,
         job.Perceptron,
         job.Evaluation,
     )
     text = (ROOT / "docs/jobs.md").read_text()
-    missing = [field.name for kind in kinds for field in fields(kind) if f"`{field.name}`" not in text]
+    names = [field.name for kind in kinds for field in fields(kind)]
+    names += ["path", "target", "targets", "separator", "ignore", "missing_values", "builtin"]
+    missing = [name for name in names if f"`{name}`" not in text]
 
     assert missing == []
 

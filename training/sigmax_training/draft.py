@@ -8,17 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
 
 from sigmax.contract import (
+    HEADS,
     INPUT,
+    LOGITS,
     OUTPUT,
     Decision,
     Feature,
     FloatType,
     Graph,
-    Head,
     Kind,
     Manifest,
     Task,
@@ -43,18 +45,19 @@ def dtypes(job: Job, dataset: Dataset) -> tuple[FloatType, ...]:
     """The graph types to try, in order: the job's, or float64 for linear tables and float32 elsewhere."""
     if job.dtype:
         return (job.dtype,)
-    if isinstance(job.estimator, Logistic) and dataset.image is None:
+    linear = isinstance(job.estimator, Logistic) or not job.estimator.hidden
+    if linear and dataset.image is None:
         return (FloatType.FLOAT64,)
     return (FloatType.FLOAT32, FloatType.FLOAT64)
 
 
 def draft(job: Job, dataset: Dataset, dtype: FloatType) -> Manifest:
-    """The manifest as far as job and data determine it; version, metrics and files are still missing.
+    """The manifest as far as job and data determine it; version, metrics, layers and files are still missing.
 
     Raises:
         InvalidInput: naming everything in the job that does not fit the data.
     """
-    task = Task.BINARY if len(dataset.classes) == 2 else Task.MULTICLASS
+    task = dataset.task
     problems = _problems(job, dataset, task)
     if problems:
         raise InvalidInput(listed(problems))
@@ -62,17 +65,48 @@ def draft(job: Job, dataset: Dataset, dtype: FloatType) -> Manifest:
         name=job.name,
         version=1,
         task=task,
-        head=job.head or (Head.SIGMOID if task is Task.BINARY else Head.SOFTMAX),
+        head=job.served_head(task),
         features=tuple(_served(block, dtype) for block in dataset.blocks),
         classes=dataset.classes,
         decision=_decision(job, dataset, task),
-        graph=Graph(OPSET, IR_VERSION, INPUT, (OUTPUT,), dtype),
+        graph=Graph(OPSET, IR_VERSION, INPUT, (OUTPUT, LOGITS) if job.logits else (OUTPUT,), dtype),
         tolerance=TOLERANCES[dtype],
         metrics={},
         fingerprint="",
         provenance={},
         files={},
     )
+
+
+def decided(job: Job, manifest: Manifest, thresholds: Mapping[str, float]) -> Decision:
+    """The decision as it is published: tuned thresholds in place of the job's, with bands around them.
+
+    Raises:
+        InvalidInput: a band that does not lie around its threshold.
+    """
+    decision = manifest.decision
+    final = {**decision.thresholds, **thresholds}
+    bands = {label: band for label in final if (band := _band_of(job, label)) is not None}
+    found = {label: _around(final[label], band) for label, band in bands.items()}
+    problems = [
+        f"decision.band: the threshold of {quoted(label)}, {final[label]:.6g}, is outside {list(band)}"
+        for label, band in found.items()
+        if not band[0] <= final[label] <= band[1]
+    ]
+    if problems:
+        raise InvalidInput(listed(problems))
+    return replace(decision, thresholds=final, band=found)
+
+
+def _band_of(job: Job, label: str) -> float | tuple[float, float] | None:
+    band = job.decision.band
+    return band.get(label) if isinstance(band, Mapping) else band
+
+
+def _around(threshold: float, band: float | tuple[float, float]) -> tuple[float, float]:
+    if isinstance(band, tuple):
+        return band
+    return (max(0.0, threshold - band), min(1.0, threshold + band))
 
 
 def fingerprint(job: Job, dataset: Dataset, drafts: tuple[Manifest, ...]) -> str:
@@ -83,8 +117,12 @@ def fingerprint(job: Job, dataset: Dataset, drafts: tuple[Manifest, ...]) -> str
     document = {
         "drafts": [json.loads(manifest.to_json()) for manifest in drafts],
         "estimator": [type(job.estimator).__name__, asdict(job.estimator), job.standardise],
+        "calibration": job.calibration.value,
+        "decision": [repr(job.decision.tune), repr(job.decision.band)],
         "evaluation": asdict(job.evaluation),
+        "fills": [[name, asdict(fill)] for name, fill in sorted(dataset.fills.items())],
         "flips": dataset.flips,
+        "validation": job.validation if job.validates else None,
         "seed": job.seed,
         "data": dataset.sha256,
         "versions": versions(),
@@ -99,29 +137,62 @@ def versions() -> dict[str, str]:
 
 
 def _served(block: Feature, dtype: FloatType) -> Feature:
-    """A number is sent in the graph's own type; pixels are sent as they are."""
-    return block if block.kind is Kind.IMAGE else replace(block, dtype=dtype.value)
+    """A number is sent in the graph's own type; pixels, categories and so on are sent as they are."""
+    return replace(block, dtype=dtype.value) if block.kind is Kind.NUMERIC else block
 
 
 def _decision(job: Job, dataset: Dataset, task: Task) -> Decision:
-    if task is not Task.BINARY:
+    if task is Task.MULTICLASS:
         return Decision({})
+    threshold = job.decision.threshold
+    if task is Task.MULTILABEL:
+        own = threshold if isinstance(threshold, Mapping) else dict.fromkeys(dataset.classes, threshold)
+        return Decision({label: _or_half(own.get(label)) for label in dataset.classes})
     positive = job.decision.positive or dataset.classes[-1]
-    threshold = 0.5 if job.decision.threshold is None else job.decision.threshold
-    return Decision({positive: threshold}, positive)
+    return Decision({positive: _or_half(threshold if isinstance(threshold, float) else None)}, positive)
+
+
+def _or_half(threshold: float | None) -> float:
+    return 0.5 if threshold is None else threshold
 
 
 def _problems(job: Job, dataset: Dataset, task: Task) -> list[str]:
-    decision, problems = job.decision, []
-    if decision.positive and decision.positive not in dataset.classes:
+    decision = job.decision
+    problems = [] if task is Task.MULTICLASS else _unknown_labels(job, dataset, task)
+    if decision.positive and task is Task.BINARY and decision.positive not in dataset.classes:
         hint = nearest(decision.positive, dataset.classes)
         problems.append(f"decision.positive: {quoted(decision.positive)} is no class of the data{hint}")
-    if task is Task.BINARY:
-        return problems
     count = len(dataset.classes)
-    for key, value in (("positive", decision.positive), ("threshold", decision.threshold)):
-        if value is not None:
-            problems.append(f"decision.{key} is for two classes, the data has {count}")
-    if job.head is Head.SIGMOID:
-        problems.append(f"head = 'sigmoid' is for two classes, the data has {count}")
+    if decision.positive is not None and task is not Task.BINARY:
+        problems.append(f"decision.positive is for two classes, the data has {_count(task, count)}")
+    if task is Task.MULTICLASS:
+        given = {"threshold": decision.threshold, "tune": decision.tune, "band": decision.band}
+        problems += [
+            f"decision.{key} is for two classes or several labels, the data has {count} classes"
+            for key, value in given.items()
+            if value is not None
+        ]
+    if job.head is not None and job.head not in HEADS[task]:
+        problems.append(f"head = '{job.head}' is not for this data: it has {_count(task, count)}")
     return problems
+
+
+def _unknown_labels(job: Job, dataset: Dataset, task: Task) -> list[str]:
+    """Thresholds and bands by label, for labels that are none or where there is only one to give."""
+    problems = []
+    for key, value in (("threshold", job.decision.threshold), ("band", job.decision.band)):
+        if not isinstance(value, Mapping):
+            continue
+        if task is Task.BINARY:
+            problems.append(f"decision.{key} by label is for several labels a row; here it is of one class")
+            continue
+        problems += [
+            f"decision.{key}: {quoted(label)} is no label of the data{nearest(label, dataset.classes)}"
+            for label in value
+            if label not in dataset.classes
+        ]
+    return problems
+
+
+def _count(task: Task, count: int) -> str:
+    return f"{count} labels of which a row has any number" if task is Task.MULTILABEL else f"{count} classes"

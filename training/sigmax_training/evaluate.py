@@ -1,4 +1,4 @@
-"""How good is it? Folds for the figure that is promised, one split for the model that is published.
+"""How good is it? Figures for one fitted estimator, and for the folds that a promise stands on.
 
 Every row that is judged was not fitted on; classes are decided by the rule that the service applies.
 """
@@ -7,91 +7,68 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.metrics import log_loss
-from sklearn.model_selection import LeaveOneGroupOut, RepeatedStratifiedKFold, train_test_split
 
-from sigmax.errors import InvalidInput, listed, quoted
+from sigmax.contract import Manifest
 from sigmax.inference.decision import Rule
+from sigmax_training import calibration
 from sigmax_training.data.dataset import F64, I64, Dataset
 from sigmax_training.fit import Fitted, fit
-from sigmax_training.job import Evaluation, Job
-
-Split = tuple[I64, I64]
-"""Indices of the rows to fit on, and of the rows to judge."""
+from sigmax_training.job import Job
+from sigmax_training.splits import Split
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one fitted estimator did on rows that it had not seen."""
+    """How one fitted estimator did on rows that it had not seen.
+
+    Attributes:
+        accuracy: the share of right classes; of several labels, the share of right labels.
+        log_loss: the mean of -log p of what is true; of several labels, the mean over them.
+    """
 
     accuracy: float
     log_loss: float
 
 
-def folds(dataset: Dataset, evaluation: Evaluation, seed: int) -> list[Split]:
-    """Every split of the evaluation.
-
-    Raises:
-        InvalidInput: a class is too small for the folds, or the data has no groups.
-    """
-    if evaluation.by_group:
-        groups = _groups(dataset)
-        splits = list(LeaveOneGroupOut().split(dataset.features, dataset.codes, groups))
-        for train, test in splits:
-            _check_classes(dataset, train, f"without group {groups[test[0]]} there is")
-        return splits
-    _check_folds(dataset, evaluation.folds)
-    folding = RepeatedStratifiedKFold(
-        n_splits=evaluation.folds, n_repeats=evaluation.repeats, random_state=seed
-    )
-    return list(folding.split(dataset.features, dataset.codes))
-
-
-def holdout(dataset: Dataset, evaluation: Evaluation, seed: int) -> Split:
-    """The split of the published model: stratified, or whole groups drawn by the seed.
-
-    Raises:
-        InvalidInput: a class would be missing on one of the sides.
-    """
-    if evaluation.by_group:
-        groups = _groups(dataset)
-        drawn = np.random.default_rng(seed).permutation(np.unique(groups))
-        count = min(max(1, round(len(drawn) * evaluation.test_fraction)), len(drawn) - 1)
-        held = np.isin(groups, drawn[:count])
-        train, test = np.flatnonzero(~held), np.flatnonzero(held)
-    else:
-        try:
-            train, test = train_test_split(
-                np.arange(len(dataset.codes)),
-                test_size=evaluation.test_fraction,
-                random_state=seed,
-                stratify=dataset.codes,
-            )
-        except ValueError as error:
-            raise InvalidInput(f"evaluation.test_fraction does not fit the data: {error}") from error
-    _check_classes(dataset, train, "the training split has")
-    return np.sort(train), np.sort(test)
+def rule_of(manifest: Manifest, fitted: Fitted) -> Rule:
+    """The decision rule of a model, with the thresholds that were chosen on its validation rows."""
+    return Rule(manifest, np.float64, {**manifest.decision.thresholds, **fitted.thresholds})
 
 
 def score(fitted: Fitted, dataset: Dataset, rows: I64, rule: Rule) -> Score:
     """Judge a fitted estimator on rows that it has not seen."""
     probabilities = fitted.probabilities(dataset.features[rows])
-    codes = dataset.codes[rows]
-    accuracy = float((rule.choose(probabilities) == codes).mean())
-    return Score(accuracy, _log_loss(codes, probabilities))
+    truth = dataset.codes[rows]
+    return Score(float((rule.choose(probabilities) == truth).mean()), _log_loss(truth, probabilities))
+
+
+def closer_look(fitted: Fitted, dataset: Dataset, rows: I64, rule: Rule) -> dict[str, float]:
+    """Further figures of the published model on rows that it has not seen, by name."""
+    probabilities = fitted.probabilities(dataset.features[rows])
+    truth = dataset.codes[rows]
+    found = {
+        "test_brier": calibration.brier_score(probabilities, truth),
+        "test_calibration_error": calibration.expected_calibration_error(probabilities, truth),
+    }
+    if dataset.multilabel:
+        found["test_exact_match"] = float((rule.choose(probabilities) == truth).all(axis=1).mean())
+    return found
 
 
 def cross_validate(
-    job: Job, dataset: Dataset, splits: list[Split], rule: Rule, after_each: Callable[[Fitted], None]
+    job: Job, dataset: Dataset, splits: list[Split], manifest: Manifest, after_each: Callable[[Fitted], None]
 ) -> tuple[Score, ...]:
     """Fit and judge once for every split."""
 
     def scores() -> Iterator[Score]:
         for train, test in splits:
             fitted = fit(job, dataset, train)
-            yield score(fitted, dataset, test, rule)
+            yield score(fitted, dataset, test, rule_of(manifest, fitted))
             after_each(fitted)
 
     return tuple(scores())
@@ -112,35 +89,17 @@ def summary(scores: tuple[Score, ...]) -> dict[str, float]:
 
 
 def baseline(dataset: Dataset, split: Split) -> float:
-    """The accuracy of always answering the most frequent class of the training rows."""
+    """The accuracy of always answering what is most frequent in the training rows, label by label."""
     train, test = split
+    if dataset.multilabel:
+        usual = dataset.codes[train].mean(axis=0) > 0.5
+        return float((dataset.codes[test] == usual).mean())
     return float((dataset.codes[test] == np.bincount(dataset.codes[train]).argmax()).mean())
 
 
-def _log_loss(codes: I64, probabilities: F64) -> float:
-    """Mean of -log p of the true class; p is kept above the smallest step of float64."""
-    return float(log_loss(codes, probabilities, labels=np.arange(probabilities.shape[1])))
-
-
-def _groups(dataset: Dataset) -> I64:
-    if dataset.groups is None or len(np.unique(dataset.groups)) < 2:
-        raise InvalidInput("evaluation.by_group needs data that comes in two or more groups")
-    return dataset.groups
-
-
-def _check_folds(dataset: Dataset, count: int) -> None:
-    sizes = np.bincount(dataset.codes, minlength=len(dataset.classes)).tolist()
-    problems = [
-        f"class {quoted(label)} has {size} rows, fewer than evaluation.folds = {count}"
-        for label, size in zip(dataset.classes, sizes, strict=True)
-        if size < count
-    ]
-    if problems:
-        raise InvalidInput(listed(problems))
-
-
-def _check_classes(dataset: Dataset, train: I64, where: str) -> None:
-    found = set(dataset.codes[train].tolist())
-    missing = [quoted(label) for code, label in enumerate(dataset.classes) if code not in found]
-    if missing:
-        raise InvalidInput(f"{where} no row of class {', '.join(missing)}")
+def _log_loss(truth: npt.NDArray[Any], probabilities: F64) -> float:
+    """Mean of -log p of what is true; p is kept above the smallest step of float64."""
+    if truth.ndim == 1:
+        return float(log_loss(truth, probabilities, labels=np.arange(probabilities.shape[1])))
+    of_truth = np.where(truth, probabilities, 1.0 - probabilities)
+    return float(-np.log(np.maximum(of_truth, np.finfo(np.float64).eps)).mean())

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
+import numpy as np
+
+from sigmax.contract import Feature, Kind
 from sigmax_training.data.dataset import I64, Dataset
 
 
@@ -22,8 +26,34 @@ def example(dataset: Dataset, rows: I64) -> bytes:
         body: dict[str, Any] = {"rows": [dataset.features[rows[0]].tolist()]}
         return (json.dumps(body, separators=(",", ":")) + "\n").encode()
     first = rows[0]
-    others = [row for row in rows if dataset.codes[row] != dataset.codes[first]]
-    names = [block.name for block in dataset.blocks]
+    others = [row for row in rows if not np.array_equal(dataset.codes[row], dataset.codes[first])]
     chosen = [first, *others[:1]]
-    body = {"rows": [dict(zip(names, dataset.features[row].tolist(), strict=True)) for row in chosen]}
+    body = {"rows": [_row(dataset, row) for row in chosen]}
     return (json.dumps(body, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _row(dataset: Dataset, row: int) -> dict[str, Any]:
+    """One row by feature name, as a caller writes it."""
+    values = dataset.features[row].tolist()
+    return {block.name: _value(block, value) for block, value in zip(dataset.blocks, values, strict=True)}
+
+
+def _value(block: Feature, value: float) -> Any:
+    if math.isnan(value):
+        return None
+    if block.kind is Kind.CATEGORY:
+        return _category(block, int(value))
+    if block.kind is Kind.BOOLEAN:
+        return value == 1.0
+    return int(value) if block.kind is Kind.INTEGER else value
+
+
+def _category(block: Feature, code: int) -> str | int | bool | None:
+    """The category behind a code, of the type that a caller sends; None for the code of a missing value."""
+    vocabulary = block.vocabulary or ()
+    if code >= len(vocabulary):
+        return None
+    text = vocabulary[code]
+    if block.dtype == "int64":
+        return int(text)
+    return text == "true" if block.dtype == "bool" else text

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from sigmax.contract import Head
 from sigmax_training.data.dataset import F64
-from sigmax_training.network import Network
+from sigmax_training.heads import sigmoid
+from sigmax_training.network import HEADS, SLOPES, Network
 from sigmax_training.rows import Rows
 
 _SHARP = 4.0
@@ -22,6 +23,8 @@ _SHARP = 4.0
 
 _FEW, _BYTES = 12, 2**18
 MOST = 32
+_MOST_BEYOND = 224
+"""Further rows for vocabularies and labels, each of which wants rows of its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,23 +36,28 @@ class Selection:
     parameters: int
 
 
-def budget(n_features: int) -> int:
-    """How many golden rows a model has: fewer where a row is large."""
-    return MOST if MOST * n_features * 8 <= _BYTES else _FEW
+def budget(n_features: int, beyond: int = 0) -> int:
+    """How many golden rows a model has: fewer where a row is large.
+
+    Args:
+        n_features: numbers a row.
+        beyond: how many codes and edges want a row of their own.
+    """
+    return MOST + min(beyond, _MOST_BEYOND) if MOST * n_features * 8 <= _BYTES else _FEW
 
 
-def select(network: Network, tolerance: float, wanted: Rows, candidates: Rows) -> Selection:
+def select(network: Network, tolerance: float, most: int, wanted: Rows, candidates: Rows) -> Selection:
     """Take the wanted rows, then again and again the candidate that most further parameters matter to.
 
     Args:
         network: whose parameters they are.
         tolerance: of the gate.
+        most: the budget.
         wanted: (n_wanted, n_features), taken in any case, up to the budget.
         candidates: (n_candidates, n_features); of two that are equally good the first is taken.
     """
     pool = np.concatenate([wanted, candidates])
     hits = np.stack([_hits(network, row, _SHARP * tolerance) for row in pool])  # (n_pool, n_bytes)
-    most = budget(network.n_features)
     chosen = list(range(min(len(wanted), most)))
     covered = np.bitwise_or.reduce(hits[chosen], axis=0)
     while len(chosen) < most:
@@ -59,7 +67,8 @@ def select(network: Network, tolerance: float, wanted: Rows, candidates: Rows) -
             break
         chosen.append(best)
         covered = covered | hits[best]
-    parameters = sum(weights.size + len(weights) for weights in network.weights)
+    filled = network.inputs.imputed.size
+    parameters = sum(weights.size + len(weights) for weights in network.weights) + filled
     return Selection(pool[chosen], parameters - int(np.bitwise_count(covered).sum()), parameters)
 
 
@@ -72,35 +81,56 @@ def effects(network: Network, row: Rows) -> list[F64]:
     """How far a typical change of each parameter moves some probability of a row, to first order.
 
     A typical change of a weight is the root mean square of its layer's weights; of a bias, that times the
-    root mean square of the layer's input.
+    root mean square of the layer's input; of an imputed value, its own size.
 
     Args:
         network: whose parameters they are.
         row: (n_features,).
 
     Returns:
-        One array a layer, (n_outputs, n_inputs + 1); the last column is the bias.
+        One array a layer, (n_outputs, n_inputs + 1), the last column being the bias; then (n_imputed,).
     """
-    *inputs, probabilities = (values[0] for values in network.activations(row[np.newaxis]))
+    *inputs, logits = (values[0] for values in network.activations(row[np.newaxis]))
+    slopes = _slopes(network, inputs, logits)
     found = []
-    for weights, slope, values in zip(
-        network.weights, _slopes(network, inputs, probabilities), inputs, strict=True
-    ):
+    for weights, slope, values in zip(network.weights, slopes, inputs, strict=True):
         reach = np.append(np.abs(values), max(1.0, _root_mean_square(values)))
-        found.append(_root_mean_square(weights) * np.outer(slope, reach))
-    return found
+        steepest = np.abs(slope).max(axis=0)
+        found.append(_root_mean_square(weights) * np.outer(steepest, reach))
+    return [*found, _imputed_effects(network, row, slopes[0])]
+
+
+def _imputed_effects(network: Network, row: Rows, slope: F64) -> F64:
+    inputs = network.inputs
+    places = inputs.imputed
+    if not places.size:
+        return np.empty(0)
+    missing = np.isnan(np.asarray(row, np.float64)[np.array(inputs.numbers)[places]])
+    size = np.where(inputs.fill[places] == 0, 1.0, np.abs(inputs.fill[places]))
+    return np.asarray(np.abs(slope @ network.weights[0][:, places]).max(axis=0) * size * missing)
 
 
 def _root_mean_square(values: F64) -> float:
     return float(np.sqrt((values**2).mean()))
 
 
-def _slopes(network: Network, inputs: list[F64], probabilities: F64) -> list[F64]:
-    """By layer, the steepest |d probability / d output| of each of its outputs, by the chain rule."""
-    slope: npt.NDArray[np.float64] = np.diag(probabilities)
-    slope = slope - (np.outer(probabilities, probabilities) if network.head is Head.SOFTMAX else slope**2)
-    steepest = [np.abs(slope).max(axis=0)]
+def _slopes(network: Network, inputs: list[F64], logits: F64) -> list[F64]:
+    """By layer, d probability / d output, (n_classes, n_outputs), by the chain rule."""
+    slope = _head_slope(network.head, logits)
+    found = [slope]
     for weights, values in zip(network.weights[:0:-1], inputs[:0:-1], strict=True):
-        slope = (slope @ weights) * (values > 0)
-        steepest.append(np.abs(slope).max(axis=0))
-    return steepest[::-1]
+        slope = (slope @ weights) * SLOPES[network.activation](values)
+        found.append(slope)
+    return found[::-1]
+
+
+def _head_slope(head: Head, logits: F64) -> F64:
+    """The slopes d probability / d logit, (n_classes, n_classes).
+
+    One-vs-rest is a softmax of log sigmoid(z), whose own derivative is sigmoid(-z).
+    """
+    probabilities = HEADS[head](logits[np.newaxis])[0]
+    if head is Head.SIGMOID:
+        return np.diag(probabilities * (1.0 - probabilities))
+    slope: F64 = np.diag(probabilities) - np.outer(probabilities, probabilities)
+    return slope if head is Head.SOFTMAX else slope * sigmoid(-logits)

@@ -6,18 +6,31 @@ the data is there; everything else is checked here, and all mistakes of a file a
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
+from typing import Literal, cast, get_args
 
-from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head
+from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head, Kind, Task, Unknown
 from sigmax.errors import InvalidInput, listed, quoted
 from sigmax_training.reading import Table
+from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
-BUILTIN = ("breast_cancer", "digits", "iris", "wine")
-PHOTOGRAPHS = "sample_photographs"
-SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "saga")
+BUILTIN = ("breast_cancer", "digit_traits", "digits", "iris", "wine")
+PHOTOGRAPHS, REGIONS = "sample_photographs", "sample_regions"
 AUTOMATIC = "automatic"
+NO_PENALTY, L1, L2, ELASTIC_NET = "none", "l1", "l2", "elastic_net"
+SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "saga")
+PENALTIES = {L2: SOLVERS, NO_PENALTY: SOLVERS, L1: ("saga",), ELASTIC_NET: ("saga",)}
+"""Which solvers minimise which penalty."""
+Activation = Literal["relu", "tanh", "logistic", "identity"]
+Optimiser = Literal["adam", "sgd"]
+BALANCED = "balanced"
+REJECT, OWN_CATEGORY, CONSTANT = "reject", "category", "constant"
+IMPUTATIONS = ("mean", "median", "most_frequent", CONSTANT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,48 +51,119 @@ class Photographs:
 
 
 @dataclass(frozen=True, slots=True)
+class Regions:
+    """Square patches of the same photographs by what they show: the pagoda, the blossom, or neither."""
+
+    colour: Colour
+    size: int
+    stride: int
+    flips: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a job says of one column, or of all of them; None where the data or the default decides.
+
+    Attributes:
+        kind: what the column holds.
+        missing: `reject`, `category` (categories only) or how a number is imputed.
+        fill: the number that `constant` puts in place of a missing one.
+        unknown: what a category means that the training data does not have.
+    """
+
+    kind: Kind | None = None
+    missing: str | None = None
+    fill: float | None = None
+    unknown: Unknown | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Csv:
-    """A CSV file with a header; every column but the target is a numeric feature."""
+    """A CSV file with a header; every column that is neither target nor ignored is a feature.
+
+    Attributes:
+        path: the file.
+        targets: one column that holds the class (or several labels, with a separator), or for a
+            multi-label model one column of yes and no a label.
+        separator: what stands between the labels of one cell; None if a cell holds one class.
+        ignore: columns that are no features.
+        missing_values: the cells that mean a missing value.
+        default: what holds for every column that `columns` does not name.
+        columns: what holds for single columns.
+    """
 
     path: Path
-    target: str
+    targets: tuple[str, ...]
+    separator: str | None = None
+    ignore: tuple[str, ...] = ()
+    missing_values: tuple[str, ...] = ("",)
+    default: Column = Column()
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
 
-Data = Builtin | Photographs | Csv
+Data = Builtin | Photographs | Regions | Csv
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Classes in column order and the positive one; None where the data set's own choice stands."""
+    """Classes in column order and the positive one; None where the data set's own choice stands.
+
+    Attributes:
+        threshold: a number, or numbers by label (multi-label).
+        tune: how thresholds are chosen on validation rows instead.
+        band: half the width of the band around a threshold, or its bounds; by label or for all of them.
+    """
 
     classes: tuple[str, ...] | None = None
     positive: str | None = None
-    threshold: float | None = None
+    threshold: float | Mapping[str, float] | None = None
+    tune: Objective | None = None
+    band: float | tuple[float, float] | Mapping[str, float | tuple[float, float]] | None = None
+
+
+ClassWeight = Mapping[str, float] | str | None
+"""By label, `balanced`, or None: every row counts the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Logistic:
-    """Logistic regression with an L2 penalty of 1/C, as scikit-learn defines it."""
+    """Logistic regression to its exact optimum; C is the inverse of the penalty, as in scikit-learn."""
 
+    penalty: str = L2
     C: float = 1.0
+    l1_ratio: float = 0.5
     solver: str = "lbfgs"
     max_iter: int = 1000
     tol: float = 1e-6
+    class_weight: ClassWeight = None
 
 
 @dataclass(frozen=True, slots=True)
 class Perceptron:
-    """A multi-layer perceptron with ReLU between its layers, trained by Adam."""
+    """Layers trained by mini-batches until validation rows get no better; no hidden one is a regression."""
 
     hidden: tuple[int, ...] = (64,)
-    alpha: float = 1e-4
-    learning_rate: float = 1e-3
-    batch_size: int = 200
-    max_iter: int = 500
-    tol: float = 1e-4
+    activation: Activation = "relu"
+    optimiser: Optimiser = "adam"
+    learning_rate: float = 5e-3
+    momentum: float = 0.9
+    batch_size: int = 32
+    epochs: int = 200
+    early_stopping: bool = True
+    patience: int = 10
+    alpha: float = 1e-2
+    class_weight: ClassWeight = None
 
 
 Estimator = Logistic | Perceptron
+
+
+class Calibration(StrEnum):
+    """How probabilities are put right on validation rows."""
+
+    NONE = "none"
+    TEMPERATURE = "temperature"
+    PLATT = "platt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +178,41 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job; `dtype` and `head` are None where the rules of the export choose."""
+    """One job; `dtype` and `head` are None where the rules of the export choose.
+
+    Attributes:
+        logits: the graph gives the scores before the head, too.
+        validation: the share of the training rows that early stopping, calibration and tuned thresholds
+            look at and that no weight is fitted on; without any of the three every training row is fitted on.
+    """
 
     name: str
     data: Data
     estimator: Estimator = field(default_factory=Logistic)
     standardise: bool = True
+    calibration: Calibration = Calibration.NONE
     decision: Decision = field(default_factory=Decision)
     head: Head | None = None
     dtype: FloatType | None = None
+    logits: bool = False
+    validation: float = 0.15
     evaluation: Evaluation = field(default_factory=Evaluation)
     seed: int = 0
+
+    def head_for(self, task: Task) -> Head:
+        """What turns the estimator's logits into probabilities: the job's word, else the task's usual one."""
+        return self.head or (Head.SOFTMAX if task is Task.MULTICLASS else Head.SIGMOID)
+
+    def served_head(self, task: Task) -> Head:
+        """The head of the published graph: Platt's calibration of several classes is one sigmoid a class."""
+        platt = self.calibration is Calibration.PLATT and task is Task.MULTICLASS
+        return Head.ONE_VS_REST if platt else self.head_for(task)
+
+    @property
+    def validates(self) -> bool:
+        """Whether training rows are set aside for validation."""
+        early = isinstance(self.estimator, Perceptron) and self.estimator.early_stopping
+        return early or self.calibration is not Calibration.NONE or self.decision.tune is not None
 
 
 def read(path: Path) -> Job:
@@ -147,35 +255,87 @@ def _job(table: Table, folder: Path) -> Job:
     job = Job(
         name=name,
         seed=table.integer("seed", 0, low=0),
-        data=_data(table.table("data"), folder),
+        data=_data(table.table("data"), table.table("features"), folder),
         standardise=model.flag("standardise", fallback=True),
         estimator=_estimator(model),
+        calibration=_calibration(table.table("calibration")),
         decision=_decision(table.table("decision")),
         head=_head(table),
         dtype=_dtype(table),
+        logits=table.flag("logits", fallback=False),
+        validation=_validation(table.table("validation")),
         evaluation=_evaluation(table.table("evaluation")),
     )
+    if "validation" in table and not job.validates:
+        table.problem(
+            "validation", "is for early stopping, calibration and tuned thresholds; this job has none of them"
+        )
     table.close()
     return job
 
 
-def _data(table: Table, folder: Path) -> Data:
+def _data(table: Table, features: Table, folder: Path) -> Data:
     if ("builtin" in table) == ("path" in table):
         table.problem("builtin", "or data.path: exactly one of them says where the rows are")
     data: Data
     if "path" in table:
-        data = Csv(folder / table.text("path"), table.text("target"))
+        data = _csv(table, features, folder)
         if "builtin" in table:
             table.text("builtin")
     else:
-        name = table.choice("builtin", (*BUILTIN, PHOTOGRAPHS), BUILTIN[0])
-        data = _photographs(table) if name == PHOTOGRAPHS else Builtin(name)
+        name = table.choice("builtin", (*BUILTIN, PHOTOGRAPHS, REGIONS), BUILTIN[0])
+        data = _patches(table, name) if name in (PHOTOGRAPHS, REGIONS) else Builtin(name)
     table.close()
+    features.close()
     return data
 
 
-def _photographs(table: Table) -> Photographs:
-    return Photographs(
+def _csv(table: Table, features: Table, folder: Path) -> Csv:
+    path = folder / table.text("path")
+    if ("target" in table) == ("targets" in table):
+        table.problem("target", "or data.targets: one column of classes, or one column of yes and no a label")
+    targets = table.texts("targets") if "targets" in table else (table.text("target"),)
+    if "target" in table and "targets" in table:
+        table.text("target")
+    separator = table.text("separator", "") if "separator" in table else None
+    if separator is not None and "targets" in table:
+        table.problem("separator", "is for labels in the one column data.target")
+    default = _column(features)
+    named = features.table("columns")
+    columns = {name: _closed(named.table(name)) for name in named}
+    return Csv(
+        path,
+        targets,
+        separator,
+        table.texts("ignore") if "ignore" in table else (),
+        table.texts("missing_values", empty=True) if "missing_values" in table else ("",),
+        default,
+        columns,
+    )
+
+
+def _closed(table: Table) -> Column:
+    kinds = [kind.value for kind in Kind if kind is not Kind.IMAGE]
+    column = _column(table, Kind(table.choice("kind", kinds)) if "kind" in table else None)
+    table.close()
+    return column
+
+
+def _column(table: Table, kind: Kind | None = None) -> Column:
+    known = (REJECT, OWN_CATEGORY, *IMPUTATIONS)
+    missing = table.choice("missing", known) if "missing" in table else None
+    fill = table.number("fill", 0.0, low=-math.inf) if "fill" in table else None
+    if (missing == CONSTANT) != (fill is not None):
+        table.problem("fill", f"belongs to missing = '{CONSTANT}', and there")
+    unknown = None
+    if "unknown" in table:
+        unknown = Unknown(table.choice("unknown", [Unknown.REJECT.value, Unknown.ZERO.value]))
+    return Column(kind, missing, fill, unknown)
+
+
+def _patches(table: Table, name: str) -> Photographs | Regions:
+    kind = Photographs if name == PHOTOGRAPHS else Regions
+    return kind(
         colour=Colour(table.choice("colour", [mode.value for mode in Colour], Colour.HSV.value)),
         size=table.integer("size", 100, low=1, high=160),
         stride=table.integer("stride", 20, low=1, high=160),
@@ -192,41 +352,151 @@ def _estimator(table: Table) -> Estimator:
 
 def _logistic(table: Table) -> Estimator:
     default = Logistic()
+    penalty = table.choice("penalty", tuple(PENALTIES), default.penalty)
+    solver = table.choice("solver", SOLVERS, PENALTIES[penalty][0])
+    if solver not in PENALTIES[penalty]:
+        table.problem("solver", f"of penalty = '{penalty}' is {' or '.join(PENALTIES[penalty])}")
+    if "l1_ratio" in table and penalty != ELASTIC_NET:
+        table.problem("l1_ratio", f"belongs to penalty = '{ELASTIC_NET}'")
+    if "C" in table and penalty == NO_PENALTY:
+        table.problem("C", f"has no meaning beside penalty = '{NO_PENALTY}'")
     return Logistic(
+        penalty=penalty,
         C=table.number("C", default.C),
-        solver=table.choice("solver", SOLVERS, default.solver),
-        max_iter=table.integer("max_iter", default.max_iter, low=1),
+        l1_ratio=table.number("l1_ratio", default.l1_ratio, high=1.0),
+        solver=solver,
+        max_iter=table.integer("max_iter", 10_000 if solver == "saga" else default.max_iter, low=1),
         tol=table.number("tol", default.tol),
+        class_weight=_class_weight(table),
     )
 
 
 def _perceptron(table: Table) -> Estimator:
     default = Perceptron()
+    optimiser = table.choice("optimiser", get_args(Optimiser), default.optimiser)
+    if "momentum" in table and optimiser != "sgd":
+        table.problem("momentum", "belongs to optimiser = 'sgd'")
+    early = table.flag("early_stopping", default.early_stopping)
+    if "patience" in table and not early:
+        table.problem("patience", "has no meaning beside early_stopping = false")
     return Perceptron(
         hidden=table.integers("hidden", default.hidden),
-        alpha=table.number("alpha", default.alpha),
+        activation=cast(Activation, table.choice("activation", get_args(Activation), default.activation)),
+        optimiser=cast(Optimiser, optimiser),
         learning_rate=table.number("learning_rate", default.learning_rate),
+        momentum=table.number("momentum", default.momentum, low=-1e-300, high=1.0),
         batch_size=table.integer("batch_size", default.batch_size, low=1),
-        max_iter=table.integer("max_iter", default.max_iter, low=1),
-        tol=table.number("tol", default.tol),
+        epochs=table.integer("epochs", default.epochs, low=1),
+        early_stopping=early,
+        patience=table.integer("patience", default.patience, low=1),
+        alpha=table.number("alpha", default.alpha, low=-1e-300),
+        class_weight=_class_weight(table),
     )
+
+
+def _class_weight(table: Table) -> ClassWeight:
+    if "class_weight" not in table:
+        return None
+    if table.is_table("class_weight"):
+        weights = table.table("class_weight")
+        found = {label: weights.number(label, 1.0) for label in weights}
+        weights.close()
+        return found
+    return table.choice("class_weight", (BALANCED,))
+
+
+def _calibration(table: Table) -> Calibration:
+    if table.value("method") == "isotonic":
+        table.problem(
+            "method",
+            "'isotonic' is no option: steps of a probability fold into no layer (and skl2onnx converts "
+            "them to the nearest step, up to 0.30 wrong); use 'temperature' or 'platt'",
+        )
+        return Calibration.NONE
+    method = Calibration(table.choice("method", [kind.value for kind in Calibration], Calibration.NONE.value))
+    table.close()
+    return method
+
+
+def _validation(table: Table) -> float:
+    fraction = table.number("fraction", 0.15, high=1.0)
+    table.close()
+    return fraction
 
 
 def _decision(table: Table) -> Decision:
-    threshold = table.number("threshold", 0.5, high=1.0)
     decision = Decision(
         classes=table.labels("classes"),
         positive=table.label("positive"),
-        threshold=threshold if "threshold" in table else None,
+        threshold=_threshold(table),
+        tune=_objective(table),
+        band=_band(table),
     )
+    if decision.tune is not None and decision.threshold is not None:
+        table.problem("threshold", "is what decision.tune chooses: give one of them")
     table.close()
     if decision.classes and decision.positive and decision.positive not in decision.classes:
         table.problem("positive", f"is one of decision.classes, not {quoted(decision.positive)}")
     return decision
 
 
+def _threshold(table: Table) -> float | dict[str, float] | None:
+    if "threshold" not in table:
+        return None
+    if not table.is_table("threshold"):
+        return table.number("threshold", 0.5, high=1.0)
+    by_label = table.table("threshold")
+    found = {label: by_label.number(label, 0.5, high=1.0) for label in by_label}
+    by_label.close()
+    return found
+
+
+def _objective(table: Table) -> Objective | None:
+    if "tune" not in table:
+        return None
+    settings = table.table("tune")
+    kind = settings.choice("objective", ("f_beta", "cost", "recall_at_precision"))
+    objective: Objective
+    if kind == "f_beta":
+        objective = FBeta(settings.number("beta", 1.0))
+    elif kind == "cost":
+        default = Cost()
+        names = ("true_positive", "false_positive", "true_negative", "false_negative")
+        found = {name: settings.number(name, getattr(default, name), low=-math.inf) for name in names}
+        objective = Cost(**found)
+    else:
+        objective = RecallAtPrecision(settings.number("precision", 0.9, high=1.0))
+    settings.close()
+    return objective
+
+
+def _band(
+    table: Table,
+) -> float | tuple[float, float] | dict[str, float | tuple[float, float]] | None:
+    if "band" not in table:
+        return None
+    if not table.is_table("band"):
+        return _one_band(table, "band")
+    by_label = table.table("band")
+    found = {label: _one_band(by_label, label) for label in by_label}
+    by_label.close()
+    return found
+
+
+def _one_band(table: Table, key: str) -> float | tuple[float, float]:
+    """Half a width, or two bounds."""
+    value = table.value(key)
+    if not isinstance(value, list):
+        return table.number(key, 0.1, high=0.5)
+    bounds = table.numbers(key, (0.4, 0.6))
+    if len(bounds) != 2 or not 0 <= bounds[0] < bounds[1] <= 1:
+        table.problem(key, f"is half a width or [low, high] between 0 and 1, not {quoted(value)}")
+        return (0.4, 0.6)
+    return (bounds[0], bounds[1])
+
+
 def _head(table: Table) -> Head | None:
-    known = (AUTOMATIC, Head.SIGMOID.value, Head.SOFTMAX.value)
+    known = (AUTOMATIC, *(head.value for head in Head))
     choice = table.choice("head", known, AUTOMATIC)
     return None if choice == AUTOMATIC else Head(choice)
 

@@ -13,8 +13,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.contract import FloatType, Manifest, Task
-from sigmax.errors import BundleRejected, quoted
+from sigmax.contract import LOGITS, FloatType, Manifest
+from sigmax.errors import BundleRejected
 from sigmax.inference import proof
 from sigmax.inference.engine import Floats
 from sigmax.inference.predictor import Predictor
@@ -22,7 +22,7 @@ from sigmax.inference.proof import Proof
 from sigmax_training import golden
 from sigmax_training.data.dataset import F64, I64
 from sigmax_training.network import Network
-from sigmax_training.rows import Reference, Rows, Space, decision_edges
+from sigmax_training.rows import Reference, Rows, Space, boundaries, decision_edges
 
 BATCHES = (0, 1, 2, 7, 33)
 """Batch sizes that the gate asks in, beside all rows at once."""
@@ -31,18 +31,26 @@ MARGINS = {FloatType.FLOAT64: 1e-6, FloatType.FLOAT32: 1e-3}
 """How far from the edge the rows beside it are: well over the tolerance, and still close."""
 
 _CELLS = 20_000_000
-_HELD_OUT, _RANDOM, _PAIRS = 2_000, 64, 24
-"""Bounds of the gate's work: held-out rows, random rows, walks across a decision's edge."""
+_HELD_OUT, _PAIRS = 2_000, 24
+"""Bounds of the gate's work: held-out rows, walks across a decision's edge."""
+
+_RANDOM, _RANDOM_WIDE, _WIDE = 256, 64, 1_000
+"""Random rows, and how many where a row has more than so many features."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """Rows with the estimator's own answers; `origin` says of which rows they are, for messages."""
+    """Rows with the estimator's own answers; `origin` says of which rows they are, for messages.
+
+    Logits are there for a model that gives them, and whether a decision is unsure for one with a band.
+    """
 
     features: Rows
     probabilities: F64
     classes: I64
     origin: str
+    logits: F64 | None = None
+    unsure: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +63,26 @@ class Questions:
     parameters: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """The rows of a gate by where they come from."""
+
+    held_out: Rows
+    extremes: Rows
+    scattered: Rows
+    tour: Rows
+    edges: tuple[tuple[Rows, ...], ...]
+
+    @property
+    def parts(self) -> dict[str, Rows]:
+        """Every row, by kind."""
+        walked = [rows for edges in self.edges for rows in edges]
+        found = {"held-out": self.held_out, "extreme": self.extremes, "random": self.scattered}
+        if len(self.tour):
+            found["tour of the categories"] = self.tour
+        return {**found, "edge of a decision": np.concatenate(walked)} if walked else found
+
+
 class InBatches:
     """An engine that asks a predictor in batches of one size, so that rows keep their numbers."""
 
@@ -64,9 +92,19 @@ class InBatches:
 
     def run(self, features: Floats) -> Floats:
         """Features (n_samples, n_features) to probabilities (n_samples, n_classes), batch by batch."""
-        starts = range(0, max(len(features), 1), self._size)
-        parts = [self._predictor.probabilities(features[start : start + self._size]) for start in starts]
+        parts = [self._predictor.probabilities(batch) for batch in self._batches(features)]
         return cast(Floats, np.concatenate(parts))
+
+    def run_both(self, features: Floats) -> tuple[Floats, Floats]:
+        """Features to probabilities and logits, both (n_samples, n_classes), batch by batch."""
+        parts = [self._predictor.probabilities_and_logits(batch) for batch in self._batches(features)]
+        probabilities, logits = (cast(Floats, np.concatenate(part)) for part in zip(*parts, strict=True))
+        return probabilities, logits
+
+    def _batches(self, features: Floats) -> list[Floats]:
+        """The rows in parts of the size; at least one part, which may be empty."""
+        starts = range(0, max(len(features), 1), self._size)
+        return [features[start : start + self._size] for start in starts]
 
 
 def questions(
@@ -81,28 +119,42 @@ def questions(
         held_out: (n_samples, n_features), rows that the estimator was not fitted on.
         seed: of the random rows.
     """
+    asked = _asked(reference, manifest, held_out, seed)
+    first = [edges[0] for edges in asked.edges if edges]
+    others = [rows for edges in asked.edges for rows in edges[1:]]
+    beyond = len(asked.tour) + sum(map(len, first))
+    most = golden.budget(manifest.n_features, beyond)
+    real = asked.held_out[: most // 4]
+    wanted = np.concatenate([asked.extremes[:3], asked.extremes[4:], *first, real])
+    candidates = np.concatenate([asked.tour, *others, asked.held_out[: _count(manifest)], asked.scattered])
+    selection = golden.select(network, manifest.tolerance, most, wanted, candidates)
+    return Questions(
+        gate=_case(reference, manifest, np.concatenate(list(asked.parts.values())), _origin(asked.parts)),
+        golden=_case(reference, manifest, selection.rows, "golden rows"),
+        untouched=selection.untouched,
+        parameters=selection.parameters,
+    )
+
+
+def _asked(reference: Reference, manifest: Manifest, held_out: Rows, seed: int) -> _Asked:
     rng = np.random.default_rng(seed)
     space = Space.of(manifest.features)
     most = max(1, min(_HELD_OUT, _CELLS // manifest.n_features))
     held_out = held_out[rng.permutation(len(held_out))[:most]]
-    extremes = space.extremes()
-    scattered = space.random(min(_RANDOM, most), rng)
+    scattered = space.random(min(_count(manifest), most), rng)
+    tour = space.tour(rng, manifest.features)
     pool = np.concatenate([held_out, scattered])
     pool = pool[rng.permutation(len(pool))]
-    edges = decision_edges(reference, space, pool, _PAIRS, MARGINS[manifest.graph.dtype])
-    parts = {"held-out": held_out, "extreme": extremes, "random": scattered}
-    if edges:
-        parts["edge of a decision"] = np.concatenate(edges)
-    real = held_out[: golden.budget(manifest.n_features) // 4]
-    wanted = np.concatenate([extremes[:3], *edges[:1], real])
-    candidates = np.concatenate([*edges[1:], held_out[:_RANDOM], scattered])
-    selection = golden.select(network, manifest.tolerance, wanted, candidates)
-    return Questions(
-        gate=_case(reference, np.concatenate(list(parts.values())), _origin(parts)),
-        golden=_case(reference, selection.rows, "golden rows"),
-        untouched=selection.untouched,
-        parameters=selection.parameters,
-    )
+    found = boundaries(reference, manifest)
+    count = max(2, _PAIRS // len(found))
+    margin = MARGINS[manifest.graph.dtype]
+    edges = tuple(decision_edges(boundary, space, pool, count, margin) for boundary in found)
+    return _Asked(held_out, space.extremes(), scattered, tour, edges)
+
+
+def _count(manifest: Manifest) -> int:
+    """How many random rows are asked."""
+    return _RANDOM if manifest.n_features <= _WIDE else _RANDOM_WIDE
 
 
 def check(path: Path, asked: Questions, reference: Reference) -> Proof:
@@ -132,33 +184,55 @@ def check(path: Path, asked: Questions, reference: Reference) -> Proof:
 
 def _compare(predictor: Predictor, case: Case, how: str) -> Proof:
     try:
-        return proof.compare(predictor, case.features, case.probabilities, case.classes)
+        return proof.compare(
+            predictor,
+            case.features,
+            case.probabilities,
+            case.classes,
+            logits=case.logits,
+            unsure=case.unsure,
+        )
     except BundleRejected as error:
         raise BundleRejected(f"the gate, {how}: {error} ({case.origin})") from error
 
 
 def _check_own_classes(manifest: Manifest, reference: Reference, case: Case) -> None:
     """The rule's classes must be the estimator's own `predict`, where that knows the same threshold."""
-    if manifest.task is Task.BINARY and set(manifest.decision.thresholds.values()) != {0.5}:
+    if not set(manifest.decision.thresholds.values()) <= {0.5} or not reference.decides:
         return
     own = reference.fitted.predict(case.features)
     clear = reference.rule.margins(case.probabilities) > manifest.tolerance
-    wrong = np.flatnonzero((own != case.classes) & clear)
+    differs = own != case.classes
+    wrong = np.flatnonzero((differs.any(axis=1) if differs.ndim == 2 else differs) & clear)
     if wrong.size:
         row = int(wrong[0])
         raise BundleRejected(
-            f"the gate: row {row}: the estimator predicts {quoted(manifest.classes[own[row]])}, "
-            f"the decision rule {quoted(manifest.classes[case.classes[row]])} ({case.origin})"
+            f"the gate: row {row}: the estimator predicts {proof.labels(manifest, own[row])}, "
+            f"the decision rule {proof.labels(manifest, case.classes[row])} ({case.origin})"
         )
 
 
 def _none_of(case: Case) -> Case:
-    return Case(case.features[:0], case.probabilities[:0], case.classes[:0], case.origin)
+    return Case(
+        case.features[:0],
+        case.probabilities[:0],
+        case.classes[:0],
+        case.origin,
+        None if case.logits is None else case.logits[:0],
+        None if case.unsure is None else case.unsure[:0],
+    )
 
 
-def _case(reference: Reference, rows: Rows, origin: str) -> Case:
-    probabilities = reference.fitted.probabilities(rows)
-    return Case(rows, probabilities, reference.rule.choose(probabilities), origin)
+def _case(reference: Reference, manifest: Manifest, rows: Rows, origin: str) -> Case:
+    probabilities, rule = reference.fitted.probabilities(rows), reference.rule
+    return Case(
+        rows,
+        probabilities,
+        rule.choose(probabilities),
+        origin,
+        reference.fitted.logits(rows) if LOGITS in manifest.graph.outputs else None,
+        rule.unsure(probabilities) if manifest.decision.band else None,
+    )
 
 
 def _origin(parts: dict[str, npt.NDArray[Any]]) -> str:

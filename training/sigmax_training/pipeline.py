@@ -13,23 +13,24 @@ from pathlib import Path
 
 import numpy as np
 
-from sigmax.contract import EXAMPLE_FILE, GOLDEN_FILE, MODEL_FILE, FloatType, Manifest
+from sigmax.contract import EXAMPLE_FILE, GOLDEN_FILE, HISTORY_FILE, MODEL_FILE, FloatType, Manifest
 from sigmax.errors import BundleRejected, InvalidInput
 from sigmax.inference.decision import Rule
 from sigmax.inference.proof import Proof, load
 from sigmax.repository import layout
 from sigmax.repository.golden import Golden
 from sigmax.repository.layout import Published
-from sigmax_training import data, draft, evaluate, parity
+from sigmax_training import data, draft, evaluate, history, parity, splits
 from sigmax_training.data.dataset import Dataset
-from sigmax_training.evaluate import Split
 from sigmax_training.example import example
 from sigmax_training.export import export
 from sigmax_training.fit import Fitted, describe, fit
-from sigmax_training.job import Job
-from sigmax_training.network import network_of
+from sigmax_training.job import Job, Perceptron
+from sigmax_training.network import Network, network_of
+from sigmax_training.parity import Case
 from sigmax_training.progress import Report
 from sigmax_training.rows import Reference
+from sigmax_training.splits import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +109,41 @@ def _published(job: Job, repository: Path, fingerprint: str, report: Report) -> 
 
 def _train(job: Job, dataset: Dataset, manifest: Manifest, report: Report) -> _Trained:
     """Cross-validate for the promised figures, then fit the model that is published."""
-    rule = Rule(manifest, np.float64, manifest.decision.thresholds)
-    splits = evaluate.folds(dataset, job.evaluation, job.seed)
-    split = evaluate.holdout(dataset, job.evaluation, job.seed)
-    report.stage(f"{job.name}: cross-validation", len(splits))
+    folds = splits.folds(dataset, job.evaluation, job.seed)
+    split = splits.holdout(dataset, job.evaluation, job.seed)
+    report.stage(f"{job.name}: cross-validation", len(folds))
     said: set[str] = set()
 
     def after_each(fitted: Fitted) -> None:
         said.update(fitted.warnings)
         report.step()
 
-    metrics = evaluate.summary(evaluate.cross_validate(job, dataset, splits, rule, after_each))
-    report.stage(f"{job.name}: the published model", 1)
-    fitted = fit(job, dataset, split[0])
+    scores = evaluate.cross_validate(job, dataset, folds, manifest, after_each)
+    fitted = _fit(job, dataset, split, report)
+    rule = evaluate.rule_of(manifest, fitted)
     test = evaluate.score(fitted, dataset, split[1], rule)
-    report.step()
-    metrics |= {
+    metrics = {
+        **evaluate.summary(scores),
         "test_accuracy": test.accuracy,
         "test_log_loss": test.log_loss,
+        **evaluate.closer_look(fitted, dataset, split[1], rule),
         "test_rows": float(len(split[1])),
         "train_rows": float(len(split[0])),
         "baseline_accuracy": evaluate.baseline(dataset, split),
     }
     notices = tuple(sorted(said.union(fitted.warnings)))
     return _Trained(job, dataset, replace(fitted, warnings=notices), split, metrics)
+
+
+def _fit(job: Job, dataset: Dataset, split: Split, report: Report) -> Fitted:
+    """The model that is published; where training goes by epochs, each of them is reported."""
+    if isinstance(job.estimator, Perceptron):
+        report.stage(f"{job.name}: the published model", job.estimator.epochs)
+        return fit(job, dataset, split[0], report.epoch)
+    report.stage(f"{job.name}: the published model", 1)
+    fitted = fit(job, dataset, split[0])
+    report.step()
+    return fitted
 
 
 def _publish(trained: _Trained, drafts: list[Manifest], repository: Path, report: Report) -> Outcome:
@@ -156,25 +168,25 @@ def _publish(trained: _Trained, drafts: list[Manifest], repository: Path, report
     return outcome
 
 
-def _publish_as(trained: _Trained, manifest: Manifest, repository: Path, notices: list[str]) -> Outcome:
+def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: list[str]) -> Outcome:
     job, dataset, fitted = trained.job, trained.dataset, trained.fitted
-    network = network_of(fitted, manifest.head)
-    reference = Reference(fitted, Rule(manifest, np.float64, manifest.decision.thresholds))
+    network = network_of(fitted, logits=job.logits)
+    manifest = replace(
+        draft_,
+        decision=draft.decided(job, draft_, fitted.thresholds),
+        graph=replace(draft_.graph, layers=network.layers()),
+        metrics=trained.metrics,
+        provenance=_provenance(job, dataset, fitted),
+    )
+    rule = Rule(manifest, np.float64, manifest.decision.thresholds, manifest.decision.band)
+    reference = Reference(fitted, rule, decides=fitted.calibration is None)
     held_out = dataset.features[trained.split[1]]
     asked = parity.questions(reference, network, manifest, held_out, job.seed)
-    names = [feature.name for feature in manifest.features]
-    dtype = manifest.graph.dtype
-    answers = asked.golden
-    files = {
-        MODEL_FILE: export(network, job.name, dtype, manifest.classes, names),
-        GOLDEN_FILE: Golden(answers.features, answers.probabilities, answers.classes).to_json(manifest),
-        EXAMPLE_FILE: example(dataset, trained.split[1]),
-    }
     proofs: list[Proof] = []
     published = layout.publish(
         repository,
-        replace(manifest, metrics=trained.metrics, provenance=_provenance(job, dataset)),
-        files,
+        manifest,
+        _files(trained, network, manifest, asked.golden),
         lambda path: proofs.append(parity.check(path, asked, reference)),
     )
     if asked.untouched:
@@ -183,18 +195,36 @@ def _publish_as(trained: _Trained, manifest: Manifest, repository: Path, notices
             *notices,
             f"{share} matter to no golden row: a change of them alone is not noticed at load",
         ]
-    return Outcome(job.name, published, trained.metrics, proofs[-1], dtype, tuple(notices))
+    return Outcome(job.name, published, trained.metrics, proofs[-1], manifest.graph.dtype, tuple(notices))
 
 
-def _provenance(job: Job, dataset: Dataset) -> dict[str, str]:
-    return {
+def _files(trained: _Trained, network: Network, manifest: Manifest, answers: Case) -> dict[str, bytes]:
+    """The content of every file of the bundle but the manifest, by name."""
+    names = [feature.name for feature in manifest.features]
+    golden = Golden(answers.features, answers.probabilities, answers.classes, answers.logits, answers.unsure)
+    files = {
+        MODEL_FILE: export(network, trained.job.name, manifest.graph.dtype, manifest.classes, names),
+        GOLDEN_FILE: golden.to_json(manifest),
+        EXAMPLE_FILE: example(trained.dataset, trained.split[1]),
+    }
+    if trained.fitted.history:
+        files[HISTORY_FILE] = history.to_json(trained.fitted.history)
+    return files
+
+
+def _provenance(job: Job, dataset: Dataset, fitted: Fitted) -> dict[str, str]:
+    found = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": dataset.description,
         "data_sha256": dataset.sha256,
         "estimator": describe(job),
         "seed": str(job.seed),
-        **draft.versions(),
     }
+    if fitted.thresholds:
+        found["thresholds"] = f"chosen on {job.validation:.0%} of the training rows: {job.decision.tune}"
+    if fitted.best_epoch:
+        found["epochs"] = f"{len(fitted.history)}, the weights of epoch {fitted.best_epoch} are published"
+    return {**found, **draft.versions()}
 
 
 def _check_writable(repository: Path, name: str) -> None:

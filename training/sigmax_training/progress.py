@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from types import TracebackType
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+from sigmax_training.history import Epoch
+
+Clock = Callable[[], float]
+"""Seconds since some moment; only differences have a meaning."""
+
+_WIDE = 150
+"""Columns of a terminal that has room for a long bar and for all figures of an epoch beside it."""
 
 
 class Report(Protocol):
@@ -18,6 +42,10 @@ class Report(Protocol):
 
     def step(self) -> None:
         """One step of the stage is done."""
+        ...
+
+    def epoch(self, epoch: Epoch) -> None:
+        """One step of the stage is done, and it was an epoch; the stage may end before all of them are."""
         ...
 
     def notice(self, text: str) -> None:
@@ -37,21 +65,24 @@ class Silent:
     def step(self) -> None:
         """Nothing."""
 
+    def epoch(self, epoch: Epoch) -> None:
+        """Nothing."""
+
     def notice(self, text: str) -> None:
         """Print the notice."""
         self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 class Lines:
-    """Prints a line at the start of a stage and at each quarter of a long one."""
+    """Prints a line at the start of a stage and at each quarter of a long one, and one of JSON an epoch."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._title, self._steps, self._done = "", 0, 0
+    def __init__(self, console: Console, clock: Clock) -> None:
+        self._console, self._clock = console, clock
+        self._title, self._steps, self._done, self._begun = "", 0, 0, clock()
 
     def stage(self, title: str, steps: int) -> None:
         """Print the title."""
-        self._title, self._steps, self._done = title, steps, 0
+        self._title, self._steps, self._done, self._begun = title, steps, 0, self._clock()
         self._print(title)
 
     def step(self) -> None:
@@ -60,6 +91,19 @@ class Lines:
         quarter = self._done * 4 // self._steps
         if self._steps > 1 and quarter > (self._done - 1) * 4 // self._steps:
             self._print(f"{self._title}: {self._done} of {self._steps}")
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Print the epoch as one line of JSON."""
+        line = {
+            "epoch": epoch.epoch,
+            "epochs": epoch.epochs,
+            "loss": epoch.loss,
+            "validation_loss": epoch.validation_loss,
+            "validation_accuracy": epoch.validation_accuracy,
+            "rows_per_second": round(epoch.rows_per_second),
+            "seconds_left": round(_seconds_left(epoch, self._clock() - self._begun), 1),
+        }
+        self._console.out(json.dumps(line, separators=(",", ":"), allow_nan=False), highlight=False)
 
     def notice(self, text: str) -> None:
         """Print the notice."""
@@ -72,43 +116,127 @@ class Lines:
 class Bar:
     """Draws one bar a stage on a terminal."""
 
-    def __init__(self, console: Console, progress: Progress) -> None:
-        self._console = console
+    def __init__(self, console: Console, progress: Progress, clock: Clock) -> None:
+        self._console, self._clock = console, clock
         self._progress = progress
         self._task: TaskID | None = None
+        self._epoch: Epoch | None = None
+        self._begun = clock()
 
     def stage(self, title: str, steps: int) -> None:
         """Start a bar."""
-        self._task = self._progress.add_task(title, total=steps)
+        self.finish()
+        self._task = self._progress.add_task(title, total=steps, epoch=None, left=None)
+        self._epoch, self._begun = None, self._clock()
 
     def step(self) -> None:
         """Move the bar."""
         if self._task is not None:
             self._progress.advance(self._task)
 
+    def epoch(self, epoch: Epoch) -> None:
+        """Move the bar to the epoch, and show its figures and the time that is left."""
+        self._epoch = epoch
+        if self._task is not None:
+            left = timedelta(seconds=round(_seconds_left(epoch, self._clock() - self._begun)))
+            self._progress.update(self._task, completed=epoch.epoch, epoch=epoch, left=left)
+
+    def finish(self) -> None:
+        """Draw the bar of a training that stopped early as finished: there is nothing left to do."""
+        if self._epoch is not None and self._task is not None:
+            self._progress.update(self._task, total=self._epoch.epoch, left=None)
+
     def notice(self, text: str) -> None:
         """Print the notice above the bar."""
         self._console.print(f"note: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def opened(console: Console, *, quiet: bool) -> AbstractContextManager[Report]:
-    """The report that fits the console, for a `with` block."""
+def opened(console: Console, *, quiet: bool, clock: Clock = time.monotonic) -> AbstractContextManager[Report]:
+    """The report that fits the console, for a `with` block.
+
+    Args:
+        console: where to print.
+        quiet: print nothing but notices.
+        clock: what the time that is left is reckoned with.
+    """
     if quiet:
         return nullcontext(Silent(console))
-    return _Bars(console) if console.is_terminal else nullcontext(Lines(console))
+    return _Bars(console, clock) if console.is_terminal else nullcontext(Lines(console, clock))
 
 
 class _Bars(AbstractContextManager[Report]):
     """A bar that is taken off the terminal again, whatever happens."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    def __init__(self, console: Console, clock: Clock) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(40 if console.width >= _WIDE else 10),
+            _Count(),
+            _Time(),
+            _Figures(),
+        )
         self._progress = Progress(*columns, console=console)
+        self._bar = Bar(console, self._progress, clock)
 
     def __enter__(self) -> Report:
         self._progress.start()
-        return Bar(self._console, self._progress)
+        return self._bar
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._bar.finish()
         self._progress.stop()
+
+
+class _Count(ProgressColumn):
+    """How many steps of how many; of a training, which epoch."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._steps = MofNCompleteColumn()
+
+    def render(self, task: Task) -> Text:
+        """Draw the count of a stage."""
+        epoch: Epoch | None = task.fields["epoch"]
+        if epoch is None:
+            return self._steps.render(task)
+        return Text(f"epoch {epoch.epoch}/{epoch.epochs}", style="progress.download")
+
+
+class _Time(ProgressColumn):
+    """How long a stage has taken so far; of a training under way, how long it has left at most."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._elapsed = TimeElapsedColumn()
+
+    def render(self, task: Task) -> Text:
+        """Draw the time of a stage."""
+        left: timedelta | None = task.fields["left"]
+        return (
+            self._elapsed.render(task) if left is None else Text(f"{left} left", style="progress.remaining")
+        )
+
+
+class _Figures(ProgressColumn):
+    """What the last epoch of a training came to; the first to be cut off where the terminal is narrow."""
+
+    def render(self, task: Task) -> Text:
+        """Draw the figures of a stage, on one line."""
+        epoch: Epoch | None = task.fields["epoch"]
+        return Text("" if epoch is None else _figures(epoch), no_wrap=True, overflow="ellipsis")
+
+
+def _seconds_left(epoch: Epoch, elapsed: float) -> float:
+    """How long the remaining epochs take at most, if they take as long as those so far did."""
+    return elapsed / epoch.epoch * (epoch.epochs - epoch.epoch)
+
+
+def _figures(epoch: Epoch) -> str:
+    """What an epoch came to, in words for people; the most wanted first."""
+    parts = [f"loss {epoch.loss:.4f}"]
+    if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
+        parts.append(f"validation {epoch.validation_loss:.4f} {epoch.validation_accuracy:.1%}")
+    return "  ".join([*parts, f"{epoch.rows_per_second:,.0f} rows/s"])

@@ -6,7 +6,7 @@ Knows nothing of jobs: what the keys mean is the caller's.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sigmax.errors import nearest, quoted
@@ -31,6 +31,17 @@ class Table:
 
     def __contains__(self, key: str) -> bool:
         return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def value(self, key: str) -> Any:
+        """What stands there, of whatever type; None if nothing does."""
+        return self._get(key, None)
+
+    def is_table(self, key: str) -> bool:
+        """Whether a table stands there."""
+        return isinstance(self._values.get(key), dict)
 
     def problem(self, key: str, text: str) -> None:
         """Note what is wrong with a key."""
@@ -81,11 +92,27 @@ class Table:
         return self._wrong(key, value, f"a number {bounds}", fallback)
 
     def integers(self, key: str, fallback: tuple[int, ...]) -> tuple[int, ...]:
-        """A list of positive integers, one at least."""
+        """A list of positive integers; it may be empty."""
         value = self._get(key, list(fallback))
-        if isinstance(value, list) and value and all(type(item) is int and item > 0 for item in value):
+        if isinstance(value, list) and all(type(item) is int and item > 0 for item in value):
             return tuple(value)
         return self._wrong(key, value, "a list of positive integers", fallback)
+
+    def numbers(self, key: str, fallback: tuple[float, ...]) -> tuple[float, ...]:
+        """A list of finite numbers."""
+        value = self._get(key, list(fallback))
+        known = isinstance(value, list) and all(type(item) in (int, float) for item in value)
+        if known and all(math.isfinite(item) for item in value):
+            return tuple(float(item) for item in value)
+        return self._wrong(key, value, "a list of numbers", fallback)
+
+    def texts(self, key: str, *, empty: bool = False) -> tuple[str, ...]:
+        """A list of different texts, one at least; an empty text only where it has a meaning."""
+        value = self._get(key, None)
+        known = isinstance(value, list) and value and all(isinstance(item, str) for item in value)
+        if known and len(set(value)) == len(value) and (empty or "" not in value):
+            return tuple(value)
+        return self._wrong(key, value, "a list of different texts", ())
 
     def labels(self, key: str) -> tuple[str, ...] | None:
         """A list of two or more different labels (integers and booleans stand for their texts), or None."""
@@ -130,3 +157,9 @@ def label_of(value: str | int | bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def is_integer(text: str) -> bool:
+    """Whether a text is an integer in decimal as it is written canonically: no plus, no leading zero."""
+    digits = text.removeprefix("-")
+    return digits.isascii() and digits.isdigit() and len(digits) < 20 and str(int(text)) == text

@@ -6,49 +6,126 @@ Nothing here is served or learnt from; these rows only ask the same question of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.contract import Feature, Kind
+from sigmax.contract import Feature, Kind, Manifest, Missing, Task
 from sigmax.inference.decision import Rule
 from sigmax_training.data.dataset import F64, I64
-from sigmax_training.fit import Fitted
 
 Rows = npt.NDArray[Any]
+Flags = npt.NDArray[np.bool_]
 
 _WIDENED = 0.05
 """Random rows leave the range by this share of it, so that a constant feature varies, too."""
 
+_ABSENT = 0.1
+"""The share of values that random rows miss, where they may."""
+
 _BISECTIONS = 60
 """Halvings of a path: the step of float64."""
+
+_TOUR = 64
+"""Rows that go through the codes of every category column."""
+
+
+class Estimator(Protocol):
+    """What was trained, asked in features as they come."""
+
+    def probabilities(self, features: Rows) -> F64:
+        """The estimator's own probabilities, float64 (n_samples, n_classes)."""
+        ...
+
+    def logits(self, features: Rows) -> F64:
+        """Its scores before the head, (n_samples, n_classes); asked only where the graph gives them."""
+        ...
+
+    def predict(self, features: Rows) -> npt.NDArray[Any]:
+        """The estimator's own classes: columns (n_samples,), or of labels bool (n_samples, n_classes)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """The estimator's word on any row: its probabilities, and the decision rule applied to them."""
+    """The estimator's word on any row: its probabilities, and the decision rule applied to them.
 
-    fitted: Fitted
+    Attributes:
+        fitted: the estimator.
+        rule: the decision rule.
+        decides: whether the estimator's own classes follow from its probabilities by that rule; a calibration
+            may move probabilities across each other.
+    """
+
+    fitted: Estimator
     rule: Rule
+    decides: bool = True
 
-    def classes(self, rows: Rows) -> I64:
-        """The chosen columns, (n_samples,)."""
-        return self.rule.choose(self.fitted.probabilities(rows))
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boundary:
+    """One edge between two decisions.
+
+    Attributes:
+        reference: decides.
+        column: the class whose probability is compared; None for the highest of several.
+        bound: what it is compared with.
+    """
+
+    reference: Reference
+    column: int | None = None
+    bound: float = 0.5
+
+    def sides(self, rows: Rows) -> I64:
+        """On which side each row is, (n_samples,)."""
+        probabilities = self.reference.fitted.probabilities(rows)
+        if self.column is None:
+            return self.reference.rule.choose(probabilities)
+        return (probabilities[:, self.column] > self.bound).astype(np.int64)
 
     def margins(self, rows: Rows) -> F64:
-        """How far each row is from being decided otherwise, (n_samples,)."""
-        return self.rule.margins(self.fitted.probabilities(rows))
+        """How far each row is from the other side, (n_samples,), in units of probability."""
+        probabilities = self.reference.fitted.probabilities(rows)
+        if self.column is None:
+            return self.reference.rule.margins(probabilities)
+        return np.asarray(np.abs(probabilities[:, self.column] - self.bound))
+
+
+def boundaries(reference: Reference, manifest: Manifest) -> tuple[Boundary, ...]:
+    """Every edge of a model's decisions: between classes, at each threshold, at both ends of each band."""
+    if manifest.task is Task.MULTICLASS:
+        return (Boundary(reference),)
+    decision = manifest.decision
+    return tuple(
+        Boundary(reference, manifest.classes.index(label), bound)
+        for label, threshold in decision.thresholds.items()
+        for bound in (threshold, *decision.band.get(label, ()))
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Space:
-    """Where rows live: the bounds of every column, and whether only whole numbers exist there."""
+    """Where rows live, column by column.
+
+    Attributes:
+        low: (n_features,), the lowest value.
+        high: (n_features,), the highest.
+        whole: (n_features,), whether only whole numbers exist there.
+        bounded: (n_features,), whether nothing beyond the range exists.
+        absent: (n_features,), whether a value may be missing, as NaN.
+        pixels: all of it is 8-bit pixels.
+        codes: how many codes the longest vocabulary has; 0 without one.
+    """
 
     low: F64
     high: F64
-    whole: bool
+    whole: Flags
+    bounded: Flags
+    absent: Flags
+    pixels: bool
+    codes: int
 
     @classmethod
     def of(cls, blocks: Sequence[Feature]) -> Space:
@@ -56,91 +133,130 @@ class Space:
         sizes = [block.size for block in blocks]
         bounds = np.array([block.range for block in blocks], np.float64)
         low, high = np.repeat(bounds, sizes, axis=0).T
-        return cls(low, high, whole=all(block.kind is Kind.IMAGE for block in blocks))
+        continuous = np.array([block.kind is Kind.NUMERIC for block in blocks])
+        closed = np.array([block.kind not in (Kind.NUMERIC, Kind.INTEGER) for block in blocks])
+        absent = [block.missing is not Missing.REJECT and block.kind is not Kind.CATEGORY for block in blocks]
+        return cls(
+            low,
+            high,
+            whole=np.repeat(~continuous, sizes),
+            bounded=np.repeat(closed, sizes),
+            absent=np.repeat(np.array(absent), sizes),
+            pixels=all(block.kind is Kind.IMAGE for block in blocks),
+            codes=max((block.n_codes for block in blocks if block.kind is Kind.CATEGORY), default=0),
+        )
 
     def extremes(self) -> Rows:
-        """Zeros, every lowest value, every highest value, and every midpoint: (4, n_features)."""
+        """Zeros, every lowest value, every highest, every midpoint, and all missing that may be."""
         middle = self.low / 2 + self.high / 2
-        return self.typed(np.array([np.zeros_like(self.low), self.low, self.high, middle]))
+        zeros = np.clip(0.0, self.low, self.high) if self.bounded.any() else np.zeros_like(self.low)
+        rows = [zeros, self.low, self.high, middle]
+        if self.absent.any():
+            rows.append(np.where(self.absent, np.nan, middle))
+        return self.typed(np.array(rows))
 
     def random(self, count: int, rng: np.random.Generator) -> Rows:
-        """Rows anywhere in the range and, unless values are whole, a little beyond: (count, n_features)."""
+        """Rows anywhere in the range and, where values may be, a little beyond: (count, n_features)."""
         span = self.high - self.low
         typical = float(np.median(span[span > 0])) if (span > 0).any() else 1.0
-        beyond = 0.0 if self.whole else _WIDENED * np.where(span > 0, span, typical)
-        return self.typed(rng.uniform(self.low - beyond, self.high + beyond, (count, len(span))))
+        beyond = np.where(self.bounded, 0.0, _WIDENED * np.where(span > 0, span, typical))
+        rows = rng.uniform(self.low - beyond, self.high + beyond, (count, len(span)))
+        if self.absent.any():
+            rows[(rng.random(rows.shape) < _ABSENT) & self.absent] = np.nan
+        return self.typed(rows)
+
+    def tour(self, rng: np.random.Generator, blocks: Sequence[Feature]) -> Rows:
+        """Random rows that go through the codes of every category column, (at most 64, n_features)."""
+        count = min(self.codes, _TOUR)
+        rows = self.random(count, rng)
+        for column, block in enumerate(blocks if count else ()):
+            if block.kind is Kind.CATEGORY:
+                steps = (
+                    np.linspace(0, block.n_codes - 1, count) if block.n_codes > count else np.arange(count)
+                )
+                rows[:, column] = np.rint(steps) % block.n_codes
+        return rows
 
     def typed(self, rows: F64) -> Rows:
-        """Rows as they are sent: whole numbers as uint8, others as they are."""
-        return np.rint(rows).astype(np.uint8) if self.whole else rows
+        """Rows as they are sent: pixels as uint8, whole numbers rounded, others as they are."""
+        if self.pixels:
+            return np.rint(rows).astype(np.uint8)
+        return np.where(self.whole, np.rint(rows), rows) if self.whole.any() else rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ways:
     """Ways from one row each, at position 0, to another one, at 1, that never leave the space.
 
-    Numbers move together on a straight line. Whole numbers cannot: there, one column after the other moves
-    from its first to its last value.
+    Numbers move together on a straight line. Pixels cannot: there, one column after the other moves from its
+    first to its last value. What else is whole, or missing, stays as it is at the start.
     """
 
     space: Space
     starts: Rows
     ends: Rows
 
+    @classmethod
+    def between(cls, space: Space, starts: Rows, ends: Rows) -> Ways:
+        """Ways from each start towards its end, as far as columns can move."""
+        if space.pixels:
+            return cls(space, starts, ends)
+        stays = space.whole | np.isnan(starts) | np.isnan(ends)
+        return cls(space, starts, np.where(stays, starts, ends))
+
+    def some(self, chosen: I64) -> Ways:
+        """Some of the ways."""
+        return replace(self, starts=self.starts[chosen], ends=self.ends[chosen])
+
     def at(self, positions: F64) -> Rows:
         """The rows at some positions, (n_ways,) in [0, 1], as (n_ways, n_features)."""
         first, share = self.starts.astype(np.float64), positions[:, np.newaxis]
-        if self.space.whole:
+        if self.space.pixels:
             width = first.shape[1]
             share = np.clip(share * width - np.arange(width), 0.0, 1.0)
         return self.space.typed(first + share * (self.ends - first))
 
 
 def decision_edges(
-    reference: Reference, space: Space, pool: Rows, count: int, margin: float
+    boundary: Boundary, space: Space, pool: Rows, count: int, margin: float
 ) -> tuple[Rows, ...]:
-    """Between rows of different classes, the row at the edge and one on each side of it.
+    """Between rows on different sides of a boundary, the row at the edge and one on each side of it.
 
     Args:
-        reference: decides.
+        boundary: says on which side a row is.
         space: where the rows live.
         pool: (n_samples, n_features), rows to walk between.
         count: of ways to walk, at most.
         margin: the least distance, in probability, of a side row from the edge.
 
     Returns:
-        For each way up to 3 rows, (n_rows, n_features); nothing if every row of the pool is of one class.
+        For each way up to 3 rows, (n_rows, n_features); nothing if no way crosses the boundary.
     """
-    classes = reference.classes(pool)
-    first = np.flatnonzero(classes[:-1] != classes[1:])[:count]
-    if first.size == 0:
+    ways = Ways.between(space, pool[:-1], pool[1:])
+    crossing = np.flatnonzero(boundary.sides(ways.starts) != boundary.sides(ways.ends))[:count]
+    if crossing.size == 0:
         return ()
-    ways = Ways(space, pool[first], pool[first + 1])
-    before, behind = _bisect(reference, ways)
-    sides = [
-        _walk(reference, ways, before, -1.0, margin),
-        _walk(reference, ways, behind, 1.0, margin),
-    ]
+    ways = ways.some(crossing)
+    before, behind = _bisect(boundary, ways)
+    sides = [_walk(boundary, ways, before, -1.0, margin), _walk(boundary, ways, behind, 1.0, margin)]
     return tuple(
         np.array([edge, *(rows[way] for rows, there in sides if there[way])])
         for way, edge in enumerate(ways.at(before))
     )
 
 
-def _bisect(reference: Reference, ways: Ways) -> tuple[F64, F64]:
-    """On each way, the last position of the first class and the next one behind it, (n_ways,) each."""
+def _bisect(boundary: Boundary, ways: Ways) -> tuple[F64, F64]:
+    """On each way, the last position of the first side and the next one behind it, (n_ways,) each."""
     low, high = np.zeros(len(ways.starts)), np.ones(len(ways.starts))
-    own = reference.classes(ways.starts)
+    own = boundary.sides(ways.starts)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        same = reference.classes(ways.at(middle)) == own
+        same = boundary.sides(ways.at(middle)) == own
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return low, high
 
 
-def _walk(
-    reference: Reference, ways: Ways, edge: F64, direction: float, margin: float
-) -> tuple[Rows, npt.NDArray[np.bool_]]:
+def _walk(boundary: Boundary, ways: Ways, edge: F64, direction: float, margin: float) -> tuple[Rows, Flags]:
     """From each edge, step away twice as far each time, until the margin is there.
 
     Returns:
@@ -150,7 +266,7 @@ def _walk(
     while True:
         positions = np.clip(edge + direction * step, 0.0, 1.0)
         rows = ways.at(positions)
-        there = reference.margins(rows) >= margin
+        there = boundary.margins(rows) >= margin
         on_the_way = ~there & (positions > 0.0) & (positions < 1.0)
         if not on_the_way.any():
             return rows, there

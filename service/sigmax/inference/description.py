@@ -14,6 +14,10 @@ RULES = {
     Task.MULTICLASS: "the class with the highest probability, the first of them on a tie",
     Task.MULTILABEL: "each label whose probability exceeds its threshold",
 }
+UNSURES = {
+    Task.BINARY: "unsure where low < probability <= high of its band",
+    Task.MULTILABEL: "each label unsure where low < probability <= high of its band",
+}
 
 
 def describe(manifest: Manifest, proof: Proof, example: bytes, rejected: Mapping[int, str]) -> dict[str, Any]:
@@ -41,6 +45,7 @@ def describe(manifest: Manifest, proof: Proof, example: bytes, rejected: Mapping
         "provenance": dict(manifest.provenance),
         "example": json.loads(example),
         "model_version_status": statuses(manifest.version, rejected),
+        "outputs": list(manifest.graph.outputs),
     }
 
 
@@ -66,6 +71,9 @@ def _feature(feature: Feature) -> dict[str, Any]:
         "range": list(feature.range),
         "missing": feature.missing.value,
     }
+    if feature.vocabulary is not None and feature.unknown is not None:
+        described["vocabulary"] = list(feature.vocabulary)
+        described["unknown"] = feature.unknown.value
     if feature.image is not None:
         image = feature.image
         described["image"] = {
@@ -86,6 +94,9 @@ def _decision(manifest: Manifest) -> dict[str, Any]:
     }
     if manifest.decision.positive is not None:
         decision["positive"] = manifest.decision.positive
+    if manifest.decision.band:
+        decision["rule"] += f"; {UNSURES[manifest.task]}"
+        decision["band"] = {label: list(bounds) for label, bounds in manifest.decision.band.items()}
     return decision
 
 

@@ -33,11 +33,13 @@ class Prediction(NamedTuple):
         served: the version that said it.
         probabilities: (n_samples, n_classes).
         ids: one value a row where the query asked for them.
+        logits: (n_samples, n_classes) where the query asked for them.
     """
 
     served: Served
     probabilities: npt.NDArray[Any]
     ids: list[Any] | None
+    logits: npt.NDArray[Any] | None = None
 
 
 class Query(Protocol[Answer_co]):
@@ -55,6 +57,11 @@ class Query(Protocol[Answer_co]):
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the features as the model takes them; more than `max_rows` are refused unread."""
+        ...
+
+    @property
+    def wants_logits(self) -> bool:
+        """Whether the logits are asked for, too, of a model that gives them; known once the rows are read."""
         ...
 
     def render(self, prediction: Prediction) -> Answer_co:
@@ -91,10 +98,16 @@ class Dispatch:
             rows = query.rows(served, self._max_rows)
             if len(rows.features) == 0:
                 raise InvalidInput("no rows: send at least one")
-            probabilities = served.predictor.probabilities(rows.features)
+            if query.wants_logits:
+                probabilities, logits = served.predictor.probabilities_and_logits(rows.features)
+                _check_logits(logits)
+            else:
+                probabilities, logits = served.predictor.probabilities(rows.features), None
             _check_numbers(probabilities)
             predicted = len(rows.features)
-            return query.render(Prediction(served, probabilities, rows.ids))
+            if served.schema.usual is not None:
+                _count_unusual(meter, served, rows.features)
+            return query.render(Prediction(served, probabilities, rows.ids, logits))
         except SigmaxError as error:
             code = error.code.value
             raise
@@ -105,11 +118,37 @@ class Dispatch:
             meter.request(model, version, code, started, predicted)
 
 
+def _count_unusual(meter: Meter, served: Served, features: npt.NDArray[Any]) -> None:
+    """Count the missing values and the unknown categories of rows that were predicted."""
+    schema = served.schema
+    unusual = ~(features < schema.usual)  # NaN is below nothing
+    if not unusual.any():
+        return
+    for column in np.flatnonzero(unusual.any(axis=0)).tolist():
+        feature = schema.feature(column)
+        total = int(np.count_nonzero(unusual[:, column]))
+        unknown = 0
+        if feature.unknown_code is not None:
+            unknown = int(np.count_nonzero(features[:, column] == feature.unknown_code))
+        meter.unusual(served.name, served.version, feature.name, unknown, total - unknown)
+
+
 def _check_numbers(probabilities: npt.NDArray[Any]) -> None:
     """Finite features can still overflow inside the model; NaN is no answer."""
     if np.isnan(np.add.reduce(probabilities, None)):  # NaN if any of them is
-        row = int(np.isnan(probabilities).any(axis=1).argmax())
-        raise InvalidInput(f"row {row}: these features are so large that the model's arithmetic overflows")
+        raise _overflow(np.isnan(probabilities))
+
+
+def _check_logits(logits: npt.NDArray[Any]) -> None:
+    """An infinite logit may still be a probability of 0 or 1, but JSON has no word for it."""
+    finite = np.isfinite(logits)
+    if not finite.all():
+        raise _overflow(~finite)
+
+
+def _overflow(where: npt.NDArray[np.bool_]) -> InvalidInput:
+    row = int(where.any(axis=1).argmax())
+    return InvalidInput(f"row {row}: these features are so large that the model's arithmetic overflows")
 
 
 def unforeseen(error: Exception) -> Internal:

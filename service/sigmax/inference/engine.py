@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from sigmax.contract import INPUT, OUTPUT, FloatType, Manifest
+from sigmax.contract import INPUT, LOGITS, OUTPUT, FloatType, Manifest
 from sigmax.errors import BundleRejected
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -28,6 +28,10 @@ class Engine(Protocol):
 
     def run(self, features: Floats) -> Floats:
         """Features (n_samples, n_features) in the model's dtype to probabilities (n_samples, n_classes)."""
+        ...
+
+    def run_both(self, features: Floats) -> tuple[Floats, Floats]:
+        """The same, and the logits (n_samples, n_classes); only of a model whose manifest has them."""
         ...
 
 
@@ -62,17 +66,23 @@ class OnnxEngine:
         probabilities: Floats = self._run(_OUTPUTS, {INPUT: features})[0]
         return probabilities
 
+    def run_both(self, features: Floats) -> tuple[Floats, Floats]:
+        """Probabilities, as `run` gives them, and logits, both (n_samples, n_classes)."""
+        probabilities, logits = self._run(_BOTH, {INPUT: features})
+        return probabilities, logits
+
     def _check(self, manifest: Manifest) -> None:
-        kind = _ONNX_TYPES[manifest.graph.dtype]
-        _check_values("inputs", self._session.get_inputs(), INPUT, kind, manifest.n_features)
-        _check_values("outputs", self._session.get_outputs(), OUTPUT, kind, len(manifest.classes))
+        kind, width = _ONNX_TYPES[manifest.graph.dtype], len(manifest.classes)
+        _check_values("inputs", self._session.get_inputs(), [(INPUT, kind, [manifest.n_features])])
+        outputs: list[_Signature] = [(name, kind, [width]) for name in manifest.graph.outputs]
+        _check_values("outputs", self._session.get_outputs(), outputs)
 
 
 class _OneRow:
     """The memory of one row's features and probabilities, bound to the graph once.
 
     Not for two threads at a time. Most requests have one row, and making ONNX Runtime's values for it
-    takes as long as the model.
+    takes as long as the model. An output that is not bound costs nothing more: ONNX Runtime drops it.
     """
 
     __slots__ = ("_binding", "_features", "_probabilities", "_run")
@@ -97,12 +107,14 @@ class _OneRow:
 
 
 _OUTPUTS = [OUTPUT]
+_BOTH = [OUTPUT, LOGITS]
+
+_Signature = tuple[str, str, list[int]]
 
 
-def _check_values(side: str, found: list[Any], name: str, kind: str, width: int) -> None:
+def _check_values(side: str, found: list[Any], expected: list[_Signature]) -> None:
     signature = [(value.name, value.type, list(value.shape)[1:]) for value in found]
-    expected = [(name, kind, [width])]
-    if signature != expected or isinstance(found[0].shape[0], int):
+    if signature != expected or any(isinstance(value.shape[0], int) for value in found):
         raise BundleRejected(f"the graph's {side} are {signature}, expected {expected} and a free batch size")
 
 

@@ -21,16 +21,22 @@ class Predictor:
         self.manifest = manifest
         self.dtype = np.dtype(manifest.graph.dtype.value)
         self.n_features = manifest.n_features
-        self.rule = self.rule_with(manifest.decision.thresholds)
+        self.rule = self.rule_with(manifest.decision.thresholds, manifest.decision.band)
         self._engine = engine
 
     def probabilities(self, features: Floats) -> Floats:
         """Features (n_samples, n_features) in `dtype`, zero rows allowed, to (n_samples, n_classes)."""
         return self._engine.run(features)
 
-    def rule_with(self, thresholds: Mapping[str, float]) -> Rule:
-        """The model's decision rule with other thresholds."""
-        return Rule(self.manifest, self.dtype, thresholds)
+    def probabilities_and_logits(self, features: Floats) -> tuple[Floats, Floats]:
+        """The same, and the logits (n_samples, n_classes), of a model that gives them."""
+        return self._engine.run_both(features)
+
+    def rule_with(
+        self, thresholds: Mapping[str, float], band: Mapping[str, tuple[float, float]] | None = None
+    ) -> Rule:
+        """The model's decision rule with other thresholds, and another band or none."""
+        return Rule(self.manifest, self.dtype, thresholds, band)
 
 
 def open_predictor(bundle: Bundle) -> Predictor:

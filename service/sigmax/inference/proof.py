@@ -6,17 +6,22 @@ Used by the gate before a bundle is published, by the service before a version b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from sigmax.contract import Manifest, Task
 from sigmax.errors import BundleRejected, quoted
+from sigmax.inference.engine import Floats
 from sigmax.inference.predictor import Predictor, open_predictor
 from sigmax.repository import bundle
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class Proof:
     Attributes:
         rows: how many rows were compared.
         difference: the largest absolute difference of a probability.
-        exempt: rows too close to their decision's edge for their class to be compared.
+        exempt: rows too close to the edge of a decision, or of a band, for it to be compared.
     """
 
     rows: int
@@ -43,7 +48,15 @@ def load(path: Path) -> tuple[bundle.Bundle, Predictor, Proof]:
     content = bundle.read(path)
     predictor = open_predictor(content)
     golden = content.golden
-    return content, predictor, compare(predictor, golden.features, golden.probabilities, golden.classes)
+    proof = compare(
+        predictor,
+        golden.features,
+        golden.probabilities,
+        golden.classes,
+        logits=golden.logits,
+        unsure=golden.unsure,
+    )
+    return content, predictor, proof
 
 
 def compare(
@@ -51,69 +64,104 @@ def compare(
     features: npt.NDArray[Any],
     probabilities: npt.NDArray[np.float64],
     classes: npt.NDArray[Any],
+    *,
+    logits: npt.NDArray[np.float64] | None = None,
+    unsure: npt.NDArray[np.bool_] | None = None,
 ) -> Proof:
     """Compare served answers with the estimator's on the same rows.
 
     A row whose margin is within the tolerance may be decided either way: it is exempt from the
-    comparison of classes, and counted.
+    comparison of classes, and counted. So is one that close to a bound of its band from that of doubt.
 
     Args:
         predictor: what serves.
         features: (n_samples, n_features).
         probabilities: (n_samples, n_classes), the estimator's own.
         classes: the estimator's chosen columns, as `Rule.choose` gives them.
+        logits: (n_samples, n_classes), the estimator's own, of a model that gives them; beyond 1 the
+            tolerance is a share of them.
+        unsure: where the decision is unsure, as `Rule.unsure` gives it, of a model with a band.
 
     Raises:
         BundleRejected: naming the first row that differs, and by how much.
     """
-    manifest = predictor.manifest
-    served = _served(predictor, features)
-    if served.shape != probabilities.shape:
-        raise BundleRejected(f"{served.shape} probabilities served, {probabilities.shape} expected")
-    distance = np.abs(served.astype(np.float64) - probabilities)
-    wrong = np.flatnonzero(~(distance <= manifest.tolerance).all(axis=1))
+    manifest, rule = predictor.manifest, predictor.rule
+    served = _served(predictor.probabilities, predictor, features)
+    difference = _check_numbers(manifest, "probability", served, probabilities)
+    if logits is not None:
+        both = _served(predictor.probabilities_and_logits, predictor, features)
+        difference = max(difference, _check_numbers(manifest, "probability", both[0], probabilities))
+        _check_numbers(manifest, "logit", both[1], logits)
+    exempt = rule.margins(probabilities) <= manifest.tolerance
+    _check_decisions("class", rule.choose(served), classes, exempt, partial(labels, manifest))
+    if unsure is not None:
+        close = rule.band_margins(probabilities) <= manifest.tolerance
+        _check_decisions("unsure", rule.unsure(served), unsure, close, partial(_flags, manifest))
+        exempt |= close
+    return Proof(len(served), difference, int(exempt.sum()))
+
+
+def _served(ask: Callable[[Floats], T], predictor: Predictor, features: npt.NDArray[Any]) -> T:
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(features, predictor.dtype)
+    try:
+        return ask(rows)
+    except Exception as error:  # ONNX Runtime's own classes share no root but Exception
+        raise BundleRejected(f"the graph fails on these rows: {str(error)[:200]}") from error
+
+
+def _check_numbers(
+    manifest: Manifest, what: str, served: npt.NDArray[Any], expected: npt.NDArray[np.float64]
+) -> float:
+    """Refuse numbers that differ by more than the tolerance, beyond 1 by more than that share of them.
+
+    Returns:
+        The largest difference.
+    """
+    if served.shape != expected.shape:
+        raise BundleRejected(f"{what}: shape {served.shape} served, {expected.shape} expected")
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        distance = np.abs(served.astype(np.float64) - expected)
+    allowed = manifest.tolerance * np.maximum(1.0, np.abs(expected))
+    wrong = np.flatnonzero(~(distance <= allowed).all(axis=1))
     if wrong.size:
-        raise BundleRejected(_difference(manifest, served, probabilities, int(wrong[0]), wrong.size))
-    exempt = predictor.rule.margins(probabilities) <= manifest.tolerance
-    chosen = predictor.rule.choose(served)
-    differs = chosen != classes
+        row = int(wrong[0])
+        column = int(np.nan_to_num(distance[row] - allowed[row], nan=np.inf).argmax())
+        raise BundleRejected(
+            f"row {row}, class {quoted(manifest.classes[column])}: {what} {served[row, column]!s} served, "
+            f"{expected[row, column]!s} expected, tolerance {allowed[row, column]:g} "
+            f"({wrong.size} of {len(served)} rows differ)"
+        )
+    return float(distance.max(initial=0.0))
+
+
+def _check_decisions(
+    what: str,
+    served: npt.NDArray[Any],
+    expected: npt.NDArray[Any],
+    exempt: npt.NDArray[np.bool_],
+    said: Callable[[Any], str],
+) -> None:
+    differs = served != expected
     if differs.ndim == 2:
         differs = differs.any(axis=1)
     wrong = np.flatnonzero(differs & ~exempt)
     if wrong.size:
         row = int(wrong[0])
         raise BundleRejected(
-            f"row {row}: class {_labels(manifest, chosen[row])} served, "
-            f"{_labels(manifest, classes[row])} expected ({wrong.size} of {len(served)} rows differ)"
+            f"row {row}: {what} {said(served[row])} served, {said(expected[row])} expected "
+            f"({wrong.size} of {len(served)} rows differ)"
         )
-    return Proof(len(served), float(distance.max(initial=0.0)), int(exempt.sum()))
 
 
-def _served(predictor: Predictor, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(features, predictor.dtype)
-    try:
-        return predictor.probabilities(rows)
-    except Exception as error:  # ONNX Runtime's own classes share no root but Exception
-        raise BundleRejected(f"the graph fails on these rows: {str(error)[:200]}") from error
-
-
-def _difference(
-    manifest: Manifest,
-    served: npt.NDArray[Any],
-    expected: npt.NDArray[np.float64],
-    row: int,
-    count: int,
-) -> str:
-    column = int(np.nan_to_num(np.abs(served[row] - expected[row]), nan=np.inf).argmax())
-    return (
-        f"row {row}, class {quoted(manifest.classes[column])}: probability {served[row, column]!s} served, "
-        f"{expected[row, column]!s} expected, tolerance {manifest.tolerance:g} "
-        f"({count} of {len(served)} rows differ)"
-    )
-
-
-def _labels(manifest: Manifest, chosen: Any) -> str:
+def labels(manifest: Manifest, chosen: Any) -> str:
+    """Name what was chosen for a row, for messages: a column, or which labels."""
     if manifest.task is Task.MULTILABEL:
-        return str([label for label, yes in zip(manifest.classes, chosen, strict=True) if yes])
+        return _flags(manifest, chosen)
     return quoted(manifest.classes[int(chosen)])
+
+
+def _flags(manifest: Manifest, flags: Any) -> str:
+    if manifest.task is Task.MULTILABEL:
+        return str([label for label, yes in zip(manifest.classes, flags, strict=True) if yes])
+    return "true" if flags else "false"

@@ -1,4 +1,4 @@
-"""What is said of each row when a caller asks for classes: label, probability, the runners-up."""
+"""What is said of each row when a caller asks for classes: label, probability, the runners-up, doubt."""
 
 from __future__ import annotations
 
@@ -11,50 +11,91 @@ import numpy.typing as npt
 from sigmax.contract import Task
 from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
-from sigmax.inference.decision import Chosen
+from sigmax.inference.decision import Chosen, Rule
 from sigmax.inference.dispatch import Prediction
-from sigmax.protocol.options import Options, thresholds
+from sigmax.protocol.options import Options, decision
 
 
 class Result(NamedTuple):
-    """One row's answer; a multilabel model fills `labels`, the others `label` and `probability`."""
+    """One row's answer; a multilabel model fills `labels`, the others `label` and `probability`.
+
+    Attributes:
+        label: the chosen class.
+        labels: the chosen labels.
+        probability: of the chosen class.
+        probabilities: by label, where `top_k` asks for them; of a multilabel model always.
+        unsure: whether nobody should rely on the decision; None where no band applies.
+        unsure_labels: of a multilabel model, the labels whose decision that is; None where no band applies.
+        logits: by label, where they were asked for.
+    """
 
     label: str | None
     labels: list[str] | None
     probability: float | None
     probabilities: dict[str, float] | None
+    unsure: bool | None = None
+    unsure_labels: list[str] | None = None
+    logits: dict[str, float] | None = None
 
 
 def results(prediction: Prediction, options: Options) -> list[Result]:
     """Decide every row of a prediction.
 
     Raises:
-        InvalidInput: a threshold that this model does not have.
+        InvalidInput: a threshold or a band that this model cannot have.
     """
     served, probabilities = prediction.served, prediction.probabilities
-    chosen = choose(served, probabilities, options)
-    if served.manifest.task is Task.MULTILABEL:
-        return _labelled(served.manifest.classes, probabilities, chosen, options.top_k)
+    classes, rule = served.manifest.classes, rule_for(served, options)
+    decided = _decided(served, probabilities, rule.choose(probabilities), options.top_k)
+    if rule.banded:
+        unsure = rule.unsure(probabilities)
+        decided = [_doubted(result, classes, row) for result, row in zip(decided, unsure, strict=True)]
+    if prediction.logits is not None:
+        rows = prediction.logits.tolist()
+        decided = [
+            result._replace(logits=dict(zip(classes, row, strict=True)))
+            for result, row in zip(decided, rows, strict=True)
+        ]
+    return decided
+
+
+def rule_for(served: Served, options: Options) -> Rule:
+    """The model's decision rule, with the caller's threshold and band where they came.
+
+    Raises:
+        InvalidInput: a threshold or a band that this model cannot have.
+    """
+    if options.threshold is None and options.band is None:
+        return served.predictor.rule
+    decided = decision(served.manifest, options)
+    return served.predictor.rule_with(decided.thresholds, decided.band)
+
+
+def _decided(
+    served: Served, probabilities: npt.NDArray[Any], chosen: Chosen, count: int | None
+) -> list[Result]:
     classes = served.manifest.classes
+    if served.manifest.task is Task.MULTILABEL:
+        return _labelled(classes, probabilities, chosen, count)
     best = probabilities[np.arange(len(chosen)), chosen].tolist()
-    runners_up = _top(classes, probabilities, options.top_k) if options.top_k else None
+    runners_up = _top(classes, probabilities, count) if count else None
     return [
         Result(classes[column], None, probability, runners_up[row] if runners_up else None)
         for row, (column, probability) in enumerate(zip(chosen.tolist(), best, strict=True))
     ]
 
 
-def choose(served: Served, probabilities: npt.NDArray[Any], options: Options) -> Chosen:
-    """Apply the model's decision rule, with the caller's threshold where one came."""
-    if options.threshold is None:
-        return served.predictor.rule.choose(probabilities)
-    rule = served.predictor.rule_with(thresholds(served.manifest, options.threshold))
-    return rule.choose(probabilities)
+def _doubted(result: Result, classes: tuple[str, ...], unsure: npt.NDArray[np.bool_]) -> Result:
+    """A result that says whether it is unsure: of a row's one flag, or of one flag a label."""
+    if result.labels is None:
+        return result._replace(unsure=bool(unsure))
+    labels = [classes[column] for column in np.flatnonzero(unsure)]
+    return result._replace(unsure=bool(labels), unsure_labels=labels)
 
 
 def refuse_class_options(options: Options) -> None:
     """Refuse options that mean nothing where only probabilities are asked for."""
-    given = [name for name in ("top_k", "threshold") if getattr(options, name) is not None]
+    given = [name for name in ("top_k", "threshold", "band") if getattr(options, name) is not None]
     if given:
         raise InvalidInput(f"option '{given[0]}' is for classes; probabilities are given whole, undecided")
 

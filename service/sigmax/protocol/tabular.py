@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from sigmax.contract import Feature
 from sigmax.errors import InvalidInput, nearest, quoted
+from sigmax.protocol.categories import encoded, wrong_cells
 from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import check_count, check_pixels, describe, numbers, problem, refuse
 
@@ -124,9 +125,9 @@ def _matrix(schema: Schema, table: list[tuple[Any, ...]]) -> npt.NDArray[Any]:
 
 
 def _features(schema: Schema, cells: list[Any]) -> npt.NDArray[Any]:
-    features = numbers(schema, cells)
+    features = numbers(schema, cells) if schema.plain else encoded(schema, cells)
     if features is None:
-        raise refuse(_wrong_cells(schema, cells))
+        raise refuse(_wrong_numbers(schema, cells) if schema.plain else wrong_cells(schema, cells))
     if schema.pixels:
         check_pixels(schema, features)
     return features
@@ -164,7 +165,7 @@ def _pixels(feature: Feature, value: Any, row: int) -> list[Any]:
     return level
 
 
-def _wrong_cells(schema: Schema, cells: list[Any]) -> Iterator[str]:
+def _wrong_numbers(schema: Schema, cells: list[Any]) -> Iterator[str]:
     for position, cell in enumerate(cells):
         text = problem(schema, cell)
         if text is not None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput, quoted
+from sigmax.protocol.categories import check_kinds
 from sigmax.protocol.schema import MAX_EXACT, Schema
 from sigmax.protocol.values import all_within, check_count, check_pixels, refuse
 
@@ -50,22 +51,25 @@ def dtype_of(datatype: str) -> np.dtype[Any]:
         ) from None
 
 
-def check_inputs(names: Sequence[str]) -> None:
-    """Refuse anything but exactly the one input that every model has."""
-    if list(names) != [INPUT]:
-        raise InvalidInput(f"expected the one input '{INPUT}', got {[name[:60] for name in names[:20]]}")
+def check_inputs(schema: Schema, names: Sequence[str]) -> None:
+    """Refuse anything but exactly the inputs that a model has, in any order."""
+    inputs = schema.inputs
+    if tuple(names) != inputs and sorted(names) != sorted(inputs):
+        which = "the inputs" if len(inputs) > 1 else "the one input"
+        expected = " and ".join(f"'{name}'" for name in inputs)
+        raise InvalidInput(f"expected {which} {expected}, got {[name[:60] for name in names[:20]]}")
 
 
-def check_shape(schema: Schema, shape: Sequence[int], max_rows: int) -> int:
-    """Check a tensor's shape against the model's (-1, n_features) and the rows that a request may hold.
+def check_shape(name: str, width: int, shape: Sequence[int], max_rows: int) -> int:
+    """Check an input's shape against the model's (-1, width) and the rows that a request may hold.
 
     Returns:
         How many values the tensor holds.
     """
-    if len(shape) != 2 or shape[1] != schema.width or shape[0] < 0:
-        raise InvalidInput(f"input '{INPUT}': expected shape [-1, {schema.width}], got {list(shape[:8])}")
+    if len(shape) != 2 or shape[1] != width or shape[0] < 0:
+        raise InvalidInput(f"input '{name}': expected shape [-1, {width}], got {list(shape[:8])}")
     if shape[0] == 0:
-        raise InvalidInput(f"input '{INPUT}' is empty: send at least one row")
+        raise InvalidInput(f"input '{name}' is empty: send at least one row")
     check_count(shape[0], max_rows)
     return math.prod(shape)
 
@@ -79,7 +83,7 @@ def from_bytes(
         InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
     """
     dtype = dtype_of(datatype)
-    expected = check_shape(schema, shape, max_rows) * dtype.itemsize
+    expected = check_shape(INPUT, schema.width, shape, max_rows) * dtype.itemsize
     if len(raw) != expected:
         raise InvalidInput(
             f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {len(raw)}"
@@ -97,7 +101,7 @@ def from_values(
             model's type cannot hold.
     """
     dtype = dtype_of(datatype)
-    expected = check_shape(schema, shape, max_rows)
+    expected = check_shape(INPUT, schema.width, shape, max_rows)
     if len(values) != expected:
         raise InvalidInput(
             f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
@@ -117,7 +121,8 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
         tensor: (n_samples, n_features).
 
     Raises:
-        InvalidInput: naming each row and feature that is not finite or would change.
+        InvalidInput: naming each row and feature that is not finite (NaN is a missing value where that is
+            allowed), would change, or is not of its feature's kind.
     """
     if tensor.dtype == schema.dtype:
         wide = tensor
@@ -125,13 +130,19 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
         with np.errstate(over="ignore", invalid="ignore"):
             wide = tensor.astype(schema.dtype)
     if not all_within(wide, schema.largest):
-        raise refuse(_not_finite(schema, tensor, np.isfinite(wide)))
+        good = np.isfinite(wide)
+        if schema.optional is not None:
+            good |= np.isnan(wide) & schema.optional
+        if not good.all():
+            raise refuse(_not_finite(schema, tensor, good))
     if _may_change(tensor.dtype, schema.dtype):
         kept = _kept(schema, tensor, wide)
         if not kept.all():
             raise refuse(_changed(schema, tensor, kept))
     if schema.pixels and tensor.dtype != np.uint8:
         check_pixels(schema, wide)
+    if not schema.plain:
+        check_kinds(schema, wide)
     return wide
 
 
@@ -144,7 +155,8 @@ def _may_change(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
 
 def _kept(schema: Schema, tensor: npt.NDArray[Any], wide: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     if tensor.dtype.kind == "f":
-        return np.asarray(wide.astype(tensor.dtype) == tensor)
+        same = wide.astype(tensor.dtype) == tensor
+        return np.asarray(same if schema.optional is None else same | np.isnan(wide))
     return np.asarray(
         (tensor <= schema.exact) & (tensor >= -schema.exact if tensor.dtype.kind == "i" else True)
     )
@@ -154,7 +166,7 @@ def _narrow(
     schema: Schema, datatype: str, dtype: np.dtype[Any], exact: npt.NDArray[np.float64]
 ) -> npt.NDArray[Any]:
     """Decimal numbers become the nearest of their datatype; too large a one is an error, not infinity."""
-    inside = np.abs(exact) <= float(np.finfo(dtype).max)
+    inside = (np.abs(exact) <= float(np.finfo(dtype).max)) | np.isnan(exact)
     if not inside.all():
         raise refuse(
             f"row {row}, {schema.column_name(column)}: "
@@ -181,10 +193,10 @@ def _positions(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(row), int(column)) for row, column in zip(rows[:100], columns[:100], strict=True)]
 
 
-def _not_finite(schema: Schema, tensor: npt.NDArray[Any], finite: npt.NDArray[np.bool_]) -> list[str]:
+def _not_finite(schema: Schema, tensor: npt.NDArray[Any], good: npt.NDArray[np.bool_]) -> list[str]:
     return [
         f"row {row}, {schema.column_name(column)}: {_unfit(schema, tensor[row, column].item())}"
-        for row, column in _positions(~finite)
+        for row, column in _positions(~good)
     ]
 
 

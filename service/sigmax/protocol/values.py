@@ -13,6 +13,7 @@ from sigmax.errors import MAX_PROBLEMS, InvalidInput, listed, quoted
 from sigmax.protocol.schema import Schema
 
 MAX_PIXEL = 255
+NOT_TAKEN = "a missing value, which this feature does not take"
 _FEW = 4096
 _NUMBERS = frozenset({float, int})
 
@@ -33,7 +34,7 @@ def numbers(schema: Schema, cells: list[Any]) -> npt.NDArray[Any] | None:
     kinds = set(map(type, cells))
     if not kinds <= _NUMBERS:
         return None
-    if int in kinds and not _integers_fit(cells, schema.exact):
+    if int in kinds and not integers_fit(cells, schema.exact):
         return None
     exact = np.array(cells, np.float64)
     if not all_within(exact, schema.largest):
@@ -73,7 +74,8 @@ def check_pixels(schema: Schema, features: npt.NDArray[Any]) -> None:
             )
 
 
-def _integers_fit(cells: list[Any], limit: int) -> bool:
+def integers_fit(cells: list[Any], limit: int) -> bool:
+    """Whether no integer among numbers is beyond `limit`, below which none is lost; there is at least one."""
     # min and max ask in C; where a decimal is beyond the limit, or NaN, every integer is asked
     return -limit <= min(cells) <= max(cells) <= limit or all(
         -limit <= cell <= limit for cell in cells if type(cell) is int

@@ -10,7 +10,7 @@ from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.results import Result, refuse_class_options, results
-from sigmax.protocol.options import DEFAULT, NAMES, Options, parse
+from sigmax.protocol.options import DEFAULT, NAMES, Options, logits_included, parse
 from sigmax.protocol.request import read_rows
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
@@ -22,20 +22,22 @@ KEYS = ("rows", "columns", "options")
 class ProbabilitiesQuery:
     """The body of `:probabilities`."""
 
-    __slots__ = ("_body", "model", "version")
+    __slots__ = ("_body", "model", "version", "wants_logits")
 
     def __init__(self, model: str, version: str, body: Body) -> None:
         self.model, self.version, self._body = model, version, body.content
+        self.wants_logits = False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
         document, options, doubt = _read(self._body)
         refuse_class_options(options)
+        self.wants_logits = logits_included(served.manifest, options)
         rows, columns = document.get("rows"), document.get("columns")
         return _certain(read_rows(served.schema, rows, columns, options, max_rows), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
-        """`{"model", "version", "classes", "probabilities"}` and `ids` where they were asked for."""
+        """`{"model", "version", "classes", "probabilities"}`, and `ids` and `logits` where asked for."""
         served = prediction.served
         document = {
             "model": served.name,
@@ -45,21 +47,24 @@ class ProbabilitiesQuery:
         }
         if prediction.ids is not None:
             document["ids"] = prediction.ids
+        if prediction.logits is not None:
+            document["logits"] = prediction.logits.tolist()
         return Answer(msgspec.json.encode(document))
 
 
 class ClassesQuery:
     """The body of `:classes`."""
 
-    __slots__ = ("_body", "_options", "model", "version")
+    __slots__ = ("_body", "_options", "model", "version", "wants_logits")
 
     def __init__(self, model: str, version: str, body: Body) -> None:
         self.model, self.version, self._body = model, version, body.content
-        self._options = DEFAULT
+        self._options, self.wants_logits = DEFAULT, False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
         document, self._options, doubt = _read(self._body)
+        self.wants_logits = logits_included(served.manifest, self._options)
         rows, columns = document.get("rows"), document.get("columns")
         return _certain(read_rows(served.schema, rows, columns, self._options, max_rows), doubt)
 
@@ -82,6 +87,12 @@ def rendered(result: Result) -> dict[str, Any]:
         row["labels"] = result.labels
     if result.probabilities is not None:
         row["probabilities"] = result.probabilities
+    if result.unsure is not None:
+        row["unsure"] = result.unsure
+    if result.unsure_labels is not None:
+        row["unsure_labels"] = result.unsure_labels
+    if result.logits is not None:
+        row["logits"] = result.logits
     return row
 
 

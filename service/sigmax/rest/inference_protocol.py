@@ -6,8 +6,9 @@ Binary tensors follow the JSON in the body, in the order of their inputs or outp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -15,11 +16,13 @@ import msgspec
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
-from sigmax.inference.open_inference import Output, outputs
-from sigmax.protocol import tensors
-from sigmax.protocol.schema import Schema
+from sigmax.inference.open_inference import Output, outputs, wants_logits
+from sigmax.protocol import elements, tensors
+from sigmax.protocol.elements import Tensor
+from sigmax.protocol.options import DEFAULT, from_parameters
+from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
-from sigmax.protocol.values import describe, refuse_any
+from sigmax.protocol.values import NOT_TAKEN, describe, refuse_any
 from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.jsons import not_json
 
@@ -59,31 +62,48 @@ _flat: dict[str, msgspec.json.Decoder[Any]] = {
     "i": msgspec.json.Decoder(list[int]),
     "u": msgspec.json.Decoder(list[int]),
     "f": msgspec.json.Decoder(list[float]),
+    "f?": msgspec.json.Decoder(list[float | None]),
+    "s": msgspec.json.Decoder(list[str | None]),
 }
 _nested: dict[str, msgspec.json.Decoder[Any]] = {
     "b": msgspec.json.Decoder(list[list[bool]]),
     "i": msgspec.json.Decoder(list[list[int]]),
     "u": msgspec.json.Decoder(list[list[int]]),
     "f": msgspec.json.Decoder(list[list[float]]),
+    "f?": msgspec.json.Decoder(list[list[float | None]]),
+    "s": msgspec.json.Decoder(list[list[str | None]]),
 }
-_NUMBERS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
-_TYPES = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}
+_KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "f?": "number", "s": "text"}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "b": (bool,),
+    "i": (int,),
+    "u": (int,),
+    "f": (int, float),
+    "f?": (int, float, NoneType),
+    "s": (str, NoneType),
+}
 
 
 class InferQuery:
     """The body of an `infer` request."""
 
-    __slots__ = ("_body", "_request", "model", "version")
+    __slots__ = ("_body", "_options", "_request", "model", "version", "wants_logits")
 
     def __init__(self, model: str, version: str, body: Body) -> None:
         self.model, self.version, self._body = model, version, body
         self._request = InferRequest([])
+        self._options, self.wants_logits = DEFAULT, False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
-        """Read the one input tensor, nested or flat."""
+        """Read the input tensors, nested or flat: one, or two of a model with categories."""
         text, blob = _split(self._body)
         self._request = request = _read_request(text)
-        tensors.check_inputs([tensor.name for tensor in request.inputs])
+        self._options = from_parameters(request.parameters)
+        self.wants_logits = wants_logits(served.manifest, _requested(request))
+        tensors.check_inputs(served.schema, [tensor.name for tensor in request.inputs])
+        if served.schema.categories:
+            given = _tensors(served.schema, request.inputs, blob)
+            return Rows(elements.read(served.schema, given, max_rows))
         tensor = request.inputs[0]
         size = _binary_size(tensor, len(blob))
         if size is not None:
@@ -97,10 +117,14 @@ class InferQuery:
         document: dict[str, Any] = {"model_name": served.name, "model_version": served.version}
         if request.id is not None:
             document["id"] = request.id
-        tensors_out = outputs(prediction, [output.name for output in request.outputs])
+        tensors_out = outputs(prediction, _requested(request), self._options)
         blobs = dict.fromkeys(_binary_names(request, tensors_out), b"")
         document["outputs"] = [_rendered(output, blobs) for output in tensors_out]
         return _packed(msgspec.json.encode(document), list(blobs.values()))
+
+
+def _requested(request: InferRequest) -> list[str]:
+    return [output.name for output in request.outputs]
 
 
 def _split(body: Body) -> tuple[bytes, bytes]:
@@ -115,24 +139,54 @@ def _split(body: Body) -> tuple[bytes, bytes]:
     return body.content[: body.json_length], body.content[body.json_length :]
 
 
+def _tensors(schema: Schema, inputs: list[InputTensor], blob: bytes) -> list[Tensor]:
+    """The inputs of a model with categories; those in binary follow one another behind the JSON."""
+    sizes = [_announced(tensor) for tensor in inputs]
+    announced = sum(size or 0 for size in sizes)
+    if announced != len(blob):
+        raise InvalidInput(f"{announced} bytes are announced behind the JSON, {len(blob)} came")
+    given, place = [], 0
+    for tensor, size in zip(inputs, sizes, strict=True):
+        if tensor.name == CATEGORIES:
+            elements.check_datatype(schema, tensor.datatype)
+        content = _any_values(schema, tensor) if size is None else blob[place : place + size]
+        given.append(Tensor(tensor.name, tensor.datatype, tensor.shape, content))
+        place += size or 0
+    return given
+
+
+def _any_values(schema: Schema, tensor: InputTensor) -> list[Any]:
+    """The flat values of one of the inputs of a model with categories."""
+    if tensor.name == CATEGORIES:
+        kind = "s" if tensor.datatype == "BYTES" else "i"
+        return _decoded(schema, schema.categories, tensor, kind)
+    return _values(schema.numeric or schema, tensor)
+
+
 def _binary_size(tensor: InputTensor, available: int) -> int | None:
-    """How many bytes behind the JSON are the tensor's; None if its values stand in the JSON.
+    """How many bytes behind the JSON are the only tensor's; None if its values stand in the JSON.
 
     Raises:
         InvalidInput: both or neither is there, or more or fewer bytes came.
     """
+    size = _announced(tensor)
+    if (size or 0) != available:
+        raise InvalidInput(
+            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {available} came"
+        )
+    return size
+
+
+def _announced(tensor: InputTensor) -> int | None:
+    """How many bytes behind the JSON a tensor says are its own; None if its values stand in the JSON."""
     size = tensor.parameters.get("binary_data_size")
     given = bytes(tensor.data) != b""
     if (size is None) == (not given):
         raise InvalidInput(
             f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'"
         )
-    if size is not None and type(size) is not int:
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
         raise InvalidInput(f"input {quoted(tensor.name)}: 'binary_data_size' is a number of bytes")
-    if (size or 0) != available:
-        raise InvalidInput(
-            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {available} came"
-        )
     return size
 
 
@@ -162,7 +216,7 @@ def _read_request(body: bytes) -> InferRequest:
 
 
 def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
-    """The flat values of a tensor.
+    """The flat values of a tensor of numbers; None where one is missing and may be.
 
     Raises:
         InvalidInput: wrong types, ragged rows, or rows that are not as many or as wide as the shape.
@@ -170,14 +224,30 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
     kind = tensors.dtype_of(tensor.datatype).kind
     if tensor.datatype == "FP16":
         raise InvalidInput(f"input {quoted(tensor.name)}: FP16 has no form in JSON")
+    columns, optional = range(schema.width), schema.optional
+    if kind != "f" or optional is None:
+        return _decoded(schema, columns, tensor, kind)
+    values = _decoded(schema, columns, tensor, "f?")
+    if None in values:
+        refuse_any(
+            f"row {position // schema.width}, {schema.column_name(position % schema.width)}: "
+            f"expected a number, got null, {NOT_TAKEN}"
+            for position, value in enumerate(values)
+            if value is None and not optional[position % schema.width]
+        )
+    return values
+
+
+def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str) -> list[Any]:
+    """The flat values of a tensor that holds these columns of the features matrix."""
     data = bytes(tensor.data)
     nested = data[1:].lstrip()[:1] == b"["
     try:
         values: list[Any] = (_nested if nested else _flat)[kind].decode(data)
     except msgspec.ValidationError as error:
-        refuse_any(_wrong_cells(schema, kind, msgspec.json.decode(data)))
+        refuse_any(_wrong_cells(schema, columns, tensor, kind, msgspec.json.decode(data)))
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_NUMBERS[kind]}s, "
+            f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_KINDS[kind]}s, "
             f"flat or nested as its shape: {_plain(error)}"
         ) from None
     except msgspec.DecodeError as error:
@@ -185,19 +255,23 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
     return _unnested(tensor, values) if nested else values
 
 
-def _wrong_cells(schema: Schema, kind: str, data: list[Any]) -> Iterator[str]:
+def _wrong_cells(
+    schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str, data: list[Any]
+) -> Iterator[str]:
     """Which values are not of the datatype, by row and feature; none if it is the nesting that is wrong."""
     cells = list(chain.from_iterable(data)) if all(type(row) is list for row in data) else data
     for position, cell in enumerate(cells):
         if type(cell) in (list, dict):
             return
         if type(cell) not in _TYPES[kind]:
-            row, column = divmod(position, schema.width)
-            yield f"row {row}, {schema.column_name(column)}: expected {_one(kind)}, got {describe(cell)}"
+            row, place = divmod(position, len(columns))
+            cannot = cell is None and not schema.plain
+            given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(cell)
+            yield f"row {row}, {schema.column_name(columns[place])}: expected {_one(kind)}, got {given}"
 
 
 def _one(kind: str) -> str:
-    return f"{'an' if kind in 'iu' else 'a'} {_NUMBERS[kind]}"
+    return f"{'an' if kind in 'iu' else 'a'} {_KINDS[kind]}"
 
 
 def _unnested(tensor: InputTensor, rows: list[list[Any]]) -> list[Any]:

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from sigmax.contract import Feature, Kind, Task
+from sigmax.contract import LOGITS, Feature, Kind, Manifest, Missing, Task, Unknown
 from sigmax.inference.catalog import Served
-from sigmax.inference.open_inference import metadata
+from sigmax.inference.open_inference import inputs
+from sigmax.protocol import elements
+from sigmax.protocol.codes import canonical
+from sigmax.protocol.options import INCLUDE, PARAMETERS
+from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import from_rows
 from sigmax.protocol.tensors import DTYPES
 
 MAX_EXAMPLE_BYTES = 20_000
 """A longer example (a picture as numbers) is told where to be found instead: a browser would choke on it."""
 
+MAX_ENUM = 200
+"""A longer vocabulary is found in the model's description."""
+
+MAX_SHOWN = 5
+
+_JSON_TYPES = {"string": "string", "int64": "integer", "bool": "boolean"}
+_READ: dict[str, Callable[[str], Any]] = {"string": str, "int64": int, "bool": "true".__eq__}
 _ERROR = {
     "type": "object",
     "required": ["error", "code"],
@@ -32,6 +44,14 @@ _OPTIONS = {
 _TOP_K = {"type": "integer", "minimum": 1, "description": "How many of the most probable classes to name."}
 _TEXT = {"type": "string"}
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+_BAND = {"type": "array", "items": _PROBABILITY, "minItems": 2, "maxItems": 2}
+_THRESHOLD = "The probability that must be exceeded, instead of the model's own."
+_UNSURE = "[low, high] around the threshold: unsure where low < probability <= high."
+_INCLUDE = {
+    "type": "array",
+    "items": {"type": "string", "enum": list(INCLUDE)},
+    "description": "What else to answer.",
+}
 
 
 def paths(models: Iterable[Served]) -> dict[str, Any]:
@@ -75,31 +95,25 @@ def _operation(served: Served, verb: str, summary: str, answer: dict[str, Any]) 
 
 def _infer(served: Served) -> dict[str, Any]:
     """The Open Inference Protocol's request for one model."""
-    tensor = metadata(served)["inputs"][0]
-    inputs = {
-        "type": "object",
-        "required": ["name", "shape", "datatype"],
-        "properties": {
-            "name": {"const": tensor["name"]},
-            "shape": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
-            "datatype": {"type": "string", "enum": [name for name in DTYPES if name != "FP16"]},
-            "data": {"type": "array", "description": "The rows, flat or nested."},
+    tensors = inputs(served.schema)
+    described = [_input(served, tensor["name"]) for tensor in tensors]
+    count = len(tensors)
+    properties: dict[str, Any] = {
+        "id": {"type": "string"},
+        "inputs": {
+            "type": "array",
+            "minItems": count,
+            "maxItems": count,
+            "items": {"anyOf": described} if count > 1 else described[0],
         },
     }
-    content: dict[str, Any] = {
-        "schema": {
-            "type": "object",
-            "required": ["inputs"],
-            "properties": {
-                "id": {"type": "string"},
-                "inputs": {"type": "array", "minItems": 1, "maxItems": 1, "items": inputs},
-            },
-        }
-    }
+    if served.manifest.task is not Task.MULTICLASS:
+        numbers = dict.fromkeys(PARAMETERS, _PROBABILITY)
+        properties["parameters"] = {"type": "object", "properties": numbers}
+    content: dict[str, Any] = {"schema": {"type": "object", "required": ["inputs"], "properties": properties}}
     if len(served.example) <= MAX_EXAMPLE_BYTES:
-        rows = from_rows(served.schema, json.loads(served.example)["rows"]).features
-        example = {**tensor, "shape": list(rows.shape), "data": rows.ravel().tolist()}
-        content["example"] = {"inputs": [example]}
+        rows = json.loads(served.example)["rows"]
+        content["example"] = {"inputs": [_filled(served, tensor, rows) for tensor in tensors]}
     answer = _answer_of({"model_name": _TEXT, "model_version": _TEXT, "outputs": {"type": "array"}})
     return {
         "tags": ["Open Inference Protocol v2"],
@@ -108,6 +122,46 @@ def _infer(served: Served) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": _responses(answer),
     }
+
+
+def _input(served: Served, name: str) -> dict[str, Any]:
+    """One of its inputs."""
+    datatypes = [name for name in DTYPES if name != "FP16"]
+    described = ["The rows, flat or nested."]
+    if name == CATEGORIES:
+        datatypes = list(elements.datatypes(served.schema))
+        described.append("An empty text is a missing value.")
+    elif served.schema.optional is not None:
+        described.append("null is a missing value, in FP32 and FP64.")
+    if served.schema.categories:
+        described.append(f"`GET /v2/models/{served.name}` names the columns, under `properties`.")
+    return {
+        "type": "object",
+        "required": ["name", "shape", "datatype"],
+        "properties": {
+            "name": {"const": name},
+            "shape": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+            "datatype": {"type": "string", "enum": datatypes},
+            "data": {"type": "array", "description": " ".join(described)},
+        },
+    }
+
+
+def _filled(served: Served, tensor: dict[str, Any], rows: list[Any]) -> dict[str, Any]:
+    """An input tensor with the values of example rows."""
+    schema = served.schema
+    values: list[Any]
+    if tensor["name"] == CATEGORIES:
+        values = [_text(schema, column, row) for row in rows for column in schema.categories]
+    else:
+        numbers = from_rows(schema, rows).features[:, schema.numbers]
+        values = [None if math.isnan(value) else value for value in numbers.ravel().tolist()]
+    return {**tensor, "shape": [len(rows), tensor["shape"][1]], "data": values}
+
+
+def _text(schema: Schema, column: int, row: Any) -> str:
+    value = row[schema.feature(column).name] if isinstance(row, dict) else row[column]
+    return "" if value is None else canonical(value)
 
 
 def _responses(answer: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +184,11 @@ def _request(served: Served, verb: str) -> dict[str, Any]:
         "properties": {feature.name: _value(feature) for feature in features},
     }
     width = served.schema.width
-    ordered = {"type": "array", "items": {"type": "number"}, "minItems": width, "maxItems": width}
+    ordered: dict[str, Any] = {"type": "array", "minItems": width, "maxItems": width}
+    if served.schema.plain:
+        ordered["items"] = {"type": "number"}
+    elif served.schema.scalar:
+        ordered["prefixItems"] = [_value(feature) for feature in features]
     columns = {
         "type": "object",
         "required": [feature.name for feature in features],
@@ -150,12 +208,29 @@ def _request(served: Served, verb: str) -> dict[str, Any]:
 
 
 def _options(served: Served, verb: str) -> dict[str, Any]:
+    manifest = served.manifest
+    options = dict(_OPTIONS)
+    if LOGITS in manifest.graph.outputs:
+        options["include"] = _INCLUDE
     if verb == "probabilities":
-        return _OPTIONS
-    options = {"top_k": _TOP_K, **_OPTIONS}
-    if served.manifest.task is not Task.MULTICLASS:
-        options["threshold"] = {**_PROBABILITY, "description": "The probability that must be exceeded."}
+        return options
+    options["top_k"] = _TOP_K
+    if manifest.task is not Task.MULTICLASS:
+        options["threshold"] = _by_label(manifest, _PROBABILITY) | {"description": _THRESHOLD}
+        options["band"] = _by_label(manifest, _BAND) | {"description": _UNSURE}
     return options
+
+
+def _by_label(manifest: Manifest, value: dict[str, Any]) -> dict[str, Any]:
+    """One value or, of a multilabel model, also an object of them by label."""
+    if manifest.task is not Task.MULTILABEL:
+        return value
+    each = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict.fromkeys(manifest.classes, value),
+    }
+    return {"anyOf": [value, each]}
 
 
 def _value(feature: Feature) -> dict[str, Any]:
@@ -166,7 +241,35 @@ def _value(feature: Feature) -> dict[str, Any]:
             "items": {"type": "number"},
             "description": f"{feature.size} numbers, flat or nested as {list(feature.shape)}.",
         }
-    return {"type": "number", "description": f"From {low:g} to {high:g} in the training data."}
+    if feature.kind is Kind.CATEGORY:
+        value = _category(feature)
+    elif feature.kind is Kind.BOOLEAN:
+        value = {"type": "boolean"}
+    else:
+        kind = "integer" if feature.kind is Kind.INTEGER else "number"
+        value = {"type": kind, "description": f"From {low:g} to {high:g} in the training data."}
+    return value if feature.missing is Missing.REJECT else _nullable(value)
+
+
+def _category(feature: Feature) -> dict[str, Any]:
+    known = feature.vocabulary or ()
+    values = [_READ[feature.dtype](text) for text in known[:MAX_ENUM]]
+    value: dict[str, Any] = {"type": _JSON_TYPES[feature.dtype]}
+    if feature.unknown is Unknown.REJECT:
+        value["description"] = f"One of {len(known)} categories."
+        if len(known) <= MAX_ENUM:
+            value["enum"] = values
+    else:
+        value["description"] = f"A category; {len(known)} are known, another one is taken, too."
+        value["examples"] = values[:MAX_SHOWN]
+    return value
+
+
+def _nullable(value: dict[str, Any]) -> dict[str, Any]:
+    """The same where null is a missing value."""
+    description = f"{value.get('description', '')} null is a missing value.".strip()
+    described = {**value, "type": [value["type"], "null"], "description": description}
+    return {**described, "enum": [*value["enum"], None]} if "enum" in value else described
 
 
 def _classes_answer(served: Served) -> dict[str, Any]:
@@ -176,6 +279,12 @@ def _classes_answer(served: Served) -> dict[str, Any]:
         row: dict[str, Any] = {"labels": {"type": "array", "items": label}, "probabilities": by_label}
     else:
         row = {"label": label, "probability": _PROBABILITY, "probabilities": by_label}
+    if served.manifest.task is not Task.MULTICLASS:
+        row["unsure"] = {"type": "boolean", "description": "Whether nobody should rely on it."}
+    if served.manifest.task is Task.MULTILABEL:
+        row["unsure_labels"] = {"type": "array", "items": label}
+    if LOGITS in served.manifest.graph.outputs:
+        row["logits"] = {"type": "object", "additionalProperties": {"type": "number"}}
     result = {"type": "object", "properties": {**row, "id": {}}}
     return _answer(results={"type": "array", "items": result})
 
@@ -183,11 +292,14 @@ def _classes_answer(served: Served) -> dict[str, Any]:
 def _probabilities_answer(served: Served) -> dict[str, Any]:
     width = len(served.manifest.classes)
     row = {"type": "array", "items": _PROBABILITY, "minItems": width, "maxItems": width}
-    return _answer(
-        classes={"type": "array", "items": {"type": "string"}},
-        probabilities={"type": "array", "items": row},
-        ids={"type": "array", "items": {}},
-    )
+    answer = {
+        "classes": {"type": "array", "items": {"type": "string"}},
+        "probabilities": {"type": "array", "items": row},
+        "ids": {"type": "array", "items": {}},
+    }
+    if LOGITS in served.manifest.graph.outputs:
+        answer["logits"] = {"type": "array", "items": {**row, "items": {"type": "number"}}}
+    return _answer(**answer)
 
 
 def _answer(**properties: dict[str, Any]) -> dict[str, Any]:

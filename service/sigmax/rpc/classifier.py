@@ -10,7 +10,7 @@ from google.protobuf import json_format, struct_pb2
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch, Prediction
 from sigmax.inference.results import Result, refuse_class_options, results
-from sigmax.protocol.options import DEFAULT, Options
+from sigmax.protocol.options import DEFAULT, Options, logits_included
 from sigmax.protocol.options import parse as parse_options
 from sigmax.protocol.request import read_rows
 from sigmax.protocol.tabular import Rows
@@ -69,16 +69,18 @@ class Classifier:
 class ProbabilitiesQuery:
     """A `PredictProbabilitiesRequest`."""
 
-    __slots__ = ("_message", "model", "version")
+    __slots__ = ("_message", "model", "version", "wants_logits")
 
     def __init__(self, request: bytes) -> None:
         self._message = parse(pb.PredictProbabilitiesRequest, request)
+        self.wants_logits = False
         self.model, self.version = self._message.model, self._message.version
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
         options = _options(self._message)
         refuse_class_options(options)
+        self.wants_logits = logits_included(served.manifest, options)
         return _rows(served, self._message, options, max_rows)
 
     def render(self, prediction: Prediction) -> bytes:
@@ -90,6 +92,9 @@ class ProbabilitiesQuery:
         add = response.probabilities.add
         for row in prediction.probabilities.tolist():
             add(values=row)
+        if prediction.logits is not None:
+            for row in prediction.logits.tolist():
+                response.logits.add(values=row)
         for identity in prediction.ids or ():
             _fill(response.ids.add(), identity)
         return response.SerializeToString()
@@ -98,16 +103,17 @@ class ProbabilitiesQuery:
 class ClassesQuery:
     """A `PredictClassesRequest`."""
 
-    __slots__ = ("_message", "_options", "model", "version")
+    __slots__ = ("_message", "_options", "model", "version", "wants_logits")
 
     def __init__(self, request: bytes) -> None:
         self._message = parse(pb.PredictClassesRequest, request)
-        self._options = DEFAULT
+        self._options, self.wants_logits = DEFAULT, False
         self.model, self.version = self._message.model, self._message.version
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows or columns."""
         self._options = _options(self._message)
+        self.wants_logits = logits_included(served.manifest, self._options)
         return _rows(served, self._message, self._options, max_rows)
 
     def render(self, prediction: Prediction) -> bytes:
@@ -123,10 +129,16 @@ class ClassesQuery:
 
 def _add_result(response: pb.PredictClassesResponse, result: Result) -> None:
     target = response.results.add(
-        label=result.label or "", labels=result.labels or (), probability=result.probability or 0.0
+        label=result.label or "",
+        labels=result.labels or (),
+        probability=result.probability or 0.0,
+        unsure=result.unsure,
+        unsure_labels=result.unsure_labels or (),
     )
     if result.probabilities:
         target.probabilities.update(result.probabilities)
+    if result.logits:
+        target.logits.update(result.logits)
 
 
 def _options(message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest) -> Options:
@@ -142,6 +154,10 @@ def _options(message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest)
         given["extra"] = options.extra
     if options.id:
         given["id"] = options.id
+    if options.HasField("band"):
+        given["band"] = _plain(options.band)
+    if options.include:
+        given["include"] = list(options.include)
     return parse_options(given)
 
 

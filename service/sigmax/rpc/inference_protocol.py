@@ -14,11 +14,14 @@ from google.protobuf import json_format
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.inference.dispatch import Dispatch, Prediction
-from sigmax.inference.open_inference import SERVER, Output, metadata, outputs
+from sigmax.inference.open_inference import SERVER, Output, metadata, outputs, wants_logits
 from sigmax.inference.readiness import Readiness
-from sigmax.protocol import tensors
+from sigmax.protocol import elements, tensors
+from sigmax.protocol.elements import Tensor
+from sigmax.protocol.options import DEFAULT
+from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
-from sigmax.rpc.raw import Forms, KnownQuery, raw_response
+from sigmax.rpc.raw import Forms, KnownQuery, options_of, raw_response, requested
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
@@ -102,29 +105,34 @@ class InferenceService:
 class InferQuery:
     """A `ModelInferRequest`."""
 
-    __slots__ = ("_forms", "_message", "_raw", "_request", "model", "version")
+    __slots__ = ("_forms", "_message", "_options", "_raw", "_request", "model", "version", "wants_logits")
 
     def __init__(self, request: bytes, forms: Forms) -> None:
         self._request, self._forms = request, forms
         self._message = parse(pb.ModelInferRequest, request)
         self._raw = len(self._message.raw_input_contents) > 0
         self.model, self.version = self._message.model_name, self._message.model_version
+        self._options, self.wants_logits = DEFAULT, False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
-        """Read the one input tensor, raw or typed."""
-        inputs = self._message.inputs
-        tensors.check_inputs([tensor.name for tensor in inputs])
+        """Read the input tensors, raw or typed: one, or two of a model with categories."""
+        self._options = options_of(self._message)
+        self.wants_logits = wants_logits(served.manifest, requested(self._message))
+        schema, inputs = served.schema, self._message.inputs
+        tensors.check_inputs(schema, [tensor.name for tensor in inputs])
+        if schema.categories:
+            return Rows(elements.read(schema, self._tensors(schema), max_rows))
         tensor, shape = inputs[0], tuple(inputs[0].shape)
         if self._raw:
-            raw = self._raw_contents(tensor)
-            return Rows(tensors.from_bytes(served.schema, tensor.datatype, shape, raw, max_rows))
+            raw = self._raw_contents()[0]
+            return Rows(tensors.from_bytes(schema, tensor.datatype, shape, raw, max_rows))
         values = _typed_contents(tensor)
-        return Rows(tensors.from_values(served.schema, tensor.datatype, shape, values, max_rows))
+        return Rows(tensors.from_values(schema, tensor.datatype, shape, values, max_rows))
 
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""
         served, message = prediction.served, self._message
-        given = outputs(prediction, [wanted.name for wanted in message.outputs])
+        given = outputs(prediction, requested(message), self._options)
         if self._raw:
             self._forms.learn(self._request, message)
             identity = pb.ModelInferResponse(id=message.id).SerializeToString()
@@ -135,20 +143,42 @@ class InferQuery:
             getattr(target.contents, CONTENTS[output.datatype]).extend(_typed(output))
         return response.SerializeToString()
 
-    def _raw_contents(self, tensor: pb.ModelInferRequest.InferInputTensor) -> bytes:
-        contents = self._message.raw_input_contents
-        if len(contents) != 1:
-            raise InvalidInput(f"expected 1 entry of raw_input_contents, one an input, got {len(contents)}")
-        if tensor.HasField("contents"):
-            raise InvalidInput(
-                f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
-            )
-        return contents[0]
+    def _tensors(self, schema: Schema) -> list[Tensor]:
+        """The inputs of a model with categories."""
+        inputs = self._message.inputs
+        for tensor in inputs:
+            if tensor.name == CATEGORIES:
+                elements.check_datatype(schema, tensor.datatype)
+            else:
+                tensors.dtype_of(tensor.datatype)
+        contents = self._raw_contents() if self._raw else list(map(_field, inputs))
+        return [
+            Tensor(tensor.name, tensor.datatype, tuple(tensor.shape), content)
+            for tensor, content in zip(inputs, contents, strict=True)
+        ]
+
+    def _raw_contents(self) -> Sequence[bytes]:
+        """The raw contents, one entry an input."""
+        contents, inputs = self._message.raw_input_contents, self._message.inputs
+        if len(contents) != len(inputs):
+            entries = "1 entry" if len(inputs) == 1 else f"{len(inputs)} entries"
+            raise InvalidInput(f"expected {entries} of raw_input_contents, one an input, got {len(contents)}")
+        for tensor in inputs:
+            if tensor.HasField("contents"):
+                raise InvalidInput(
+                    f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
+                )
+        return contents
 
 
 def _typed_contents(tensor: pb.ModelInferRequest.InferInputTensor) -> Sequence[Any]:
-    """The values of a tensor, from the field that its datatype belongs into and no other."""
+    """The values of a tensor of numbers."""
     tensors.dtype_of(tensor.datatype)
+    return _field(tensor)
+
+
+def _field(tensor: pb.ModelInferRequest.InferInputTensor) -> Sequence[Any]:
+    """The values of a tensor, from the field that its datatype belongs into and no other."""
     field = CONTENTS.get(tensor.datatype)
     if field is None:
         raise InvalidInput(

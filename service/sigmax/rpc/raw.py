@@ -8,15 +8,16 @@ are done for a request, since between two of them the transport empties the cach
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
-from sigmax.contract import Task
+from sigmax.contract import INPUT, Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
-from sigmax.inference.open_inference import Output, outputs
+from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import tensors
+from sigmax.protocol.options import DEFAULT, Options, from_parameters
 from sigmax.protocol.tabular import Rows
 from sigmax.wire import open_inference_grpc_pb2 as pb
 
@@ -34,6 +35,7 @@ class Form(NamedTuple):
     Attributes:
         prefix: the bytes before the numbers.
         wanted: the requested outputs by name; empty for all.
+        options: what their parameters say.
     """
 
     prefix: bytes
@@ -42,39 +44,51 @@ class Form(NamedTuple):
     datatype: str
     shape: tuple[int, ...]
     wanted: tuple[str, ...]
+    options: Options
 
 
 class OneRow(NamedTuple):
-    """The answer to one row: `head`, the bytes of the probabilities, and the tail of the chosen column."""
+    """The answer to one row: `head`, the bytes of the probabilities, and the tail of the chosen column.
+
+    Of a model with a band, one of `doubts` follows: it is sure, it is unsure.
+    """
 
     head: bytes
     tails: tuple[bytes, ...]
+    doubts: tuple[bytes, bytes]
 
 
 class KnownQuery:
     """A request of a known form."""
 
-    __slots__ = ("_form", "_forms", "_request", "model", "version")
+    __slots__ = ("_form", "_forms", "_request", "model", "version", "wants_logits")
 
     def __init__(self, form: Form, request: bytes, forms: Forms) -> None:
         self.model, self.version = form.model, form.version
         self._form, self._request, self._forms = form, request, forms
+        self.wants_logits = False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the numbers."""
-        form = self._form
+        form, schema = self._form, served.schema
+        self.wants_logits = wants_logits(served.manifest, form.wanted)
+        if schema.categories:  # of a version that came later than the form
+            tensors.check_inputs(schema, (INPUT,))
         numbers = self._request[len(form.prefix) :]
-        return Rows(tensors.from_bytes(served.schema, form.datatype, form.shape, numbers, max_rows))
+        return Rows(tensors.from_bytes(schema, form.datatype, form.shape, numbers, max_rows))
 
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""
-        served, probabilities = prediction.served, prediction.probabilities
-        if len(probabilities) == 1 and not self._form.wanted:
+        served, probabilities, form = prediction.served, prediction.probabilities, self._form
+        if len(probabilities) == 1 and not form.wanted and form.options is DEFAULT:
             kept = self._forms.one_row(prediction)
             if kept is not None:
-                column = served.predictor.rule.choose_one(probabilities.tolist()[0])
-                return b"".join((kept.head, probabilities.tobytes(), kept.tails[column]))
-        return raw_response(served, outputs(prediction, self._form.wanted))
+                row, rule = probabilities.tolist()[0], served.predictor.rule
+                tail = kept.tails[rule.choose_one(row)]
+                if rule.banded:
+                    tail += kept.doubts[rule.unsure_one(row)]
+                return b"".join((kept.head, probabilities.tobytes(), tail))
+        return raw_response(served, outputs(prediction, form.wanted, form.options))
 
 
 class Forms:
@@ -110,8 +124,12 @@ class Forms:
 
 
 def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
-    """The form of a raw request; None if it has an id, which changes, or does not end with its numbers."""
-    if message.id or len(message.raw_input_contents) != 1 or len(message.inputs) != 1:
+    """The form of a raw request; None if it has an id, which changes, or does not end with its numbers.
+
+    Of models with categories no request has a form: their texts have no length in common.
+    """
+    inputs = message.inputs
+    if message.id or len(message.raw_input_contents) != 1 or len(inputs) != 1 or inputs[0].name != INPUT:
         return None
     numbers = message.raw_input_contents[0]
     common = request[: len(request) - len(numbers) - len(_length(len(numbers))) - 1]
@@ -123,11 +141,37 @@ def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
     rest.ClearField("raw_input_contents")
     if not _reads_as(common, rest):
         return None
-    tensor = message.inputs[0]
-    wanted = tuple(output.name for output in message.outputs)
+    tensor = inputs[0]
     return Form(
-        prefix, message.model_name, message.model_version, tensor.datatype, tuple(tensor.shape), wanted
+        prefix,
+        message.model_name,
+        message.model_version,
+        tensor.datatype,
+        tuple(tensor.shape),
+        requested(message),
+        options_of(message),
     )
+
+
+def requested(message: pb.ModelInferRequest) -> tuple[str, ...]:
+    """The outputs that a request names; empty for all."""
+    return tuple([output.name for output in message.outputs])
+
+
+def options_of(message: pb.ModelInferRequest) -> Options:
+    """What a request's parameters say.
+
+    Raises:
+        InvalidInput: one of ours is not what it should be.
+    """
+    if not message.parameters:
+        return DEFAULT
+    return from_parameters({name: _value(parameter) for name, parameter in message.parameters.items()})
+
+
+def _value(parameter: pb.InferParameter) -> Any:
+    filled = parameter.WhichOneof("parameter_choice")
+    return None if filled is None else getattr(parameter, filled)
 
 
 def _reads_as(common: bytes, rest: pb.ModelInferRequest) -> bool:
@@ -140,12 +184,13 @@ def _reads_as(common: bytes, rest: pb.ModelInferRequest) -> bool:
 
 def _one_row(prediction: Prediction) -> OneRow | None:
     served, probabilities = prediction.served, prediction.probabilities
-    if served.manifest.task is Task.MULTILABEL:
+    if served.manifest.task is Task.MULTILABEL or prediction.logits is not None:
         return None
     signature = tuple([output[:3] for output in outputs(prediction, ())])
     head = _head(served.name, served.version, signature) + RAW_OUTPUT + _length(probabilities.nbytes)
     contents = [tensors.to_bytes([label]) for label in served.manifest.classes]
-    return OneRow(head, tuple(RAW_OUTPUT + _length(len(content)) + content for content in contents))
+    tails = tuple(RAW_OUTPUT + _length(len(content)) + content for content in contents)
+    return OneRow(head, tails, (RAW_OUTPUT + b"\x01\x00", RAW_OUTPUT + b"\x01\x01"))
 
 
 def raw_response(served: Served, given: list[Output]) -> bytes:

@@ -33,6 +33,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self._meters: list[Meter] = []
         self._rows: dict[tuple[str, str], Tally] = {}
+        self._values: dict[tuple[str, str, str], Unusual] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         self._state = Gauge(
@@ -44,7 +45,7 @@ class Metrics(Collector):
 
     def verb(self, door: str, verb: str) -> Meter:
         """What records the requests of one verb at one door."""
-        self._meters.append(Meter(door, verb, self._rows))
+        self._meters.append(Meter(door, verb, self._rows, self._values))
         return self._meters[-1]
 
     def model_state(self, model: str, version: int, ready: bool) -> None:
@@ -78,7 +79,24 @@ class Metrics(Collector):
 
         for key, tally in self._rows.items():
             rows.add_metric(key, *tally.buckets())
-        yield from (requests, seconds, rows)
+        yield from (requests, seconds, rows, *self._unusual())
+
+    def _unusual(self) -> Iterator[Metric]:
+        labels = ("model", "version", "feature")
+        unknown = CounterMetricFamily(
+            "sigmax_unknown_categories",
+            "Categories that training had not seen, of rows that were predicted all the same.",
+            labels=labels,
+        )
+        missing = CounterMetricFamily(
+            "sigmax_missing_values", "Missing values of rows that were predicted all the same.", labels=labels
+        )
+        for key, values in self._values.items():
+            if values.unknown:
+                unknown.add_metric(key, values.unknown)
+            if values.missing:
+                missing.add_metric(key, values.missing)
+        yield from (unknown, missing)
 
 
 class Tally:
@@ -113,13 +131,28 @@ class Series:
         self.rows = rows
 
 
+class Unusual:
+    """How many values of one feature were unknown categories, and how many were missing, at every door."""
+
+    __slots__ = ("missing", "unknown")
+
+    def __init__(self) -> None:
+        self.unknown = self.missing = 0
+
+
 class Meter:
     """Records the requests of one verb at one door."""
 
-    __slots__ = ("_rows", "door", "series", "verb")
+    __slots__ = ("_rows", "_values", "door", "series", "verb")
 
-    def __init__(self, door: str, verb: str, rows: dict[tuple[str, str], Tally]) -> None:
-        self.door, self.verb, self._rows = door, verb, rows
+    def __init__(
+        self,
+        door: str,
+        verb: str,
+        rows: dict[tuple[str, str], Tally],
+        values: dict[tuple[str, str, str], Unusual],
+    ) -> None:
+        self.door, self.verb, self._rows, self._values = door, verb, rows, values
         self.series: dict[tuple[str, str], Series] = {}
 
     def request(self, model: str, version: str, code: str, started: float, rows: int) -> None:
@@ -140,3 +173,17 @@ class Meter:
         if rows:
             series.rows.add(rows)
         series.seconds.add(perf_counter() - started)
+
+    def unusual(self, model: str, version: str, feature: str, unknown: int, missing: int) -> None:
+        """Count values of one feature that were accepted although they say little.
+
+        Args:
+            model: that was asked.
+            version: that answered.
+            feature: of the manifest, so that there are only so many.
+            unknown: categories that are not in the vocabulary.
+            missing: values that were not there.
+        """
+        values = self._values.setdefault((model, version, feature), Unusual())
+        values.unknown += unknown
+        values.missing += missing

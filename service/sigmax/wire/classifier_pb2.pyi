@@ -8,16 +8,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Options(_message.Message):
-    __slots__ = ("top_k", "threshold", "extra", "id")
+    __slots__ = ("top_k", "threshold", "extra", "id", "band", "include")
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     EXTRA_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_FIELD_NUMBER: _ClassVar[int]
     top_k: int
     threshold: _struct_pb2.Value
     extra: str
     id: str
-    def __init__(self, top_k: _Optional[int] = ..., threshold: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., extra: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
+    band: _struct_pb2.Value
+    include: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, top_k: _Optional[int] = ..., threshold: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., extra: _Optional[str] = ..., id: _Optional[str] = ..., band: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., include: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictProbabilitiesRequest(_message.Message):
     __slots__ = ("model", "version", "rows", "columns", "options")
@@ -47,18 +51,20 @@ class Distribution(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class PredictProbabilitiesResponse(_message.Message):
-    __slots__ = ("model", "version", "classes", "probabilities", "ids")
+    __slots__ = ("model", "version", "classes", "probabilities", "ids", "logits")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     CLASSES_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
+    LOGITS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     classes: _containers.RepeatedScalarFieldContainer[str]
     probabilities: _containers.RepeatedCompositeFieldContainer[Distribution]
     ids: _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[_Union[Distribution, _Mapping]]] = ..., ids: _Optional[_Iterable[_Union[_struct_pb2.Value, _Mapping]]] = ...) -> None: ...
+    logits: _containers.RepeatedCompositeFieldContainer[Distribution]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[_Union[Distribution, _Mapping]]] = ..., ids: _Optional[_Iterable[_Union[_struct_pb2.Value, _Mapping]]] = ..., logits: _Optional[_Iterable[_Union[Distribution, _Mapping]]] = ...) -> None: ...
 
 class PredictClassesRequest(_message.Message):
     __slots__ = ("model", "version", "rows", "columns", "options")
@@ -82,8 +88,15 @@ class PredictClassesRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_struct_pb2.Value, _Mapping]]] = ..., columns: _Optional[_Mapping[str, _struct_pb2.ListValue]] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
 
 class Result(_message.Message):
-    __slots__ = ("label", "labels", "probability", "probabilities", "id")
+    __slots__ = ("label", "labels", "probability", "probabilities", "id", "unsure", "unsure_labels", "logits")
     class ProbabilitiesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class LogitsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -95,12 +108,18 @@ class Result(_message.Message):
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
+    UNSURE_FIELD_NUMBER: _ClassVar[int]
+    UNSURE_LABELS_FIELD_NUMBER: _ClassVar[int]
+    LOGITS_FIELD_NUMBER: _ClassVar[int]
     label: str
     labels: _containers.RepeatedScalarFieldContainer[str]
     probability: float
     probabilities: _containers.ScalarMap[str, float]
     id: _struct_pb2.Value
-    def __init__(self, label: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., probability: _Optional[float] = ..., probabilities: _Optional[_Mapping[str, float]] = ..., id: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
+    unsure: bool
+    unsure_labels: _containers.RepeatedScalarFieldContainer[str]
+    logits: _containers.ScalarMap[str, float]
+    def __init__(self, label: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., probability: _Optional[float] = ..., probabilities: _Optional[_Mapping[str, float]] = ..., id: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., unsure: _Optional[bool] = ..., unsure_labels: _Optional[_Iterable[str]] = ..., logits: _Optional[_Mapping[str, float]] = ...) -> None: ...
 
 class PredictClassesResponse(_message.Message):
     __slots__ = ("model", "version", "results")
@@ -121,7 +140,7 @@ class DescribeModelRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class Feature(_message.Message):
-    __slots__ = ("name", "kind", "shape", "dtype", "range", "missing", "image")
+    __slots__ = ("name", "kind", "shape", "dtype", "range", "missing", "image", "vocabulary", "unknown")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -129,6 +148,8 @@ class Feature(_message.Message):
     RANGE_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
+    VOCABULARY_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     shape: _containers.RepeatedScalarFieldContainer[int]
@@ -136,7 +157,9 @@ class Feature(_message.Message):
     range: _containers.RepeatedScalarFieldContainer[float]
     missing: str
     image: Image
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., range: _Optional[_Iterable[float]] = ..., missing: _Optional[str] = ..., image: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
+    vocabulary: _containers.RepeatedScalarFieldContainer[str]
+    unknown: str
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ..., dtype: _Optional[str] = ..., range: _Optional[_Iterable[float]] = ..., missing: _Optional[str] = ..., image: _Optional[_Union[Image, _Mapping]] = ..., vocabulary: _Optional[_Iterable[str]] = ..., unknown: _Optional[str] = ...) -> None: ...
 
 class Image(_message.Message):
     __slots__ = ("colour", "layout", "height", "width", "resize", "scale")
@@ -155,7 +178,7 @@ class Image(_message.Message):
     def __init__(self, colour: _Optional[str] = ..., layout: _Optional[str] = ..., height: _Optional[int] = ..., width: _Optional[int] = ..., resize: _Optional[str] = ..., scale: _Optional[float] = ...) -> None: ...
 
 class Decision(_message.Message):
-    __slots__ = ("rule", "positive", "thresholds")
+    __slots__ = ("rule", "positive", "thresholds", "band")
     class ThresholdsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -163,13 +186,22 @@ class Decision(_message.Message):
         key: str
         value: float
         def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class BandEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _struct_pb2.ListValue
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.ListValue, _Mapping]] = ...) -> None: ...
     RULE_FIELD_NUMBER: _ClassVar[int]
     POSITIVE_FIELD_NUMBER: _ClassVar[int]
     THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    BAND_FIELD_NUMBER: _ClassVar[int]
     rule: str
     positive: str
     thresholds: _containers.ScalarMap[str, float]
-    def __init__(self, rule: _Optional[str] = ..., positive: _Optional[str] = ..., thresholds: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    band: _containers.MessageMap[str, _struct_pb2.ListValue]
+    def __init__(self, rule: _Optional[str] = ..., positive: _Optional[str] = ..., thresholds: _Optional[_Mapping[str, float]] = ..., band: _Optional[_Mapping[str, _struct_pb2.ListValue]] = ...) -> None: ...
 
 class Proof(_message.Message):
     __slots__ = ("rows", "difference", "tolerance")
@@ -199,7 +231,7 @@ class ModelVersionStatus(_message.Message):
     def __init__(self, version: _Optional[str] = ..., state: _Optional[str] = ..., status: _Optional[_Union[ModelVersionStatus.Status, _Mapping]] = ...) -> None: ...
 
 class DescribeModelResponse(_message.Message):
-    __slots__ = ("name", "version", "ready", "task", "head", "features", "classes", "decision", "metrics", "dtype", "proof", "fingerprint", "provenance", "example", "model_version_status")
+    __slots__ = ("name", "version", "ready", "task", "head", "features", "classes", "decision", "metrics", "dtype", "proof", "fingerprint", "provenance", "example", "model_version_status", "outputs")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -229,6 +261,7 @@ class DescribeModelResponse(_message.Message):
     PROVENANCE_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_STATUS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     ready: bool
@@ -244,7 +277,8 @@ class DescribeModelResponse(_message.Message):
     provenance: _containers.ScalarMap[str, str]
     example: _struct_pb2.Struct
     model_version_status: _containers.RepeatedCompositeFieldContainer[ModelVersionStatus]
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., ready: _Optional[bool] = ..., task: _Optional[str] = ..., head: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., classes: _Optional[_Iterable[str]] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., dtype: _Optional[str] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ..., fingerprint: _Optional[str] = ..., provenance: _Optional[_Mapping[str, str]] = ..., example: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., model_version_status: _Optional[_Iterable[_Union[ModelVersionStatus, _Mapping]]] = ...) -> None: ...
+    outputs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., ready: _Optional[bool] = ..., task: _Optional[str] = ..., head: _Optional[str] = ..., features: _Optional[_Iterable[_Union[Feature, _Mapping]]] = ..., classes: _Optional[_Iterable[str]] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., dtype: _Optional[str] = ..., proof: _Optional[_Union[Proof, _Mapping]] = ..., fingerprint: _Optional[str] = ..., provenance: _Optional[_Mapping[str, str]] = ..., example: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., model_version_status: _Optional[_Iterable[_Union[ModelVersionStatus, _Mapping]]] = ..., outputs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

@@ -46,6 +46,15 @@ MULTILABEL = replace(
     head=Head.SIGMOID,
     decision=Decision({"x": 0.5, "y": 0.25, "z": 0.75}),
 )
+BANDED = replace(BINARY, decision=Decision({"yes": 0.5}, "yes", {"yes": (0.25, 0.75)}))
+BANDED_LABELS = replace(
+    MULTILABEL, decision=replace(MULTILABEL.decision, band={"x": (0.25, 0.75), "z": (0.5, 1.0)})
+)
+
+
+def with_logits(manifest: Manifest) -> Manifest:
+    """The manifest of a model that gives its logits, too."""
+    return replace(manifest, graph=replace(manifest.graph, outputs=("probabilities", "logits")))
 
 
 def model(manifest: Manifest) -> bytes:
@@ -59,7 +68,7 @@ def model(manifest: Manifest) -> bytes:
         [helper.make_node("Gemm", ["features", "w"], ["logits"], transB=1), activation],
         "small",
         [helper.make_tensor_value_info("features", kind, ["n", manifest.n_features])],
-        [helper.make_tensor_value_info("probabilities", kind, ["n", width])],
+        [helper.make_tensor_value_info(name, kind, ["n", width]) for name in manifest.graph.outputs],
         [helper.make_tensor("w", kind, weights.shape, weights.ravel())],
     )
     made: Any = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,21 @@ def test_a_feature_block_of_another_shape_than_its_kind_is_refused() -> None:
         replace(PHOTO, shape=(3, 2, 5))
     with pytest.raises(BundleRejected, match="its range runs backwards"):
         replace(PHOTO, range=(1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "expected"),
+    [
+        (("부산", ""), "an empty text is a missing value and no category"),
+        (("부산", unicodedata.normalize("NFD", "서울")), "is not in NFC"),
+        (("부산", "부산"), "each category is named once"),
+    ],
+)
+def test_a_vocabulary_whose_texts_are_not_canonical_is_refused(
+    vocabulary: tuple[str, ...], expected: str
+) -> None:
+    with pytest.raises(BundleRejected, match=expected):
+        replace(CITY, vocabulary=vocabulary)
 
 
 def test_the_codes_of_a_category_are_its_vocabulary_then_missing_then_unknown() -> None:

@@ -75,6 +75,19 @@ def test_the_nearest_name_is_offered_only_if_it_is_near() -> None:
     assert nearest("colour", ["petal width"]) == ""
 
 
+def test_a_korean_word_is_near_if_one_letter_of_a_syllable_differs() -> None:
+    assert nearest("서율", ["부산", "서울"]) == ", did you mean '서울'?"
+    assert nearest("대전", ["부산", "서울"]) == ""
+
+
+def test_the_nearest_of_many_names_is_found() -> None:
+    names = [f"{first}{second}{third}" for first in "abcdefghij" for second in "klmnop" for third in "qrstu"]
+
+    assert nearest("column jpx", [f"column {name}" for name in names]).startswith(", did you mean 'column j")
+    assert nearest("apples", [*names, "apple"]) == ", did you mean 'apple'?"
+    assert nearest("apples", [*map(str, range(2_000)), "apple"]) == ""
+
+
 @pytest.mark.parametrize("text", ["x" * 100_000, "고양이" * 10_000, "%" * 10_000])
 def test_a_text_is_shortened_to_what_grpc_metadata_holds(text: str) -> None:
     from urllib.parse import quote

@@ -138,7 +138,7 @@ def test_an_interrupt_while_a_network_trains_publishes_nothing(tmp_path: Path) -
     job = tmp_path / "slow.toml"
     job.write_text(
         'name = "slow"\n[data]\nbuiltin = "digits"\n'
-        '[estimator]\nkind = "mlp"\nhidden = [300, 300]\ntol = 1e-12\n'
+        '[estimator]\nkind = "mlp"\nhidden = [300, 300]\nearly_stopping = false\nepochs = 100000\n'
         "[evaluation]\nfolds = 2\nrepeats = 1\n"
     )
     command = [

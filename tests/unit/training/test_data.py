@@ -14,7 +14,7 @@ from sigmax.errors import InvalidInput
 from sigmax_training import data
 from sigmax_training.data import builtin, photographs, table
 from sigmax_training.data.dataset import Dataset, assemble, ordered
-from sigmax_training.job import Photographs, parse
+from sigmax_training.job import Csv, Photographs, parse
 
 GOOD = "a,b,kind\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n"
 
@@ -29,12 +29,12 @@ def csv(tmp_path: Path) -> Path:
 def refused(path: Path, content: str | bytes, target: str = "kind") -> str:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InvalidInput) as error:
-        table.load(path, target)
+        table.load(Csv(path, (target,)))
     return str(error.value)
 
 
 def test_a_csv_becomes_features_classes_and_blocks_with_ranges(csv: Path) -> None:
-    found = table.load(csv, "kind")
+    found = table.load(Csv(csv, ("kind",)))
 
     assert found.features.tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
     assert found.classes == ("x", "y")
@@ -54,17 +54,17 @@ def test_a_csv_becomes_features_classes_and_blocks_with_ranges(csv: Path) -> Non
     ],
 )
 def test_byte_order_marks_line_ends_blanks_and_quotes_change_nothing(csv: Path, content: str) -> None:
-    plain = table.load(csv, "kind")
+    plain = table.load(Csv(csv, ("kind",)))
     csv.write_bytes(content.encode())
 
-    assert table.load(csv, "kind").sha256 == plain.sha256
+    assert table.load(Csv(csv, ("kind",))).sha256 == plain.sha256
 
 
 def test_the_digest_does_not_depend_on_the_name_of_the_file(csv: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text(GOOD)
 
-    assert table.load(csv, "kind").sha256 == table.load(other, "kind").sha256
+    assert table.load(Csv(csv, ("kind",))).sha256 == table.load(Csv(other, ("kind",))).sha256
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_the_digest_does_not_depend_on_the_name_of_the_file(csv: Path, tmp_path:
     [("5,6,x\n7,8,y", "5,6,y\n7,8,x"), ("1,2,x", "1,3,x"), ("a,b", "a,c"), ("1,2,x\n3,4,y", "3,4,y\n1,2,x")],
 )
 def test_the_digest_depends_on_every_cell_name_label_and_the_order(csv: Path, old: str, new: str) -> None:
-    before = table.load(csv, "kind").sha256
+    before = table.load(Csv(csv, ("kind",))).sha256
     csv.write_text(GOOD.replace(old, new))
 
-    assert table.load(csv, "kind").sha256 != before
+    assert table.load(Csv(csv, ("kind",))).sha256 != before
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_a_column_of_texts_does_not_hide_the_mistake_in_another_one(csv: Path) -
 
 def test_a_missing_csv_and_a_folder_in_its_place_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"'none.csv' cannot be read: No such file"):
-        table.load(tmp_path / "none.csv", "kind")
+        table.load(Csv(tmp_path / "none.csv", ("kind",)))
     with pytest.raises(InvalidInput, match="cannot be read: Is a directory"):
-        table.load(tmp_path, "kind")
+        table.load(Csv(tmp_path, ("kind",)))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from sigmax.contract import Colour, Image
 from sigmax.errors import InvalidInput
-from sigmax_training import data, evaluate
+from sigmax_training import data, evaluate, splits
 from sigmax_training.data import photographs
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.evaluate import Score
@@ -36,15 +36,15 @@ def groups(dataset: Dataset, rows: np.ndarray) -> set[int]:
 
 
 def test_each_strip_is_judged_once_by_an_estimator_that_has_not_seen_it(patches: Dataset) -> None:
-    splits = evaluate.folds(patches, BY_GROUP, seed=0)
+    found = splits.folds(patches, BY_GROUP, seed=0)
 
-    assert [groups(patches, test) for _, test in splits] == [{0}, {1}, {2}, {3}]
-    assert all(not groups(patches, train) & groups(patches, test) for train, test in splits)
+    assert [groups(patches, test) for _, test in found] == [{0}, {1}, {2}, {3}]
+    assert all(not groups(patches, train) & groups(patches, test) for train, test in found)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_held_out_strip_is_not_in_the_training_split(patches: Dataset, seed: int) -> None:
-    train, test = evaluate.holdout(patches, BY_GROUP, seed)
+    train, test = splits.holdout(patches, BY_GROUP, seed)
 
     assert len(groups(patches, test)) == 1
     assert groups(patches, train) | groups(patches, test) == {0, 1, 2, 3}
@@ -71,17 +71,17 @@ def test_without_flips_training_sees_the_rows_as_they_are(patches: Dataset) -> N
 
 
 def test_repeated_stratified_folds_judge_every_row_once_a_repeat(iris: Dataset) -> None:
-    splits = evaluate.folds(iris, Evaluation(folds=5, repeats=3), seed=0)
+    found = splits.folds(iris, Evaluation(folds=5, repeats=3), seed=0)
 
-    judged = np.concatenate([test for _, test in splits])
+    judged = np.concatenate([test for _, test in found])
 
-    assert len(splits) == 15
+    assert len(found) == 15
     assert np.bincount(judged).tolist() == [3] * 150
-    assert all(np.bincount(iris.codes[test]).tolist() == [10, 10, 10] for _, test in splits)
+    assert all(np.bincount(iris.codes[test]).tolist() == [10, 10, 10] for _, test in found)
 
 
 def test_the_held_out_split_is_stratified_and_given_by_the_seed(iris: Dataset) -> None:
-    first, again, other = (evaluate.holdout(iris, Evaluation(), seed)[1] for seed in (0, 0, 1))
+    first, again, other = (splits.holdout(iris, Evaluation(), seed)[1] for seed in (0, 0, 1))
 
     assert np.bincount(iris.codes[first]).tolist() == [10, 10, 10]
     assert first.tolist() == again.tolist() != other.tolist()
@@ -91,7 +91,7 @@ def test_a_group_that_holds_all_rows_of_a_class_cannot_be_left_out(patches: Data
     lonely = replace(patches, groups=patches.codes)
 
     with pytest.raises(InvalidInput, match="without group 0 there is no row of class 'temple'"):
-        evaluate.folds(lonely, BY_GROUP, seed=0)
+        splits.folds(lonely, BY_GROUP, seed=0)
 
 
 def test_the_summary_is_mean_deviation_and_worst_of_the_folds() -> None:
@@ -119,3 +119,49 @@ def test_data_that_the_estimator_cannot_take_is_a_clear_error(iris: Dataset) -> 
 
     with pytest.raises(InvalidInput, match="the estimator refuses the data"):
         fit(job, huge, np.arange(150))
+
+
+@pytest.fixture(scope="module")
+def traits() -> Dataset:
+    return data.load(parse("name='x'\n[data]\nbuiltin='digit_traits'", Path()))
+
+
+def test_rows_of_several_labels_are_folded_and_every_label_is_on_every_side(traits: Dataset) -> None:
+    found = splits.folds(traits, Evaluation(folds=4, repeats=2), seed=0)
+
+    assert len(found) == 8
+    assert np.sort(np.concatenate([test for _, test in found[:4]])).tolist() == list(range(1797))
+    assert all(traits.codes[train].mean(axis=0).min() > 0 for train, _ in found)
+
+
+def test_validation_rows_are_training_rows_set_aside(iris: Dataset) -> None:
+    train, _ = splits.holdout(iris, Evaluation(), 0)
+
+    kept, aside = splits.validation(iris, train, Evaluation(), 0.25, 0)
+
+    assert sorted([*kept, *aside]) == train.tolist()
+    assert len(aside) == 30
+    assert np.bincount(iris.codes[aside]).tolist() == [10, 10, 10]
+
+
+def test_groups_stay_together_in_validation_too(patches: Dataset) -> None:
+    train, _ = splits.holdout(patches, BY_GROUP, 0)
+
+    kept, aside = splits.validation(patches, train, BY_GROUP, 0.25, 0)
+
+    assert groups(patches, kept) & groups(patches, aside) == set()
+    assert len(groups(patches, aside)) == 1
+
+
+def test_one_group_is_not_divided(patches: Dataset) -> None:
+    assert patches.groups is not None
+
+    with pytest.raises(InvalidInput, match="the rows are of one group, and a group is not divided"):
+        splits.validation(patches, np.flatnonzero(patches.groups == 0), BY_GROUP, 0.25, 0)
+
+
+def test_a_label_that_is_too_rare_for_the_folds_is_named(traits: Dataset) -> None:
+    rare = replace(traits, codes=traits.codes & (np.arange(1797) < 12)[:, np.newaxis])
+
+    with pytest.raises(InvalidInput, match=r"label 'even' has \d rows, fewer than evaluation.folds = 10"):
+        splits.folds(rare, Evaluation(folds=10), seed=0)

@@ -6,10 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from sigmax.contract import Colour, FloatType, Head
+from sigmax.contract import Colour, FloatType, Head, Kind, Task, Unknown
 from sigmax.errors import InvalidInput
 from sigmax_training import job as jobs
-from sigmax_training.job import Builtin, Csv, Decision, Evaluation, Logistic, Perceptron, Photographs
+from sigmax_training.job import (
+    Builtin,
+    Calibration,
+    Column,
+    Csv,
+    Decision,
+    Evaluation,
+    Logistic,
+    Perceptron,
+    Photographs,
+)
+from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
 MINIMAL = "name = 'iris'\n[data]\nbuiltin = 'iris'\n"
 
@@ -46,8 +57,16 @@ def test_every_key_is_read() -> None:
         alpha = 0.5
         learning_rate = 0.01
         batch_size = 16
-        max_iter = 9
-        tol = 0.1
+        epochs = 9
+        patience = 3
+        activation = "tanh"
+        optimiser = "sgd"
+        momentum = 0.5
+        class_weight = "balanced"
+        [calibration]
+        method = "temperature"
+        [validation]
+        fraction = 0.25
         [evaluation]
         folds = 3
         repeats = 2
@@ -61,9 +80,22 @@ def test_every_key_is_read() -> None:
         seed=7,
         head=Head.SOFTMAX,
         dtype=FloatType.FLOAT32,
-        data=Csv(Path("/jobs/rows.csv"), "left"),
+        data=Csv(Path("/jobs/rows.csv"), ("left",)),
         decision=Decision(("true", "false"), "true", 0.25),
-        estimator=Perceptron((8, 4), 0.5, 0.01, 16, 9, 0.1),
+        estimator=Perceptron(
+            hidden=(8, 4),
+            activation="tanh",
+            optimiser="sgd",
+            learning_rate=0.01,
+            momentum=0.5,
+            batch_size=16,
+            epochs=9,
+            patience=3,
+            alpha=0.5,
+            class_weight="balanced",
+        ),
+        calibration=Calibration.TEMPERATURE,
+        validation=0.25,
         standardise=False,
         evaluation=Evaluation(by_group=False, folds=3, repeats=2, test_fraction=0.5),
     )
@@ -78,7 +110,7 @@ def test_the_colour_mode_of_the_photographs_is_a_key() -> None:
 def test_an_absolute_path_of_data_stays_as_it_is(tmp_path: Path) -> None:
     job = jobs.parse(f"name='x'\n[data]\npath='{tmp_path}/r.csv'\ntarget='y'", Path("/jobs"))
 
-    assert job.data == Csv(tmp_path / "r.csv", "y")
+    assert job.data == Csv(tmp_path / "r.csv", ("y",))
 
 
 def test_all_mistakes_are_reported_together() -> None:
@@ -117,11 +149,10 @@ def test_all_mistakes_are_reported_together() -> None:
         ("name = 3", "name is a text that is not empty, not '3'"),
         ("name = 'x'", "exactly one of them says where the rows are"),
         ("name='x'\n[data]\nbuiltin='iris'\npath='a.csv'\ntarget='y'", "exactly one of them"),
-        ("name='x'\n[data]\npath='a.csv'", "data.target is missing"),
+        ("name='x'\n[data]\npath='a.csv'", "data.target or data.targets: one column of classes"),
         ("name='x'\ndata='iris'", "data is a table, not 'iris'"),
         ("name='x'\n[data]\nbuiltin='iris'\nstride=20", "data.stride is not a key"),
         (MINIMAL + "[estimator]\nkind='mlp'\nC=1.0", "estimator.C is not a key"),
-        (MINIMAL + "[estimator]\nkind='mlp'\nhidden=[]", "estimator.hidden is a list of positive integers"),
         (MINIMAL + "[estimator]\nkind='mlp'\nhidden=[true]", "estimator.hidden is a list of positive"),
         (MINIMAL + "[estimator]\nkind='forest'", "estimator.kind is one of logistic_regression, mlp"),
         (MINIMAL + "[estimator]\nstandardise=1", "estimator.standardise is true or false, not '1'"),
@@ -171,3 +202,124 @@ def test_the_defaults_of_the_estimator_are_what_the_table_leaves_out() -> None:
     job = jobs.parse(MINIMAL + "[estimator]\nC = 2", Path())
 
     assert job.estimator == Logistic(C=2.0)
+
+
+CSV = "name='x'\n[data]\npath='a.csv'\n"
+
+
+def test_what_a_job_says_of_columns_is_read() -> None:
+    text = """
+        name = "x"
+        logits = true
+        [data]
+        path = "a.csv"
+        targets = ["red", "big"]
+        ignore = ["id"]
+        missing_values = ["", "NA"]
+        [features]
+        missing = "median"
+        unknown = "zero"
+        [features.columns."나이"]
+        kind = "integer"
+        missing = "constant"
+        fill = -1
+        [decision]
+        threshold = { red = 0.25 }
+        band = { red = 0.1, big = [0.4, 0.7] }
+    """
+
+    job = jobs.parse(text, Path("/jobs"))
+
+    assert job.logits
+    assert job.data == Csv(
+        Path("/jobs/a.csv"),
+        ("red", "big"),
+        ignore=("id",),
+        missing_values=("", "NA"),
+        default=Column(missing="median", unknown=Unknown.ZERO),
+        columns={"나이": Column(Kind.INTEGER, "constant", -1.0)},
+    )
+    assert job.decision.threshold == {"red": 0.25}
+    assert job.decision.band == {"red": 0.1, "big": (0.4, 0.7)}
+
+
+@pytest.mark.parametrize(
+    ("text", "objective"),
+    [
+        ("objective='f_beta'\nbeta=2", FBeta(2.0)),
+        ("objective='cost'\nfalse_negative=5", Cost(false_negative=5.0)),
+        ("objective='recall_at_precision'\nprecision=0.95", RecallAtPrecision(0.95)),
+    ],
+)
+def test_an_objective_for_thresholds_is_read(text: str, objective: Objective) -> None:
+    job = jobs.parse(MINIMAL + "[decision.tune]\n" + text, Path())
+
+    assert job.decision.tune == objective
+    assert job.validates
+
+
+def test_rows_are_set_aside_only_for_what_looks_at_them() -> None:
+    early = "[estimator]\nkind='mlp'\n"
+
+    assert not jobs.parse(MINIMAL, Path()).validates
+    assert jobs.parse(MINIMAL + early, Path()).validates
+    assert not jobs.parse(MINIMAL + early + "early_stopping=false", Path()).validates
+    assert jobs.parse(MINIMAL + "[calibration]\nmethod='platt'", Path()).validates
+
+
+def test_platts_calibration_of_several_classes_is_served_as_one_sigmoid_a_class() -> None:
+    job = jobs.parse(MINIMAL + "[calibration]\nmethod='platt'", Path())
+
+    assert job.head_for(Task.MULTICLASS) is Head.SOFTMAX
+    assert job.served_head(Task.MULTICLASS) is Head.ONE_VS_REST
+    assert job.served_head(Task.BINARY) is Head.SIGMOID
+
+
+def test_an_mlp_without_a_hidden_layer_is_a_regression_by_mini_batches() -> None:
+    job = jobs.parse(MINIMAL + "[estimator]\nkind='mlp'\nhidden=[]", Path())
+
+    assert job.estimator == Perceptron(hidden=())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (CSV, "data.target or data.targets"),
+        (CSV + "target='a'\ntargets=['a']", "data.target or data.targets"),
+        (CSV + "targets=['a','b']\nseparator=';'", "data.separator is for labels in the one column"),
+        (CSV + "targets=['a','a']", "data.targets is a list of different texts"),
+        (CSV + "target='a'\nignore=[3]", "data.ignore is a list of different texts"),
+        (CSV + "target='a'\n[features]\nmissing='mode'", "features.missing is one of reject, category, mean"),
+        (CSV + "target='a'\n[features]\nmissing='constant'", "features.fill belongs to missing = 'constant'"),
+        (CSV + "target='a'\n[features]\nfill=1", "features.fill belongs to missing = 'constant'"),
+        (CSV + "target='a'\n[features]\nunknown='native'", "features.unknown is one of reject, zero"),
+        (CSV + "target='a'\n[features.columns.b]\nkind='image'", "features.columns.b.kind is one of numeric"),
+        (CSV + "target='a'\n[features.columns.b]\nkin='numeric'", "features.columns.b.kin is not a key"),
+        (MINIMAL + "[features]\nmissing='mean'", "features.missing is not a key that is known here"),
+        (MINIMAL + "[estimator]\npenalty='l1'\nsolver='lbfgs'", "estimator.solver of penalty = 'l1' is saga"),
+        (MINIMAL + "[estimator]\nl1_ratio=0.5", "estimator.l1_ratio belongs to penalty = 'elastic_net'"),
+        (MINIMAL + "[estimator]\npenalty='none'\nC=2", "estimator.C has no meaning beside penalty = 'none'"),
+        (MINIMAL + "[estimator]\nclass_weight='even'", "estimator.class_weight is one of balanced"),
+        (MINIMAL + "[estimator]\nclass_weight={a=0}", "estimator.class_weight.a is a number above 0"),
+        (
+            MINIMAL + "[estimator]\nkind='mlp'\nmomentum=0.9",
+            "momentum belongs to optimiser = 'sgd'",
+        ),
+        (MINIMAL + "[estimator]\nkind='mlp'\nactivation='gelu'", "estimator.activation is one of relu, tanh"),
+        (
+            MINIMAL + "[estimator]\nkind='mlp'\nearly_stopping=false\npatience=3",
+            "estimator.patience has no meaning beside early_stopping = false",
+        ),
+        (MINIMAL + "[calibration]\nmethod='isotonic'", "'isotonic' is no option: steps of a probability"),
+        (MINIMAL + "[calibration]\nmethod='beta'", "calibration.method is one of none, temperature, platt"),
+        (MINIMAL + "[validation]\nfraction=0.2", "validation is for early stopping, calibration and tuned"),
+        (MINIMAL + "[decision]\nthreshold=0.4\ntune={objective='f_beta'}", "decision.threshold is what"),
+        (MINIMAL + "[decision]\ntune={objective='f1'}", "decision.tune.objective is one of f_beta, cost"),
+        (MINIMAL + "[decision]\ntune={objective='cost',beta=1}", "decision.tune.beta is not a key"),
+        (MINIMAL + "[decision]\nband=[0.6,0.4]", "decision.band is half a width or [low, high]"),
+        (MINIMAL + "[decision]\nband=0.5", "decision.band is a number between 0 and 0.5"),
+        (MINIMAL + "[decision]\nthreshold={a=2}", "decision.threshold.a is a number between 0 and 1"),
+    ],
+)
+def test_a_mistake_in_the_newer_tables_is_named(text: str, expected: str) -> None:
+    assert expected in refused(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +14,14 @@ from sigmax.errors import BundleRejected
 from sigmax.inference.decision import Rule
 from sigmax.inference.predictor import Predictor
 from sigmax.repository import bundle
-from sigmax_training import data, evaluate, golden, parity
+from sigmax.repository.golden import Golden
+from sigmax_training import data, golden, parity, splits
 from sigmax_training import job as jobs
-from sigmax_training.fit import Fitted, fit
+from sigmax_training.fit import fit
 from sigmax_training.job import Job
-from sigmax_training.network import Network, network_of
+from sigmax_training.network import Inputs, Network, network_of
 from sigmax_training.parity import Questions
-from sigmax_training.rows import Reference, Space, decision_edges
+from sigmax_training.rows import Boundary, Estimator, Reference, Space, decision_edges
 
 Asked = tuple[Questions, Reference, Network]
 
@@ -42,9 +42,9 @@ def asked(repository: Path) -> Callable[[str], Asked]:
 
 def questions(job: Job, manifest: Manifest) -> Asked:
     dataset = data.load(job)
-    train, test = evaluate.holdout(dataset, job.evaluation, job.seed)
+    train, test = splits.holdout(dataset, job.evaluation, job.seed)
     fitted = fit(job, dataset, train)
-    network = network_of(fitted, manifest.head)
+    network = network_of(fitted)
     reference = Reference(fitted, Rule(manifest, np.float64, manifest.decision.thresholds))
     rows = dataset.features[test]
     return parity.questions(reference, network, manifest, rows, job.seed), reference, network
@@ -83,22 +83,43 @@ def test_one_differing_class_is_refused_and_named(repository: Path, asked: Calla
         parity.check(repository / "breast_cancer" / "1", wrong, reference)
 
 
-class Contrary:
-    """A pipeline whose `predict` contradicts its own probabilities."""
+def test_one_row_that_is_unsure_otherwise_is_refused_and_named(
+    repository: Path, tmp_path: Path, asked: Callable[[str], Asked]
+) -> None:
+    _, reference, network = asked("breast_cancer")
+    content = bundle.read(repository / "breast_cancer" / "1")
+    decision = replace(content.manifest.decision, band={"malignant": (0.1, 0.9)})
+    manifest = replace(content.manifest, decision=decision)
+    reference = replace(reference, rule=Rule(manifest, np.float64, decision.thresholds, decision.band))
+    found = parity.questions(reference, network, manifest, content.golden.features, 0)
+    answers = found.golden
+    rows = Golden(answers.features, answers.probabilities, answers.classes, unsure=answers.unsure)
+    files = {"model.onnx": content.model, "example.json": content.example}
+    bundle.write(tmp_path, manifest, {**files, "golden.json": rows.to_json(manifest)})
+    assert found.gate.unsure is not None
+    flipped = found.gate.unsure.copy()
+    flipped[5] = ~flipped[5]
 
-    def __init__(self, pipeline: Any) -> None:
-        self.classes_ = pipeline.classes_
-        self.predict_proba = pipeline.predict_proba
+    assert parity.check(tmp_path, found, reference).rows == len(found.gate.features)
+    with pytest.raises(BundleRejected, match="the gate, all rows at once: row 5: unsure"):
+        parity.check(tmp_path, replace(found, gate=replace(found.gate, unsure=flipped)), reference)
+
+
+class Contrary:
+    """An estimator whose classes contradict its own probabilities."""
+
+    def __init__(self, fitted: Estimator) -> None:
+        self.probabilities, self.logits = fitted.probabilities, fitted.logits
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        return np.asarray(self.predict_proba(features).argmin(axis=1))
+        return np.asarray(self.probabilities(features).argmin(axis=1))
 
 
 def test_a_rule_that_decides_otherwise_than_the_estimator_is_refused(
     repository: Path, asked: Callable[[str], Asked]
 ) -> None:
     found, reference, _ = asked("breast_cancer")
-    contrary = replace(reference, fitted=Fitted(Contrary(reference.fitted.pipeline), 1.0, ()))
+    contrary = replace(reference, fitted=Contrary(reference.fitted))
 
     with pytest.raises(BundleRejected, match="row 0: the estimator predicts"):
         parity.check(repository / "breast_cancer" / "1", found, contrary)
@@ -114,6 +135,9 @@ class Counting:
         self.sizes.append(len(features))
         return features[:, :2]
 
+    def run_both(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.run(features), features[:, 2:4]
+
 
 @pytest.mark.parametrize(
     ("size", "rows", "asked_for"), [(1, 3, [1, 1, 1]), (7, 16, [7, 7, 2]), (33, 33, [33]), (2, 0, [0])]
@@ -126,9 +150,11 @@ def test_rows_are_asked_in_batches_and_answered_in_order(
     features = np.arange(rows * 30, dtype=np.float64).reshape(rows, 30)
 
     answers = parity.InBatches(predictor, size).run(features)
+    probabilities, logits = parity.InBatches(predictor, size).run_both(features)
 
-    assert engine.sizes == asked_for
-    assert answers.tolist() == features[:, :2].tolist()
+    assert engine.sizes == asked_for * 2
+    assert answers.tolist() == probabilities.tolist() == features[:, :2].tolist()
+    assert logits.tolist() == features[:, 2:4].tolist()
 
 
 def test_the_gate_asks_batches_of_every_size_that_is_promised() -> None:
@@ -177,9 +203,11 @@ def test_golden_rows_stand_at_the_edge_of_a_decision_and_on_both_sides(
 def test_a_network_with_a_dead_unit_says_how_many_parameters_are_not_watched() -> None:
     rng = np.random.default_rng(0)
     first = rng.normal(size=(3, 4))
-    dead = Network((first, rng.normal(size=(2, 3))), (np.array([0.0, -1e6, 0.0]), np.zeros(2)), Head.SOFTMAX)
+    inputs = Inputs(4, (0, 1, 2, 3), np.full(4, np.nan))
+    biases = (np.array([0.0, -1e6, 0.0]), np.zeros(2))
+    dead = Network(inputs, (first, rng.normal(size=(2, 3))), biases, "relu", Head.SOFTMAX)
 
-    found = golden.select(dead, 1e-9, rng.normal(size=(2, 4)), rng.normal(size=(50, 4)))
+    found = golden.select(dead, 1e-9, 32, rng.normal(size=(2, 4)), rng.normal(size=(50, 4)))
 
     assert found.untouched == 4 + 1 + 2
 
@@ -189,7 +217,7 @@ def test_a_pool_of_one_class_has_no_edges(asked: Callable[[str], Asked], reposit
     space = Space.of(bundle.read(repository / "iris" / "1").manifest.features)
     pool = np.repeat(space.extremes()[:1], 5, axis=0)
 
-    assert decision_edges(reference, space, pool, 3, 1e-6) == ()
+    assert decision_edges(Boundary(reference), space, pool, 3, 1e-6) == ()
 
 
 def test_random_rows_leave_the_range_a_little_so_that_constant_features_vary(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sigmax_training.data import builtin, photographs, table
+from sigmax_training.data import builtin, photographs, regions, table
 from sigmax_training.data.dataset import Dataset, ordered
-from sigmax_training.job import Builtin, Csv, Job
+from sigmax_training.job import Builtin, Csv, Job, Photographs
 
 
 def load(job: Job) -> Dataset:
@@ -15,9 +15,11 @@ def load(job: Job) -> Dataset:
     """
     data = job.data
     if isinstance(data, Csv):
-        dataset = table.load(data.path, data.target)
+        dataset = table.load(data)
     elif isinstance(data, Builtin):
         dataset = builtin.load(data.name)
-    else:
+    elif isinstance(data, Photographs):
         dataset = photographs.load(data)
+    else:
+        dataset = regions.load(data)
     return ordered(dataset, job.decision.classes) if job.decision.classes else dataset

@@ -1,4 +1,4 @@
-"""A data set, checked: features, one class a row, and what every column is.
+"""A data set, checked: features, one class (or several labels) a row, and what every column is.
 
 Where the rows come from is left to the modules beside this one.
 """
@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.contract import Feature, Image, Kind
+from sigmax.contract import Feature, Image, Kind, Task
 from sigmax.errors import InvalidInput, listed, nearest, quoted
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """What is put in place of a missing number: a statistic of the training rows, or a constant."""
+
+    strategy: str
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,21 +35,37 @@ class Dataset:
 
     Attributes:
         description: where the rows come from, for people.
-        features: (n_samples, n_features), float64, or uint8 for pixels.
-        codes: (n_samples,), the column of each row's class.
+        features: (n_samples, n_features): float64 with codes for categories and NaN for missing numbers, or
+            uint8 for pixels.
+        codes: (n_samples,), the column of each row's class; of a multi-label data set bool (n_samples,
+            n_classes), whether each label is there.
         classes: labels in column order.
         blocks: what the columns are; their sizes add up to n_features.
+        fills: by name, how the missing numbers of a column are imputed.
         groups: (n_samples,) or None; rows of one group are never in both train and test.
         flips: training rows are pictures that are also seen mirrored, left to right.
     """
 
     description: str
     features: npt.NDArray[Any]
-    codes: I64
+    codes: npt.NDArray[Any]
     classes: tuple[str, ...]
     blocks: tuple[Feature, ...]
+    fills: Mapping[str, Fill] = field(default_factory=dict)
     groups: I64 | None = None
     flips: bool = False
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a row has any number of labels instead of one class."""
+        return self.codes.ndim == 2
+
+    @property
+    def task(self) -> Task:
+        """What is asked of a row."""
+        if self.multilabel:
+            return Task.MULTILABEL
+        return Task.BINARY if len(self.classes) == 2 else Task.MULTICLASS
 
     @property
     def image(self) -> Image | None:
@@ -51,8 +75,10 @@ class Dataset:
     @property
     def sha256(self) -> str:
         """A digest of everything that a model could learn from; independent of file names and formats."""
-        names = [block.name for block in self.blocks]
-        rows = [self.classes[code] for code in self.codes]
+        names = [[block.name, block.kind.value, block.vocabulary] for block in self.blocks]
+        rows: list[Any] = (
+            self.codes.tolist() if self.multilabel else [self.classes[code] for code in self.codes]
+        )
         groups = None if self.groups is None else self.groups.tolist()
         head = json.dumps([names, rows, groups, str(self.features.dtype), self.features.shape])
         digest = hashlib.sha256(head.encode())
@@ -63,7 +89,7 @@ class Dataset:
 def assemble(
     description: str, features: F64, names: Sequence[str], labels: Sequence[str], classes: Sequence[str]
 ) -> Dataset:
-    """Build a tabular data set.
+    """Build a data set of plain numbers.
 
     Args:
         description: where the rows come from.
@@ -75,12 +101,17 @@ def assemble(
     Raises:
         InvalidInput: values that are not finite, a constant target, or a class with one row.
     """
-    problems = [*_not_finite(features, names), *_class_problems(labels, classes)]
+    problems = [*_not_finite(features, names), *class_problems(labels, classes)]
     if problems:
         raise InvalidInput(listed(problems))
-    column = {label: code for code, label in enumerate(classes)}
-    codes = np.array([column[label] for label in labels], np.int64)
+    codes = codes_of(labels, classes)
     return Dataset(description, features, codes, tuple(classes), numeric_blocks(features, names))
+
+
+def codes_of(labels: Sequence[str], classes: Sequence[str]) -> I64:
+    """The column of each label, (n_samples,)."""
+    column = {label: code for code, label in enumerate(classes)}
+    return np.array([column[label] for label in labels], np.int64)
 
 
 def numeric_blocks(features: F64, names: Sequence[str]) -> tuple[Feature, ...]:
@@ -110,6 +141,9 @@ def ordered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     ]
     if problems:
         raise InvalidInput(listed(problems))
+    if dataset.multilabel:
+        order = [dataset.classes.index(label) for label in classes]
+        return replace(dataset, codes=dataset.codes[:, order], classes=classes)
     moved = np.array([classes.index(label) for label in dataset.classes], np.int64)
     return replace(dataset, codes=moved[dataset.codes], classes=classes)
 
@@ -122,7 +156,8 @@ def _not_finite(features: F64, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _class_problems(labels: Sequence[str], classes: Sequence[str]) -> list[str]:
+def class_problems(labels: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """What is wrong with one class a row: fewer than two classes, or one that only one row has."""
     if len(classes) < 2:
         return [f"the target is constant: every row is {quoted(classes[0])}; two classes are needed"]
     counts = dict.fromkeys(classes, 0)
@@ -132,4 +167,20 @@ def _class_problems(labels: Sequence[str], classes: Sequence[str]) -> list[str]:
         f"class {quoted(label)} has one row; at least two are needed, one to train and one to test"
         for label, count in counts.items()
         if count == 1
+    ]
+
+
+def label_problems(truth: npt.NDArray[np.bool_], classes: Sequence[str]) -> list[str]:
+    """What is wrong with labels that any number of which a row may have.
+
+    Args:
+        truth: (n_samples, n_classes), whether each label is there.
+        classes: the labels in column order.
+    """
+    counts = truth.sum(axis=0).tolist()
+    return [
+        f"label {quoted(label)} is there in {count} of {len(truth)} rows; at least two with it and two "
+        "without it are needed"
+        for label, count in zip(classes, counts, strict=True)
+        if not 2 <= count <= len(truth) - 2
     ]

@@ -30,7 +30,7 @@ def load(patches: Photographs) -> Dataset:
     codes: list[int] = []
     groups: list[int] = []
     for code, file in enumerate(PHOTOGRAPHS.values()):
-        for strip, patch in cut(_pixels(file, patches.colour), patches.size, patches.stride):
+        for strip, patch in cut(pixels(file, patches.colour), patches.size, patches.stride):
             rows.append(patch)
             codes.append(code)
             groups.append(strip)
@@ -40,13 +40,13 @@ def load(patches: Photographs) -> Dataset:
         features=np.array(rows),
         codes=np.array(codes, np.int64),
         classes=tuple(PHOTOGRAPHS),
-        blocks=(_block(patches),),
+        blocks=(block(patches.colour, patches.size),),
         groups=np.array(groups, np.int64),
         flips=patches.flips,
     )
 
 
-def _pixels(file: str, colour: Colour) -> Pixels:
+def pixels(file: str, colour: Colour) -> Pixels:
     """One photograph in a colour mode, (channels, height, width)."""
     picture = PIL.Image.fromarray(load_sample_image(file)).convert(_MODES[colour])
     pixels = np.asarray(picture)
@@ -62,7 +62,7 @@ def cut(pixels: Pixels, size: int, stride: int) -> Iterator[tuple[int, Pixels]]:
                 yield strip, pixels[:, top : top + size, left : left + size].ravel()
 
 
-def _block(patches: Photographs) -> Feature:
-    size = patches.size
-    image = Image(patches.colour, "CHW", height=size, width=size, resize="bilinear", scale=1 / 255)
+def block(colour: Colour, size: int) -> Feature:
+    """What a square patch is to a model: 8-bit pixels, scaled to [0, 1] inside the graph."""
+    image = Image(colour, "CHW", height=size, width=size, resize="bilinear", scale=1 / 255)
     return Feature("image", Kind.IMAGE, image.shape, "uint8", (0.0, 255.0), image=image)

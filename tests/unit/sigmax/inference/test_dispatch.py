@@ -3,20 +3,32 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.sigmax.manifests import BINARY, MULTICLASS, MULTILABEL, model
+from tests.unit.sigmax import mixed
+from tests.unit.sigmax.manifests import (
+    BANDED,
+    BANDED_LABELS,
+    BINARY,
+    MULTICLASS,
+    MULTILABEL,
+    model,
+    with_logits,
+)
 
 from sigmax.contract import Manifest
-from sigmax.errors import Internal, InvalidInput, NotReady
-from sigmax.inference.catalog import Catalog, Entry, Served
+from sigmax.errors import BundleRejected, Internal, InvalidInput, NotReady
+from sigmax.inference.catalog import Catalog, Entry, Served, open_version
+from sigmax.inference.description import describe
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.engine import Floats, OnnxEngine
 from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof
 from sigmax.protocol.schema import Schema
+from sigmax.repository import bundle
 from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
 from sigmax.rpc import classifier as rpc_classifier
@@ -27,11 +39,15 @@ from sigmax.wire import classifier_pb2
 class Fixed:
     """An engine that says the same of every row."""
 
-    def __init__(self, *probabilities: float) -> None:
+    def __init__(self, *probabilities: float, logits: tuple[float, ...] = ()) -> None:
         self._row = np.array(probabilities)
+        self._logits = np.array(logits)
 
     def run(self, features: Floats) -> Floats:
         return np.tile(self._row, (len(features), 1))
+
+    def run_both(self, features: Floats) -> tuple[Floats, Floats]:
+        return self.run(features), np.tile(self._logits, (len(features), 1))
 
 
 class Failing:
@@ -114,6 +130,109 @@ def test_an_unknown_label_of_a_threshold_is_refused_with_the_nearest() -> None:
         classes(BINARY, Fixed(0.3, 0.7), {**ROW, "options": {"threshold": {"yes": 0.5}}})
 
 
+def test_a_model_with_a_band_says_of_each_row_whether_it_is_unsure() -> None:
+    unsure = classes(BANDED, Fixed(0.3, 0.7), ROW)["results"]
+    sure = classes(BANDED, Fixed(0.1, 0.9), ROW)["results"]
+
+    assert unsure == [{"label": "yes", "probability": 0.7, "unsure": True}]
+    assert sure == [{"label": "yes", "probability": 0.9, "unsure": False}]
+
+
+def test_a_callers_threshold_ends_the_models_band_unless_one_comes_with_it() -> None:
+    moved = classes(BANDED, Fixed(0.3, 0.7), {**ROW, "options": {"threshold": 0.6}})["results"]
+    both = classes(BANDED, Fixed(0.3, 0.7), {**ROW, "options": {"threshold": 0.8, "band": [0.7, 0.9]}})
+    given = classes(BINARY, Fixed(0.3, 0.7), {**ROW, "options": {"band": [0.4, 0.7]}})
+
+    assert moved == [{"label": "yes", "probability": 0.7}]
+    assert both["results"] == [{"label": "no", "probability": 0.3, "unsure": False}]
+    assert given["results"] == [{"label": "yes", "probability": 0.7, "unsure": True}]
+
+
+def test_a_multilabel_model_names_the_labels_that_are_unsure() -> None:
+    some = classes(BANDED_LABELS, Fixed(0.4, 0.9, 1.0), ROW)["results"][0]
+    none = classes(BANDED_LABELS, Fixed(0.8, 0.9, 0.1), ROW)["results"][0]
+
+    assert (some["labels"], some["unsure"], some["unsure_labels"]) == (["y", "z"], True, ["x", "z"])
+    assert (none["labels"], none["unsure"], none["unsure_labels"]) == (["x", "y"], False, [])
+
+
+def over_grpc(manifest: Manifest, engine: Any, **options: Any) -> classifier_pb2.Result:
+    request = classifier_pb2.PredictClassesRequest(model="small", options=options)
+    request.rows.add().list_value.extend([1.0, 2.0])
+    meter = Metrics().verb("test", "classes")
+    answer = dispatch(manifest, engine).answer(
+        meter, rpc_classifier.ClassesQuery, request.SerializeToString()
+    )
+    return classifier_pb2.PredictClassesResponse.FromString(answer).results[0]
+
+
+def test_grpc_tells_a_sure_row_from_one_of_a_model_without_a_band() -> None:
+    plain, sure, unsure = (
+        over_grpc(BINARY, Fixed(0.3, 0.7)),
+        over_grpc(BANDED, Fixed(0.1, 0.9)),
+        over_grpc(BANDED, Fixed(0.3, 0.7)),
+    )
+    labels = over_grpc(BANDED_LABELS, Fixed(0.4, 0.9, 1.0))
+
+    assert [result.HasField("unsure") for result in (plain, sure, unsure, labels)] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert [result.unsure for result in (sure, unsure, labels)] == [False, True, True]
+    assert list(labels.unsure_labels) == ["x", "z"]
+
+
+def test_logits_are_answered_where_they_are_asked_for() -> None:
+    engine, body = Fixed(0.3, 0.7, logits=(-0.85, 0.85)), {**ROW, "options": {"include": ["logits"]}}
+    manifest = with_logits(BINARY)
+
+    found = classes(manifest, engine, body, ProbabilitiesQuery)
+    result = over_grpc(manifest, engine, include=["logits"])
+
+    assert (found["probabilities"], found["logits"]) == ([[0.3, 0.7]], [[-0.85, 0.85]])
+    assert classes(manifest, engine, body)["results"] == [
+        {"label": "yes", "probability": 0.7, "logits": {"no": -0.85, "yes": 0.85}}
+    ]
+    assert dict(result.logits) == {"no": -0.85, "yes": 0.85}
+    assert "logits" not in classes(manifest, engine, ROW, ProbabilitiesQuery)
+
+
+def test_a_model_without_logits_says_what_its_job_has_to_say() -> None:
+    body = {**ROW, "options": {"include": ["logits"]}}
+
+    for query in (ClassesQuery, ProbabilitiesQuery):
+        with pytest.raises(InvalidInput, match="model 'small' was published without logits; its job has to"):
+            classes(BINARY, Fixed(0.3, 0.7), body, query)
+
+
+def test_logits_that_overflow_are_refused_though_their_probabilities_are_numbers() -> None:
+    engine, body = Fixed(0.0, 1.0, logits=(-np.inf, np.inf)), {**ROW, "options": {"include": ["logits"]}}
+
+    with pytest.raises(InvalidInput, match="row 0: these features are so large"):
+        classes(with_logits(BINARY), engine, body)
+
+    assert classes(with_logits(BINARY), engine, ROW)["results"] == [{"label": "yes", "probability": 1.0}]
+
+
+@pytest.mark.parametrize("option", [{"band": [0.4, 0.6]}, {"threshold": 0.4}, {"top_k": 1}])
+def test_probabilities_are_given_undecided(option: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="is for classes; probabilities are given whole, undecided"):
+        classes(BANDED, Fixed(0.3, 0.7), {**ROW, "options": option}, ProbabilitiesQuery)
+
+
+def test_a_description_says_the_band_and_what_it_means() -> None:
+    for manifest, band in (
+        (BANDED, {"yes": [0.25, 0.75]}),
+        (BANDED_LABELS, {"x": [0.25, 0.75], "z": [0.5, 1.0]}),
+    ):
+        described = describe(manifest, Proof(1, 0.0, 0), b"{}", {})["decision"]
+        assert described["band"] == band
+        assert described["rule"].endswith("unsure where low < probability <= high of its band")
+    assert "band" not in describe(BINARY, Proof(1, 0.0, 0), b"{}", {})["decision"]
+
+
 def test_an_id_column_comes_back_with_each_row_whatever_it_holds() -> None:
     rows = [{"a": 1, "b": 2, "id": identity} for identity in ("x", 7, None, 1.5, True)]
     body = {"rows": rows, "options": {"id": "id"}}
@@ -162,6 +281,61 @@ def test_every_outcome_is_counted_under_its_code() -> None:
     assert 'sigmax_batch_rows_count{model="small",version="1"} 1.0' in text
 
 
+def test_missing_values_and_unknown_categories_are_counted_once_they_were_answered(tmp_path: Path) -> None:
+    served, metrics = mixed.served(tmp_path), Metrics()
+    asked, meter = Dispatch(Catalog([Entry("mixed", served)]), 10), metrics.verb("test", "classes")
+
+    def ask(rows: list[Any]) -> None:
+        asked.answer(meter, ClassesQuery, "mixed", "", Body(json.dumps({"rows": rows}).encode()))
+
+    ask(mixed.ROWS[:1])
+    assert "mixed" not in "".join(
+        line for line in metrics.exposition().decode().splitlines() if "unknown" in line or "missing" in line
+    )
+    ask(mixed.ROWS)
+    ask(mixed.ROWS[3:])
+    with pytest.raises(InvalidInput):
+        ask([*mixed.ROWS, {**mixed.ROWS[0], "회원": "yes"}])
+
+    text = metrics.exposition().decode()
+    labels = 'model="mixed",version="1"'
+    assert f'sigmax_unknown_categories_total{{feature="도시",{labels}}} 2.0' in text
+    assert f'sigmax_missing_values_total{{feature="도시",{labels}}} 1.0' in text
+    assert f'sigmax_missing_values_total{{feature="임금",{labels}}} 3.0' in text
+    assert text.count("sigmax_unknown_categories_total{") == 1
+    assert text.count("sigmax_missing_values_total{") == 2
+
+
+def test_a_model_of_numbers_that_must_be_there_counts_nothing_of_the_kind() -> None:
+    assert Schema(BINARY).usual is None
+
+
+def test_golden_rows_with_missing_values_and_codes_prove_a_model(tmp_path: Path) -> None:
+    served = mixed.served(tmp_path)
+
+    assert served.proof.rows == len(mixed.MATRIX)
+    assert served.proof.difference < 1e-15
+    read = bundle.read(tmp_path / "mixed" / "1").golden.features
+    assert np.array_equal(read, mixed.MATRIX, equal_nan=True)
+
+
+def test_a_graph_that_treats_missing_values_otherwise_is_refused(tmp_path: Path) -> None:
+    folder = mixed.write(tmp_path)
+    content = bundle.read(folder)
+    wrong = replace(content.golden, probabilities=content.golden.probabilities[[0, 0, 2, 3, 4]])
+    files = {
+        "model.onnx": content.model,
+        "golden.json": wrong.to_json(content.manifest),
+        "example.json": content.example,
+    }
+    again = tmp_path / "again"
+    again.mkdir()
+    bundle.write(again, content.manifest, files)
+
+    with pytest.raises(BundleRejected, match="row 1, class "):
+        open_version(again)
+
+
 def test_a_model_whose_versions_were_all_refused_is_not_ready() -> None:
     catalog = Catalog([Entry("small", None, {3: "its sha256 differs"})])
 
@@ -178,8 +352,6 @@ def test_the_predictor_answers_no_rows_with_no_rows_and_dispatch_refuses_them() 
 
 
 def test_a_graph_that_is_not_what_the_manifest_says_is_refused() -> None:
-    from sigmax.errors import BundleRejected
-
     with pytest.raises(BundleRejected, match="the graph's outputs are"):
         OnnxEngine(
             model(BINARY),
@@ -193,6 +365,25 @@ def test_a_graph_that_is_not_what_the_manifest_says_is_refused() -> None:
         )
     with pytest.raises(BundleRejected, match="ONNX Runtime does not load the model"):
         OnnxEngine(b"not a model", BINARY)
+
+
+@pytest.mark.parametrize("manifest", [BINARY, MULTICLASS, MULTILABEL])
+def test_logits_come_with_the_same_bits_of_probabilities(manifest: Manifest) -> None:
+    engine = OnnxEngine(model(with_logits(manifest)), with_logits(manifest))
+    features = np.random.default_rng(0).normal(size=(7, 2))
+
+    for rows in (features, features[:1], features[:0]):
+        probabilities, logits = engine.run_both(rows)
+        assert probabilities.tobytes() == engine.run(rows).tobytes()
+        assert logits.shape == probabilities.shape
+        assert logits[:, -1].tolist() == pytest.approx(rows.sum(axis=1).tolist())
+
+
+def test_a_graph_gives_logits_exactly_where_the_manifest_says_so() -> None:
+    with pytest.raises(BundleRejected, match="the graph's outputs are"):
+        OnnxEngine(model(with_logits(BINARY)), BINARY)
+    with pytest.raises(BundleRejected, match="the graph's outputs are"):
+        OnnxEngine(model(BINARY), with_logits(BINARY))
 
 
 def test_rows_over_the_limit_are_refused_before_any_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,14 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests.unit.sigmax.manifests import MULTICLASS
+from tests.unit.sigmax.mixed import AGE, MEMBER, VISITS, WAGE
 
-from sigmax.contract import Colour, Feature, FloatType, Image, Kind
+from sigmax.contract import Colour, Feature, FloatType, Image, Kind, Missing
 from sigmax.errors import InvalidInput
 from sigmax.protocol import tensors
 from sigmax.protocol.schema import Schema
 
 DOUBLE = Schema(MULTICLASS)
 SINGLE = Schema(replace(MULTICLASS, graph=replace(MULTICLASS.graph, dtype=FloatType.FLOAT32)))
+
+OPTIONAL = Schema.of((AGE, WAGE, MEMBER, VISITS), np.float64)
+OPTIONAL_SINGLE = Schema.of((AGE, WAGE, MEMBER, VISITS), np.float32)
 
 any_tensor = st.sampled_from(sorted(tensors.DTYPES)).flatmap(
     lambda name: arrays(tensors.DTYPES[name], (2, 2)).map(lambda array: (name, array))
@@ -93,6 +97,66 @@ def test_pixels_that_were_scaled_are_refused_by_row_and_pixel() -> None:
         InvalidInput, match=r"row 0, feature 'photo'\[0, 0, 1\]: expected a pixel, .*, got 0.25"
     ):
         tensors.from_values(schema, "FP64", (1, 2), [0.0, 0.25])
+
+
+def test_nan_is_a_missing_value_where_one_may_be_and_only_there() -> None:
+    rows = np.array([[1.0, np.nan, 1.0, 3.0]])
+
+    for read in (
+        tensors.from_bytes(OPTIONAL, "FP64", (1, 4), rows.tobytes()),
+        tensors.from_bytes(OPTIONAL, "FP32", (1, 4), rows.astype(np.float32).tobytes()),
+        tensors.from_values(OPTIONAL, "FP64", (1, 4), [1.0, None, 1.0, 3.0]),
+        tensors.from_values(OPTIONAL, "FP32", (1, 4), [1.0, float("nan"), 1.0, 3.0]),
+        tensors.from_bytes(OPTIONAL_SINGLE, "FP64", (1, 4), rows.tobytes()),
+    ):
+        assert np.array_equal(read, rows, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([np.nan, np.nan, 1, 3], "row 0, feature '나이': expected a finite number, got nan"),
+        ([1, np.inf, 1, 3], "row 0, feature '임금': expected a finite number, got inf"),
+        ([1, np.nan, np.nan, 3], "row 0, feature '회원': expected a finite number, got nan"),
+        ([1, np.nan, 1, np.nan], "row 0, feature '방문': expected a finite number, got nan"),
+        ([1, 2, 2, 3], "row 0, feature '회원': expected true or false, as 1 or 0, got the number 2"),
+        ([1, np.nan, 1, 2.5], "row 0, feature '방문': expected a whole number, got the number 2.5"),
+        (
+            [1, np.nan, -1, 5e-324],
+            "row 0, feature '회원': expected true or false, as 1 or 0, got the number -1; "
+            "row 0, feature '방문': expected a whole number, got the number 5e-324",
+        ),
+        ([1, 2, 1, 2.0**53 + 2], "feature '방문': expected a whole number of at most 9007199254740992"),
+    ],
+)
+def test_numbers_that_are_not_of_their_features_kind_are_refused(row: list[float], expected: str) -> None:
+    raw = np.array([row], np.float64).tobytes()
+
+    with pytest.raises(InvalidInput) as by_bytes:
+        tensors.from_bytes(OPTIONAL, "FP64", (1, 4), raw)
+    with pytest.raises(InvalidInput) as by_values:
+        tensors.from_values(OPTIONAL, "FP64", (1, 4), row)
+
+    assert expected in str(by_bytes.value)
+    assert str(by_bytes.value) == str(by_values.value)
+
+
+def test_missing_integers_and_booleans_are_nan_where_they_may_be() -> None:
+    lacking = [replace(feature, missing=Missing.NATIVE) for feature in (MEMBER, VISITS)]
+    schema = Schema.of(lacking, np.float64)
+
+    assert np.isnan(tensors.from_values(schema, "FP64", (1, 2), [None, None])).all()
+    with pytest.raises(
+        InvalidInput, match=r"^row 1, feature '방문': expected a whole number, got the number 0.5"
+    ):
+        tensors.from_values(schema, "FP64", (2, 2), [None, None, 1.0, 0.5])
+
+
+def test_narrowing_is_refused_beside_a_missing_value_too() -> None:
+    rows = np.array([[0.1, np.nan, 1.0, 3.0]])
+
+    with pytest.raises(InvalidInput, match=r"^row 0, feature '나이': 0.1 cannot be held by float32"):
+        tensors.from_bytes(OPTIONAL_SINGLE, "FP64", (1, 4), rows.tobytes())
 
 
 def test_the_elements_of_a_bytes_tensor_carry_their_length() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,19 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from tests.unit.sigmax.manifests import BINARY, MULTICLASS, MULTILABEL, model
+from tests.unit.sigmax import mixed
+from tests.unit.sigmax.manifests import (
+    BANDED,
+    BANDED_LABELS,
+    BINARY,
+    MULTICLASS,
+    MULTILABEL,
+    model,
+    with_logits,
+)
 
-from sigmax.contract import Manifest
+from sigmax.contract import Manifest, Missing
 from sigmax.errors import InvalidInput, NotFound
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
-from sigmax.inference.engine import OnnxEngine
+from sigmax.inference.engine import Floats, OnnxEngine
 from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.schema import Schema
+from sigmax.protocol.tensors import to_bytes
 from sigmax.rpc.inference_protocol import InferenceService
-from sigmax.rpc.raw import RAW_INPUT, Forms, form_of
+from sigmax.rpc.raw import RAW_INPUT, Forms, KnownQuery, form_of
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
 
@@ -40,6 +52,17 @@ def request(matrix: Any, name: str = "small", **fields: Any) -> pb.ModelInferReq
 
 def infer(asked: InferenceService, message: pb.ModelInferRequest) -> bytes:
     return asked.model_infer(message.SerializeToString())
+
+
+class Lacking:
+    """An engine that says where the first feature is missing."""
+
+    def run(self, features: Floats) -> Floats:
+        absent = np.isnan(features[:, :1]).astype(np.float64)
+        return np.hstack([absent, 1 - absent, np.zeros_like(absent)])
+
+    def run_both(self, features: Floats) -> tuple[Floats, Floats]:
+        return self.run(features), self.run(features)
 
 
 matrices = st.integers(1, 3).flatmap(
@@ -133,12 +156,135 @@ def test_forms_are_bounded() -> None:
     assert forms.find(latest) is not None
 
 
-@pytest.mark.parametrize("manifest", [BINARY, MULTICLASS, MULTILABEL])
-def test_one_row_is_answered_alike_by_every_task(manifest: Manifest) -> None:
+def serving(manifest: Manifest) -> Served:
     engine = OnnxEngine(model(manifest), manifest)
-    served = Served("small", "1", Predictor(manifest, engine), Schema(manifest), Proof(1, 0.0, 0), b"{}")
+    return Served("small", "1", Predictor(manifest, engine), Schema(manifest), Proof(1, 0.0, 0), b"{}")
+
+
+EVERY = (BINARY, MULTICLASS, MULTILABEL, BANDED, BANDED_LABELS)
+
+
+@pytest.mark.parametrize("manifest", [*EVERY, *map(with_logits, EVERY)])
+def test_one_row_is_answered_alike_by_every_task(manifest: Manifest) -> None:
+    served = serving(manifest)
     learned = service(served)
 
-    for value in (-3.0, 0.0, 3.0, -3.0):
+    for value in (-3.0, -0.1, 0.0, 0.1, 3.0, -3.0):
         message = request(np.full((1, 2), value))
         assert infer(learned, message) == infer(service(served), message)
+
+
+def parameters(**values: float) -> dict[str, pb.InferParameter]:
+    return {name: pb.InferParameter(double_param=value) for name, value in values.items()}
+
+
+def answer(asked: InferenceService, message: pb.ModelInferRequest) -> dict[str, bytes]:
+    read = pb.ModelInferResponse.FromString(infer(asked, message))
+    return dict(zip([output.name for output in read.outputs], read.raw_output_contents, strict=True))
+
+
+def test_a_form_remembers_what_its_parameters_say() -> None:
+    learned, row = service(serving(BANDED)), np.full((1, 2), 0.1)
+    plain, moved = request(row), request(row, parameters=parameters(threshold=0.9))
+    banded = request(row, parameters=parameters(threshold=0.9, band_low=0.5, band_high=0.95))
+
+    for _ in range(3):  # the first is read whole, the others are of a known form
+        assert answer(learned, plain)["label"] == b"\x03\0\0\0yes"
+        assert answer(learned, plain)["unsure"] == b"\1"
+        assert answer(learned, moved)["label"] == b"\x02\0\0\0no"
+        assert "unsure" not in answer(learned, moved)
+        assert answer(learned, banded)["label"] == b"\x02\0\0\0no"
+        assert answer(learned, banded)["unsure"] == b"\1"
+
+
+def test_parameters_that_mean_nothing_here_are_ignored_whole_or_of_a_known_form() -> None:
+    learned, row = service(serving(BANDED)), np.full((1, 2), 0.1)
+    strange = request(row, parameters={"priority": pb.InferParameter(int64_param=1)})
+
+    assert infer(learned, strange) == infer(learned, strange) == infer(service(serving(BANDED)), request(row))
+
+
+def test_a_whole_number_is_a_threshold_too_and_a_text_is_refused() -> None:
+    asked, row = service(serving(BINARY)), np.full((1, 2), 9.0)
+    whole = request(row, parameters={"threshold": pb.InferParameter(int64_param=1)})
+    text = request(row, parameters={"threshold": pb.InferParameter(string_param="0.3")})
+
+    assert answer(asked, whole)["label"] == b"\x02\0\0\0no"
+    with pytest.raises(
+        InvalidInput, match=r"parameter 'threshold' is a number from 0 to 1, not the text '0\.3'"
+    ):
+        infer(asked, text)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "wanted", "expected"),
+    [
+        (BINARY, "logits", "output 'logits': model 'small' was published without logits; its job has to say"),
+        (
+            BINARY,
+            "unsure",
+            "output 'unsure': no band applies; parameters 'band_low' and 'band_high' give one",
+        ),
+        (MULTICLASS, "unsure", "unknown output 'unsure'; this model has probabilities, label"),
+        (BANDED, "unsre", "unknown output 'unsre', did you mean 'unsure'"),
+    ],
+)
+def test_outputs_that_there_are_not_are_refused(manifest: Manifest, wanted: str, expected: str) -> None:
+    message = request(
+        np.zeros((1, 2)), outputs=[pb.ModelInferRequest.InferRequestedOutputTensor(name=wanted)]
+    )
+
+    with pytest.raises(InvalidInput, match=expected):
+        infer(service(serving(manifest)), message)
+
+
+def test_the_texts_of_a_model_with_categories_make_no_form() -> None:
+    texts = pb.ModelInferRequest(model_name="small", raw_input_contents=[to_bytes(["1"])])
+    texts.inputs.add(name="categories", datatype="BYTES", shape=(1, 1))
+    whole = pb.ModelInferRequest(model_name="small", raw_input_contents=[np.array([1]).tobytes()])
+    whole.inputs.add(name="categories", datatype="INT64", shape=(1, 1))
+
+    for message in (texts, whole):
+        assert form_of(message.SerializeToString(), message) is None
+
+
+def test_two_tensors_are_read_anew_each_time(tmp_path: Path) -> None:
+    served = mixed.served(tmp_path)
+    catalog = Catalog([Entry("mixed", served)])
+    asked = InferenceService(catalog, Dispatch(catalog, 10), Readiness(catalog), Metrics())
+
+    for city, row in (("서울", 0), ("대구", 1), ("서울", 0)):
+        numbers = mixed.MATRIX[row : row + 1, [0, 2, 3, 5]]
+        texts = to_bytes([city, str(mixed.ROWS[row]["등급"])])
+        message = pb.ModelInferRequest(model_name="mixed", raw_input_contents=[numbers.tobytes(), texts])
+        message.inputs.add(name="features", datatype="FP64", shape=(1, 4))
+        message.inputs.add(name="categories", datatype="BYTES", shape=(1, 2))
+        answer = pb.ModelInferResponse.FromString(infer(asked, message))
+        said = np.frombuffer(answer.raw_output_contents[0])
+        assert np.abs(said - mixed.expected(mixed.MATRIX[row : row + 1])).max() < 1e-15
+
+
+def test_a_form_of_a_version_without_categories_is_none_of_one_with_them(tmp_path: Path) -> None:
+    forms, message = Forms(), request(np.zeros((1, 6)), name="mixed")
+    forms.learn(message.SerializeToString(), message)
+    form = forms.find(message.SerializeToString())
+    assert form is not None
+
+    query = KnownQuery(form, message.SerializeToString(), forms)
+
+    with pytest.raises(
+        InvalidInput, match=r"expected the inputs 'features' and 'categories', got \['features'\]"
+    ):
+        query.rows(mixed.served(tmp_path), 10)
+
+
+def test_missing_numbers_of_a_known_form_are_nan() -> None:
+    lacking = tuple(replace(feature, missing=Missing.IMPUTE) for feature in MULTICLASS.features)
+    manifest = replace(MULTICLASS, features=lacking)
+    served = Served("small", "1", Predictor(manifest, Lacking()), Schema(manifest), Proof(1, 0.0, 0), b"{}")
+    learned = service(served)
+
+    said = [infer(learned, request(np.array([[value, 1.0]]))) for value in (1.0, np.nan, 2.0, np.nan)]
+
+    probabilities = [pb.ModelInferResponse.FromString(answer).raw_output_contents[0] for answer in said]
+    assert [np.frombuffer(raw)[0] for raw in probabilities] == [0.0, 1.0, 0.0, 1.0]

@@ -1,0 +1,158 @@
+"""The Open Inference Protocol's tensors of a model with categories: numbers in one, texts in the other.
+
+`features` (n_samples, n_numbers) holds the columns that are no categories, in feature order; a model of
+nothing but categories has none. `categories` (n_samples, n_categories) holds the others: of datatype BYTES,
+an element of length 0 being a missing value, or of INT64 where all of them are integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sigmax.contract import INPUT
+from sigmax.errors import InvalidInput, quoted
+from sigmax.protocol import tensors
+from sigmax.protocol.categories import problem
+from sigmax.protocol.schema import CATEGORIES, Schema
+from sigmax.protocol.values import refuse
+
+_LENGTH_BYTES = 4
+
+
+class Tensor(NamedTuple):
+    """One input as a door received it.
+
+    Attributes:
+        content: bytes as they lie in raw contents, or a flat list of values: numbers, or for BYTES texts
+            (None is missing) or their UTF-8 bytes.
+    """
+
+    name: str
+    datatype: str
+    shape: Sequence[int]
+    content: bytes | Sequence[Any]
+
+
+def check_datatype(schema: Schema, datatype: str) -> None:
+    """Refuse a datatype that the input `categories` of a model cannot be of."""
+    known = datatypes(schema)
+    if datatype not in known:
+        raise InvalidInput(
+            f"input '{CATEGORIES}': datatype {quoted(datatype)} is not one of {', '.join(known)}"
+        )
+
+
+def datatypes(schema: Schema) -> tuple[str, ...]:
+    """What the input `categories` of a model may be of."""
+    whole = all(schema.feature(column).dtype == "int64" for column in schema.categories)
+    return ("BYTES", "INT64") if whole else ("BYTES",)
+
+
+def read(schema: Schema, given: Sequence[Tensor], max_rows: int) -> npt.NDArray[Any]:
+    """Read the inputs of a model with categories into its features matrix.
+
+    Args:
+        schema: of the model.
+        given: its inputs, in any order; their names and the datatype of the categories were checked.
+        max_rows: more are refused.
+
+    Raises:
+        InvalidInput: naming the input, or each row and feature that is wrong.
+    """
+    by_name = {tensor.name: tensor for tensor in given}
+    categories = by_name[CATEGORIES]
+    expected = tensors.check_shape(CATEGORIES, len(schema.categories), categories.shape, max_rows)
+    features = np.empty((categories.shape[0], schema.width), schema.dtype)
+    if schema.numeric is not None:
+        features[:, schema.numbers] = _numbers(schema.numeric, by_name[INPUT], len(features), max_rows)
+    cells = _cells(schema, categories, expected)
+    for place, column in enumerate(schema.categories):
+        found = schema.codes[column].look_up(cells[place :: len(schema.categories)])
+        if found is None:
+            raise refuse(_wrong_cells(schema, cells))
+        features[:, column] = found
+    return features
+
+
+def _numbers(schema: Schema, tensor: Tensor, rows: int, max_rows: int) -> npt.NDArray[Any]:
+    raw = isinstance(tensor.content, bytes)
+    read: Any = tensors.from_bytes if raw else tensors.from_values
+    numbers: npt.NDArray[Any] = read(schema, tensor.datatype, tensor.shape, tensor.content, max_rows)
+    if len(numbers) != rows:
+        raise InvalidInput(f"input '{INPUT}' has {len(numbers)} rows, input '{CATEGORIES}' has {rows}")
+    return numbers
+
+
+def _cells(schema: Schema, tensor: Tensor, expected: int) -> list[Any]:
+    """The categories row by row, as texts or as integers."""
+    values: Sequence[Any] = tensor.content
+    if isinstance(tensor.content, bytes):
+        raw = tensor.content
+        values = _integers(raw) if tensor.datatype == "INT64" else _elements(schema, raw, expected)
+    if len(values) != expected:
+        raise _other_count(schema, tensor.shape, expected, len(values))
+    return _decoded(schema, values) if isinstance(values[0], bytes) else list(values)
+
+
+def _integers(raw: bytes) -> list[int]:
+    dtype = tensors.DTYPES["INT64"]
+    if len(raw) % dtype.itemsize:
+        raise InvalidInput(
+            f"input '{CATEGORIES}': {len(raw)} bytes are not whole INT64 numbers of {dtype.itemsize}"
+        )
+    numbers: list[int] = np.frombuffer(raw, dtype).tolist()
+    return numbers
+
+
+def _elements(schema: Schema, raw: bytes, expected: int) -> list[bytes]:
+    """Take elements apart: a length of 4 bytes, little-endian, then as many bytes; one too many is enough."""
+    found: list[bytes] = []
+    place, size = 0, len(raw)
+    while place < size and len(found) <= expected:
+        start = place + _LENGTH_BYTES
+        place = start + int.from_bytes(raw[place:start], "little")
+        found.append(raw[start:place])
+    if place > size and len(found) <= expected:
+        where = _where(schema, len(found) - 1)
+        raise InvalidInput(f"{where}: the element is cut off, {place - size} bytes of it are not there")
+    return found
+
+
+def _decoded(schema: Schema, elements: Sequence[bytes]) -> list[str]:
+    try:
+        return list(map(bytes.decode, elements))
+    except UnicodeDecodeError:
+        raise refuse(_not_utf8(schema, elements)) from None
+
+
+def _not_utf8(schema: Schema, elements: Sequence[bytes]) -> Iterator[str]:
+    for position, element in enumerate(elements):
+        try:
+            element.decode()
+        except UnicodeDecodeError as error:
+            yield f"{_where(schema, position)}: expected a text in UTF-8, byte {error.start} is none"
+
+
+def _other_count(schema: Schema, shape: Sequence[int], expected: int, count: int) -> InvalidInput:
+    first = f"; {_where(schema, count)} is the first without one" if count < expected else ""
+    given = count if count < expected else "more"
+    return InvalidInput(
+        f"input '{CATEGORIES}': shape {list(shape)} needs {expected} elements, got {given}{first}"
+    )
+
+
+def _wrong_cells(schema: Schema, cells: list[Any]) -> Iterator[str]:
+    for position, cell in enumerate(cells):
+        column = schema.categories[position % len(schema.categories)]
+        text = problem(schema, column, cell)
+        if text is not None:
+            yield f"{_where(schema, position)}: {text}"
+
+
+def _where(schema: Schema, position: int) -> str:
+    row, place = divmod(position, len(schema.categories))
+    return f"row {row}, {schema.column_name(schema.categories[place])}"

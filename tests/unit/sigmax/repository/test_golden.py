@@ -1,0 +1,172 @@
+"""Golden rows as witnesses: of logits, of bands, and of the order of classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.unit.sigmax.manifests import (
+    BANDED,
+    BANDED_LABELS,
+    BINARY,
+    MULTICLASS,
+    MULTILABEL,
+    model,
+    with_logits,
+)
+
+from sigmax.contract import Decision, Manifest, Task
+from sigmax.errors import BundleRejected
+from sigmax.inference.catalog import Served, open_version
+from sigmax.inference.decision import Rule
+from sigmax.repository import bundle
+from sigmax.repository.golden import Golden
+
+ROWS = np.array([[-2.0, 0.0], [-1.0, 0.0], [-0.5, 0.0], [0.5, 0.0], [0.0, 1.0], [2.0, 1.0]])
+EVERYTHING = (MULTICLASS, BINARY, MULTILABEL, BANDED, BANDED_LABELS)
+
+
+def golden(manifest: Manifest) -> Golden:
+    """What the estimator behind the hand-made graph says: the last logit is the row's sum, others are 0."""
+    logits = np.zeros((len(ROWS), len(manifest.classes)))
+    logits[:, -1] = ROWS.sum(axis=1)
+    odds = np.exp(logits)
+    softmax = manifest.task is not Task.BINARY  # as the graph has it
+    probabilities = odds / odds.sum(axis=1, keepdims=True) if softmax else odds / (1 + odds)
+    decision = manifest.decision
+    rule = Rule(manifest, np.float64, decision.thresholds, decision.band)
+    return Golden(
+        ROWS,
+        probabilities,
+        rule.choose(probabilities),
+        logits if "logits" in manifest.graph.outputs else None,
+        rule.unsure(probabilities) if decision.band else None,
+    )
+
+
+def opened(folder: Path, manifest: Manifest, rows: Golden | bytes) -> Served:
+    content = rows if isinstance(rows, bytes) else rows.to_json(manifest)
+    files = {"model.onnx": model(manifest), "golden.json": content, "example.json": b"{}"}
+    bundle.write(folder, manifest, files)
+    return open_version(folder)
+
+
+@pytest.mark.parametrize("manifest", [*EVERYTHING, *map(with_logits, EVERYTHING)])
+def test_golden_rows_are_read_as_they_were_written_and_prove_themselves(
+    tmp_path: Path, manifest: Manifest
+) -> None:
+    written = golden(manifest)
+
+    served = opened(tmp_path, manifest, written)
+
+    read = bundle.read(tmp_path).golden
+    for name in ("features", "probabilities", "classes", "logits", "unsure"):
+        assert np.array_equal(getattr(read, name), getattr(written, name)), name
+    assert served.proof.rows == len(ROWS)
+
+
+def test_a_wrong_logit_is_named(tmp_path: Path) -> None:
+    manifest = with_logits(MULTICLASS)
+    right = golden(manifest)
+    assert right.logits is not None
+    wrong = right.logits.copy()
+    wrong[4, 2] += 1e-6
+
+    with pytest.raises(BundleRejected, match=r"row 4, class 'z': logit 1\.0 served, 1\.000001 expected"):
+        opened(tmp_path, manifest, replace(right, logits=wrong))
+
+
+def test_logits_may_differ_by_the_tolerance_as_a_share_of_them(tmp_path: Path) -> None:
+    manifest = replace(with_logits(MULTICLASS), tolerance=1e-5)
+    right = golden(manifest)
+    assert right.logits is not None
+
+    served = opened(tmp_path, manifest, replace(right, logits=right.logits * (1 + 0.9e-5)))
+
+    assert served.proof.difference < 1e-12
+
+
+@pytest.mark.parametrize("band", [(0.25, 0.6), (0.4, 0.75), (0.499, 0.501)])
+def test_a_changed_band_of_the_manifest_is_contradicted_by_the_rows(
+    tmp_path: Path, band: tuple[float, float]
+) -> None:
+    changed = replace(BANDED, decision=Decision({"yes": 0.5}, "yes", {"yes": band}))
+
+    with pytest.raises(BundleRejected, match=r"row \d: unsure false served, true expected"):
+        opened(tmp_path, changed, golden(BANDED))
+
+
+def test_a_band_that_moved_to_another_label_is_contradicted_by_the_rows(tmp_path: Path) -> None:
+    own = BANDED_LABELS.decision
+    swapped = replace(own, band={"x": (0.25, 0.75), "y": (0.1, 0.5)})
+
+    with pytest.raises(BundleRejected, match=r"row \d: unsure \[.*\] served, \[.*\] expected"):
+        opened(tmp_path, replace(BANDED_LABELS, decision=swapped), golden(BANDED_LABELS))
+
+
+def test_a_row_at_the_very_bound_of_a_band_is_exempt_and_counted(tmp_path: Path) -> None:
+    at_the_bound = golden(BANDED).probabilities[1, 1]
+    low = replace(BANDED, decision=Decision({"yes": 0.5}, "yes", {"yes": (float(at_the_bound), 0.9)}))
+    rows = golden(low)
+    assert rows.unsure is not None
+    either_way = rows.unsure.copy()
+    either_way[1] = ~either_way[1]
+
+    assert opened(tmp_path, low, replace(rows, unsure=either_way)).proof.exempt == 1
+
+
+@pytest.mark.parametrize(
+    ("manifest", "rows", "expected"),
+    [
+        (
+            BANDED,
+            golden(BINARY),
+            "golden.json holds names, labels, features, probabilities, classes, unsure, not",
+        ),
+        (BINARY, golden(BANDED), "golden.json holds names, labels, features, probabilities, classes, not"),
+        (with_logits(BINARY), golden(BINARY), "features, probabilities, classes, logits, not"),
+        (BINARY, golden(with_logits(BINARY)), "features, probabilities, classes, not"),
+    ],
+)
+def test_a_band_or_logits_that_only_one_of_manifest_and_rows_knows_of_are_refused(
+    tmp_path: Path, manifest: Manifest, rows: Golden, expected: str
+) -> None:
+    with pytest.raises(BundleRejected, match=expected):
+        opened(tmp_path, manifest, rows)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"logits": np.zeros((6, 2))},
+        {"logits": np.zeros((6, 3), np.float32)},
+        {"unsure": np.zeros(6, np.bool_)},
+        {"unsure": np.zeros((6, 3), np.int64)},
+    ],
+)
+def test_logits_and_doubts_of_another_shape_or_type_are_refused(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    manifest = with_logits(BANDED_LABELS)
+
+    with pytest.raises(BundleRejected, match="the golden rows do not have the shape of the model"):
+        opened(tmp_path, manifest, replace(golden(manifest), **parts))
+
+
+def test_rows_that_name_their_classes_in_another_order_move_with_them() -> None:
+    manifest = with_logits(BANDED_LABELS)
+    written = golden(manifest)
+    order = [2, 0, 1]
+    turned = replace(manifest, classes=tuple(manifest.classes[column] for column in order))
+
+    read = Golden.from_json(written.to_json(manifest), turned)
+
+    assert written.logits is not None
+    assert written.unsure is not None
+    assert read.logits is not None
+    assert read.unsure is not None
+    assert read.logits.tolist() == written.logits[:, order].tolist()
+    assert read.unsure.tolist() == written.unsure[:, order].tolist()

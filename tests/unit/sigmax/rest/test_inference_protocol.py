@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.unit.sigmax.mixed import AGE, GRADE, MEMBER, MIXED, VISITS, WAGE
+
+from sigmax.contract import Manifest
+from sigmax.errors import InvalidInput
+from sigmax.inference.catalog import Catalog, Entry, Served
+from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.engine import Floats
+from sigmax.inference.predictor import Predictor
+from sigmax.inference.proof import Proof
+from sigmax.protocol.schema import Schema
+from sigmax.rest.asgi import Body
+from sigmax.rest.inference_protocol import InferQuery
+from sigmax.telemetry.metrics import Metrics
+
+NUMBERS = replace(MIXED, features=(AGE, WAGE, MEMBER, VISITS))
+GRADES = replace(MIXED, features=(GRADE, replace(GRADE, name="second")))
+
+
+class Witness:
+    """An engine that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = np.zeros((0, 0))
+
+    def run(self, features: Floats) -> Floats:
+        self.asked = np.array(features, np.float64)
+        return np.tile([0.25, 0.25, 0.5], (len(features), 1))
+
+    def run_both(self, features: Floats) -> tuple[Floats, Floats]:
+        probabilities = self.run(features)
+        return probabilities, np.log(probabilities)
+
+
+def asked(manifest: Manifest, *tensors: dict[str, Any]) -> list[list[float]]:
+    """The features matrix that a request with these inputs becomes."""
+    engine = Witness()
+    served = Served("mixed", "1", Predictor(manifest, engine), Schema(manifest), Proof(1, 0.0, 0), b"{}")
+    body = Body(json.dumps({"inputs": tensors}).encode())
+    dispatch = Dispatch(Catalog([Entry("mixed", served)]), 10)
+    dispatch.answer(Metrics().verb("test", "infer"), InferQuery, "mixed", "", body)
+    matrix: list[list[float]] = engine.asked.tolist()
+    return matrix
+
+
+def tensor(name: str, datatype: str, data: list[Any], width: int) -> dict[str, Any]:
+    rows = len(data) if isinstance(data[0], list) else len(data) // width
+    return {"name": name, "datatype": datatype, "shape": [rows, width], "data": data}
+
+
+@pytest.mark.parametrize("datatype", ["FP64", "FP32"])
+@pytest.mark.parametrize("data", [[1, None, 1, 3], [[1.0, None, 1, 3]]])
+def test_null_is_a_missing_number_where_one_may_be(datatype: str, data: list[Any]) -> None:
+    matrix = asked(NUMBERS, tensor("features", datatype, data, 4))
+
+    assert np.array_equal(matrix, [[1, np.nan, 1, 3]], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data", "expected"),
+    [
+        (
+            "FP64",
+            [None, None, 1, None],
+            "row 0, feature '나이': expected a number, got null, a missing value, which this feature does not"
+            " take; row 0, feature '방문': expected a number, got null, a missing value, which this feature",
+        ),
+        ("FP64", [1, "x", 1, 3], "row 0, feature '임금': expected a number, got the text 'x'"),
+        (
+            "INT32",
+            [1, None, 1, 3],
+            "row 0, feature '임금': expected an integer, got null, which INT32 cannot",
+        ),
+        ("BOOL", [True, None, True, True], "row 0, feature '임금': expected a boolean, got null, which BOOL"),
+        ("FP64", [1, 2, 3, 4], "row 0, feature '회원': expected true or false, as 1 or 0, got the number 3"),
+        ("FP64", [[1, 2, 1]], "row 0 of 'data' has 3 values, shape [1, 4] says 4"),
+    ],
+)
+def test_what_is_wrong_among_numbers_that_may_be_missing_is_named(
+    datatype: str, data: list[Any], expected: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        asked(NUMBERS, {"name": "features", "datatype": datatype, "shape": [1, 4], "data": data})
+
+    assert expected in str(refused.value)
+
+
+def test_whole_categories_come_as_integers_or_as_their_texts() -> None:
+    assert asked(GRADES, tensor("categories", "INT64", [30, 2, 1, 1], 2)) == [[2, 1], [0, 0]]
+    assert asked(GRADES, tensor("categories", "INT64", [[30, 2], [1, 1]], 2)) == [[2, 1], [0, 0]]
+    assert asked(GRADES, tensor("categories", "BYTES", ["30", "2"], 2)) == [[2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data", "expected"),
+    [
+        ("INT64", [30, "2"], "row 0, feature 'second': expected an integer, got the text '2'"),
+        ("INT64", [30, 3], "row 0, feature 'second': unknown category '3'"),
+        ("BYTES", ["30", 2], "row 0, feature 'second': expected a text, got the number 2"),
+        (
+            "BYTES",
+            ["30", None],
+            "row 0, feature 'second': expected a whole number or its decimal text, got null",
+        ),
+        (
+            "BYTES",
+            ["30"],
+            "shape [1, 2] needs 2 elements, got 1; row 0, feature 'second' is the first without",
+        ),
+        ("BYTES", {"a": 1}, "'data' of BYTES is a list of texts, flat or nested as its shape"),
+    ],
+)
+def test_wrong_categories_are_named(datatype: str, data: Any, expected: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        asked(GRADES, {"name": "categories", "datatype": datatype, "shape": [1, 2], "data": data})
+
+    assert expected in str(refused.value)

@@ -1,0 +1,113 @@
+"""A job's settings become the scikit-learn estimator that they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.preprocessing import StandardScaler
+
+from sigmax.contract import Head, Task
+from sigmax.errors import InvalidInput
+from sigmax_training import data, estimators
+from sigmax_training import job as jobs
+from sigmax_training.fit import fit
+from sigmax_training.job import Logistic, Perceptron
+
+WINE = "name='x'\n[data]\nbuiltin='wine'\n[estimator]\n"
+
+
+def made(settings: Logistic | Perceptron, task: Task = Task.MULTICLASS, head: Head = Head.SOFTMAX) -> object:
+    return estimators.estimator(settings, task, head, ("a", "b", "c"), 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Logistic(), {"C": 1.0, "l1_ratio": 0.0, "solver": "lbfgs"}),
+        (Logistic(penalty="none"), {"C": np.inf, "l1_ratio": 0.0}),
+        (Logistic(penalty="l1", solver="saga"), {"l1_ratio": 1.0, "solver": "saga"}),
+        (Logistic(penalty="elastic_net", solver="saga", l1_ratio=0.3), {"l1_ratio": 0.3}),
+        (Logistic(class_weight={"b": 3.0}), {"class_weight": {0: 1.0, 1: 3.0, 2: 1.0}}),
+        (Logistic(class_weight="balanced"), {"class_weight": "balanced"}),
+    ],
+)
+def test_a_penalty_and_weights_are_said_in_scikit_learns_words(
+    settings: Logistic, expected: dict[str, object]
+) -> None:
+    found = made(settings)
+
+    assert isinstance(found, LogisticRegression)
+    assert {name: found.get_params()[name] for name in expected} == expected
+
+
+def test_one_vs_rest_and_labels_are_one_sigmoid_each() -> None:
+    assert isinstance(made(Logistic(), head=Head.ONE_VS_REST), OneVsRestClassifier)
+    assert isinstance(made(Logistic(), Task.MULTILABEL, Head.SIGMOID), OneVsRestClassifier)
+    assert made(Perceptron(), head=Head.ONE_VS_REST).one_vs_rest  # type: ignore[attr-defined]
+
+
+def test_a_weight_for_a_class_that_is_none_is_named() -> None:
+    with pytest.raises(InvalidInput, match="class_weight: 'bb' is no class of the data, did you mean 'b'"):
+        made(Logistic(class_weight={"bb": 2.0}))
+
+
+@pytest.mark.parametrize("head", [Head.ONE_VS_REST, Head.SIGMOID])
+def test_weights_by_class_are_not_for_one_sigmoid_each(head: Head) -> None:
+    task = Task.MULTICLASS if head is Head.ONE_VS_REST else Task.MULTILABEL
+
+    with pytest.raises(InvalidInput, match="class_weight by label is for one class a row"):
+        made(Logistic(class_weight={"a": 2.0}), task, head)
+
+
+def test_an_mlp_of_several_labels_has_no_class_weights() -> None:
+    with pytest.raises(InvalidInput, match="an mlp of several labels has none"):
+        made(Perceptron(class_weight="balanced"), Task.MULTILABEL, Head.SIGMOID)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "penalty='l2'\nsolver='newton-cholesky'\ntol=1e-10",
+        "penalty='l1'\nC=0.5\ntol=1e-6",
+        "penalty='elastic_net'\nl1_ratio=0.5\ntol=1e-6",
+        "class_weight='balanced'\ntol=1e-10",
+        "class_weight={class_0=5.0}\ntol=1e-10",
+    ],
+)
+def test_a_fitted_job_is_the_estimator_fitted_by_hand(settings: str) -> None:
+    job = jobs.parse(WINE + settings, Path())
+    dataset = data.load(job)
+    rows = np.arange(0, len(dataset.codes), 2)
+    own = estimators.estimator(job.estimator, Task.MULTICLASS, Head.SOFTMAX, dataset.classes, job.seed)
+    scaler = StandardScaler().fit(dataset.features[rows])
+    own.fit(scaler.transform(dataset.features[rows]), dataset.codes[rows])
+
+    found = fit(job, dataset, rows)
+
+    expected = own.predict_proba(scaler.transform(dataset.features))
+    assert np.abs(found.probabilities(dataset.features) - expected).max() < 1e-12
+
+
+def test_l1_leaves_features_out() -> None:
+    job = jobs.parse(WINE + "penalty='l1'\nC=0.1\ntol=1e-6", Path())
+    dataset = data.load(job)
+
+    found = fit(job, dataset, np.arange(len(dataset.codes)))
+
+    assert (found.classifier.coef_ == 0).mean() > 0.5
+
+
+def test_a_weight_moves_decisions_towards_its_class() -> None:
+    job = jobs.parse(WINE + "C=0.01", Path())
+    dataset = data.load(job)
+    rows = np.arange(len(dataset.codes))
+    heavy = replace(job, estimator=replace(job.estimator, class_weight={"class_2": 50.0}))
+
+    plain, weighted = (fit(each, dataset, rows).predict(dataset.features) for each in (job, heavy))
+
+    assert (weighted == 2).sum() > (plain == 2).sum()
