@@ -9,6 +9,7 @@ are.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,10 +75,12 @@ def convert(estimator: Any, target: Target) -> bytes:
     Raises:
         InvalidInput: naming the part that cannot be converted.
     """
-    try:
-        return _file(estimator, target)
-    except Exception as error:  # converters fail with errors of every class
-        raise InvalidInput(_unconvertible(estimator, target, error)) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of attributes that a converter reads and scikit-learn will rename
+        try:
+            return _file(estimator, target)
+        except Exception as error:  # converters fail with errors of every class
+            raise InvalidInput(_unconvertible(estimator, target, error)) from error
 
 
 def _file(estimator: Any, target: Target) -> bytes:

@@ -189,13 +189,8 @@ def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: 
         _files(trained, network, manifest, asked.golden),
         lambda path: proofs.append(parity.check(path, asked, reference)),
     )
-    if asked.untouched:
-        share = f"{asked.untouched} of {asked.parameters} parameters"
-        notices = [
-            *notices,
-            f"{share} matter to no golden row: a change of them alone is not noticed at load",
-        ]
-    return Outcome(job.name, published, trained.metrics, proofs[-1], manifest.graph.dtype, tuple(notices))
+    said = (*notices, *asked.notices)
+    return Outcome(job.name, published, trained.metrics, proofs[-1], manifest.graph.dtype, said)
 
 
 def _files(trained: _Trained, network: Network, manifest: Manifest, answers: Case) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -71,18 +72,16 @@ def network_of(
         return None
     if not places or weights[0].shape[1] != len(places):
         return None
-    inputs, first, bias = _folded(places, blocks, weights[0], biases[0])
-    for head in heads:
-        for factor in factors:
-            scaled = [first, *weights[1:]], [bias, *biases[1:]]
-            for parts in scaled:
-                parts[-1] = factor * parts[-1]
-            mirrored = len(bias if len(weights) == 1 else biases[-1]) == 1
-            if mirrored:
-                scaled[0][-1], scaled[1][-1] = two_columns(scaled[0][-1], scaled[1][-1], head)
-            network = Network(inputs, tuple(scaled[0]), tuple(scaled[1]), activation, head, mirrored)
-            if accepts(network):
-                return network
+    inputs, weights[0], biases[0] = _folded(places, blocks, weights[0], biases[0])
+    for head, factor in product(heads, factors):
+        last, bias = factor * weights[-1], factor * biases[-1]
+        mirrored = len(bias) == 1
+        if mirrored:
+            last, bias = two_columns(last, bias, head)
+        layers = (*weights[:-1], last), (*biases[:-1], bias)
+        network = Network(inputs, *layers, activation, head, mirrored)
+        if accepts(network):
+            return network
     return None
 
 

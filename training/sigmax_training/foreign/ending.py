@@ -15,6 +15,7 @@ from sigmax.contract import Head, Task
 from sigmax.errors import InvalidInput
 from sigmax_training.data.dataset import F64
 from sigmax_training.foreign.opened import attribute, producers
+from sigmax_training.heads import Output, probabilities, sigmoid
 
 _PASSING = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout")
 _HEADS = ("Sigmoid", "Softmax", "LogSoftmax")
@@ -54,12 +55,9 @@ class Ending:
         """What the completed graph should say where the original says (n_samples, n_columns)."""
         if self.doubled:
             columns = np.concatenate([-table, table] if self.added else [1.0 - table, table], axis=1)
-            return _sigmoid(columns) if self.added else columns
-        if self.added == "Sigmoid":
-            return _sigmoid(table)
-        if self.added == "Softmax":
-            odds = np.exp(table - table.max(axis=1, keepdims=True))
-            return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+            return sigmoid(columns) if self.added else columns
+        if self.added:
+            return sigmoid(table) if self.added == "Sigmoid" else probabilities(Output.SOFTMAX, table)
         return table
 
 
@@ -122,7 +120,7 @@ def _several(heads: list[str], table: F64, wanted: Wanted | None) -> Ending:
     one = Task.BINARY if table.shape[1] == 2 else Task.MULTICLASS
     if sums and wanted in (None, Wanted.NONE, Wanted.SOFTMAX):
         return Ending(one, Head.SIGMOID if heads == ["Sigmoid"] and one is Task.BINARY else Head.SOFTMAX)
-    if heads == ["Softmax"]:
+    if heads == ["Softmax"] and not sums:
         raise InvalidInput(
             "the graph ends in Softmax, but rows do not sum to 1: its axis is not that of the classes"
         )
@@ -201,7 +199,3 @@ def _behind(made_by: dict[str, onnx.NodeProto], name: str) -> onnx.NodeProto | N
 
 def _inside(table: F64) -> bool:
     return bool(((table >= -_ROUNDING) & (table <= 1.0 + _ROUNDING)).all())
-
-
-def _sigmoid(values: F64) -> F64:
-    return np.asarray(np.exp(-np.logaddexp(0.0, -values)))

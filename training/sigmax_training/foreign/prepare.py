@@ -199,8 +199,8 @@ def _lookup(steps: Sequence[Step], part: Columns) -> Lookup | None:
         return None
     if base.shape[1] * sum(sizes) > _MOST_CELLS:
         raise InvalidInput(
-            f"step {quoted(steps[-1][0])} makes {base.shape[1]} numbers of {sum(sizes)} categories, too large a "
-            "graph: join rare ones by OneHotEncoder(max_categories=...) or (min_frequency=...)"
+            f"step {quoted(steps[-1][0])} makes {base.shape[1]} numbers of {sum(sizes)} categories, which is "
+            "too large: join rare ones by OneHotEncoder(max_categories=...) or (min_frequency=...)"
         )
     found = _tabled(steps, part, sizes, base.shape[1])
     rng = np.random.default_rng(0)
@@ -229,7 +229,7 @@ def _tabled(steps: Sequence[Step], part: Columns, sizes: Sequence[int], width: i
 
 
 def _transformed(steps: Sequence[Step], part: Columns, codes: F64) -> F64 | None:
-    """What some steps make of codes, dense (n_samples, n_outputs); None where that is no matrix of numbers."""
+    """What some steps make of codes, dense (n_samples, n_outputs); None where that is no table of numbers."""
     rows = part.restored(codes)
     for name, step in steps:
         try:
