@@ -1,16 +1,22 @@
-"""The command line: `sigmax-train run JOB...` trains and publishes; `init` writes a job for pictures."""
+"""The command line: `sigmax-train run JOB...` trains and publishes, `import FILE` publishes, `init` writes a job.
+
+Each of the first two prints one table a model.
+"""
 
 from __future__ import annotations
 
+import csv
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sigmax.contract import Colour
 from sigmax.errors import InvalidInput, SigmaxError
 from sigmax_training import __version__, pipeline, progress, proposal
 from sigmax_training import job as jobs
@@ -27,9 +33,7 @@ def cli() -> None:
     """Train sigmoid and softmax classifiers and publish them as proven bundles."""
 
 
-@cli.command()
-@click.argument("files", metavar="JOB...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
+_models = click.option(
     "--models",
     type=click.Path(path_type=Path),
     default=Path("models"),
@@ -37,6 +41,18 @@ def cli() -> None:
     show_envvar=True,
     help="The repository to publish into; it is made if it is not there.",
 )
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Texts between commas; one with a comma inside stands in double quotes."""
+    if value is None:
+        return None
+    return tuple(name.strip() for name in next(csv.reader([value], skipinitialspace=True), []))
+
+
+@cli.command()
+@click.argument("files", metavar="JOB...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_models
 @click.option("--quiet", is_flag=True, show_envvar=True, help="Show no progress.")
 def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
     """Train, evaluate, export, prove and publish each JOB (a TOML file).
@@ -80,6 +96,65 @@ def init(folder: Path, output: Path | None) -> None:
     click.echo(proposal.summary(folder, look, job))
 
 
+@cli.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", required=True, show_envvar=True, help="The model's name.")
+@_models
+@click.option("--classes", callback=_names, show_envvar=True, help="The labels in column order, as a,b,c.")
+@click.option(
+    "--features",
+    callback=_names,
+    show_envvar=True,
+    help="The names of the features in column order, as x,y,z.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    show_envvar=True,
+    help="A CSV file of rows to prove the import on, its header naming the features; else rows at random.",
+)
+@click.option("--positive", show_envvar=True, help="Of two classes, the positive one; by default the last.")
+@click.option(
+    "--head",
+    type=click.Choice(["sigmoid", "softmax", "one_vs_rest", "none"]),
+    show_envvar=True,
+    help="What turns the graph's numbers into probabilities; what it does not end in is put behind it.",
+)
+@click.option(
+    "--image",
+    "colour",
+    type=click.Choice([mode.value for mode in Colour]),
+    show_envvar=True,
+    help="The graph takes pictures of this colour mode.",
+)
+@click.option(
+    "--scale",
+    type=float,
+    show_envvar=True,
+    help="What every pixel is multiplied by: 0.00392156862745098 is 1/255.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, show_envvar=True, help="Of random rows.")
+@click.option("--quiet", is_flag=True, show_envvar=True, help="Show no notes.")
+def import_(file: Path, name: str, models: Path, quiet: bool, **said: Any) -> None:
+    """Publish FILE, an ONNX classifier that was exported elsewhere.
+
+    It is brought to one input and one table of probabilities, and proved against the file as it is.
+    """
+    from sigmax_training.foreign.ending import Wanted
+    from sigmax_training.foreign.importing import Wishes, publish_file
+
+    said["head"] = said["head"] and Wanted(said["head"])
+    said["colour"] = said["colour"] and Colour(said["colour"])
+    try:
+        outcome = publish_file(file, name, models, Wishes(**said))
+    except SigmaxError as error:
+        _fail(file, error)
+        sys.exit(1)
+    for text in () if quiet else outcome.notices:
+        click.echo(f"note: {name}: {text}", err=True)
+    _print(outcome)
+
+
 def main() -> None:
     """The entry point; each option has an environment variable such as SIGMAX_TRAIN_RUN_MODELS."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when ONNX Runtime is loaded
@@ -101,11 +176,15 @@ def _run(path: Path, job: Job, models: Path, *, quiet: bool) -> bool:
     except SigmaxError as error:
         _fail(path, error)
         return False
+    _print(outcome)
+    return True
+
+
+def _print(outcome: Outcome) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
     console.print(_table(outcome))
-    return True
 
 
 def _fail(path: Path, error: SigmaxError) -> None:

@@ -2,9 +2,9 @@
 
 Imputing and category tables stand before the first Gemm, for models that have them.
 
-The only importer of skl2onnx. Its stock graphs answer right but slowly and each in a shape of its own
-(docs/decisions/0003-the-canonical-graph.md), so a converter of our own is registered with it for `Network`.
-The same network, names and type give the same bytes: no version, no time, no path is written.
+Beside `convert` the only importer of skl2onnx. Its stock graphs answer right but slowly, each in a shape of
+its own (docs/decisions/0003-the-canonical-graph.md), so a converter of our own is registered with it for
+`Network`. The same network, names and type give the same bytes: no version, no time, no path is written.
 """
 
 from __future__ import annotations

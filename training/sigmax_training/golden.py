@@ -7,13 +7,14 @@ its ReLU is off.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.contract import Head
+from sigmax.contract import Feature, Head, Kind, Missing
 from sigmax.protocol.containers import MAX_PIXELS, Format, look
 from sigmax.repository.golden import GoldenPicture
 from sigmax_training.data.dataset import F64, I64, Dataset
@@ -90,6 +91,62 @@ def select(network: Network, tolerance: float, most: int, wanted: Rows, candidat
     filled = network.inputs.imputed.size
     parameters = sum(weights.size + len(weights) for weights in network.weights) + filled
     return Selection(pool[chosen], parameters - int(np.bitwise_count(covered).sum()), parameters)
+
+
+def spread(
+    blocks: Sequence[Feature], most: int, wanted: Rows, candidates: Rows, answers: Callable[[Rows], F64]
+) -> Selection:
+    """Rows for a model whose parameters nobody can ask: every code, then answers as different as possible.
+
+    Args:
+        blocks: what the columns are.
+        most: the budget.
+        wanted: (n_wanted, n_features), taken in any case, up to the budget.
+        candidates: (n_candidates, n_features); of two that are equally good the first is taken.
+        answers: the estimator's probabilities of rows.
+
+    Returns:
+        The rows; `parameters` counts codes and missing values, `untouched` those that no row has.
+    """
+    pool = np.concatenate([wanted, candidates])
+    marks = [_marks(blocks, row) for row in pool]
+    probabilities = answers(pool)
+    chosen = list(range(min(len(wanted), most)))
+    open_ = set().union(*marks).difference(*(marks[row] for row in chosen))
+    distance = np.full(len(pool), np.inf)
+    for row in chosen:
+        distance = np.minimum(distance, _distances(probabilities, row))
+    while len(chosen) < most:
+        gains = [len(open_.intersection(found)) for found in marks]
+        best = int(np.argmax(gains)) if open_ else int(distance.argmax())
+        if not open_ and distance[best] == 0.0:
+            break
+        chosen.append(best)
+        open_ -= marks[best]
+        distance = np.minimum(distance, _distances(probabilities, best))
+    every = sum(_n_marks(block) for block in blocks)
+    touched = set().union(*(marks[row] for row in chosen))
+    return Selection(pool[chosen], every - len(touched), every)
+
+
+def _marks(blocks: Sequence[Feature], row: Rows) -> frozenset[tuple[int, int]]:
+    """The codes of a row's categories, and where a number is missing (-1)."""
+    found, start = set(), 0
+    for block in blocks:
+        if block.kind is Kind.CATEGORY:
+            found.add((start, int(row[start])))
+        elif block.missing is not Missing.REJECT and np.isnan(row[start]):
+            found.add((start, -1))
+        start += block.size
+    return frozenset(found)
+
+
+def _n_marks(block: Feature) -> int:
+    return block.n_codes if block.kind is Kind.CATEGORY else int(block.missing is not Missing.REJECT)
+
+
+def _distances(probabilities: F64, row: int) -> F64:
+    return np.asarray(np.abs(probabilities - probabilities[row]).max(axis=1))
 
 
 def _hits(network: Network, row: Rows, least: float) -> npt.NDArray[np.uint8]:

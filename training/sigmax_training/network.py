@@ -129,7 +129,7 @@ def network_of(fitted: Fitted, *, logits: bool = False) -> Network:
         fitted: logistic regression, one a class or label, or layers trained by mini-batches.
         logits: whether the graph is to answer with the logits, too.
     """
-    weights, biases, activation = _layers(fitted.classifier)
+    weights, biases, activation = layers_of(fitted.classifier)
     seen = fitted.expansion
     weights[0], biases[0] = _folded(weights[0], biases[0], seen, fitted.scale)
     if fitted.calibration is not None:
@@ -137,7 +137,7 @@ def network_of(fitted: Fitted, *, logits: bool = False) -> Network:
         weights[-1], biases[-1] = slope[:, np.newaxis] * weights[-1], slope * biases[-1] + offset
     mirrored = len(biases[-1]) == 1 and fitted.n_classes == 2
     if mirrored:
-        weights[-1], biases[-1] = _two_columns(weights[-1], biases[-1], fitted.head)
+        weights[-1], biases[-1] = two_columns(weights[-1], biases[-1], fitted.head)
     return Network(
         inputs=Inputs(
             len(seen.numbers) + len(seen.categories),
@@ -160,7 +160,7 @@ def _unscaled(seen: Expansion, scale: float) -> F64:
     return seen.fill / scale
 
 
-def _layers(classifier: Any) -> tuple[list[F64], list[F64], str]:
+def layers_of(classifier: Any) -> tuple[list[F64], list[F64], str]:
     """Weights (n_outputs, n_inputs) and biases of each layer, float64, and the activation between them."""
     if hasattr(classifier, "coefs_"):
         weights = [np.asarray(matrix, np.float64).T for matrix in classifier.coefs_]
@@ -190,7 +190,7 @@ def _folded(weights: F64, bias: F64, seen: Expansion, scale: float) -> tuple[F64
     return np.concatenate(parts, axis=1), bias
 
 
-def _two_columns(weights: F64, bias: F64, head: Head) -> tuple[F64, F64]:
+def two_columns(weights: F64, bias: F64, head: Head) -> tuple[F64, F64]:
     """One logit z of a binary model as two, so that every model answers (n_samples, n_classes).
 
     sigmoid(-z) = 1 - sigmoid(z); and softmax(-z/2, z/2) is the same pair.

@@ -22,13 +22,16 @@ from sigmax.inference.proof import Proof
 from sigmax_training import golden
 from sigmax_training.data.dataset import F64, I64
 from sigmax_training.network import Network
-from sigmax_training.rows import Reference, Rows, Space, boundaries, decision_edges
+from sigmax_training.rows import Reference, Rows, Scoring, Space, boundaries, decision_edges
 
 BATCHES = (0, 1, 2, 7, 33)
 """Batch sizes that the gate asks in, beside all rows at once."""
 
 MARGINS = {FloatType.FLOAT64: 1e-6, FloatType.FLOAT32: 1e-3}
 """How far from the edge the rows beside it are: well over the tolerance, and still close."""
+
+RESOLUTIONS = {FloatType.FLOAT64: 2.0**-40, FloatType.FLOAT32: 2.0**-14}
+"""Where an answer jumps, how far along the way the rows beside it are: many steps of the type."""
 
 _CELLS = 20_000_000
 _HELD_OUT, _PAIRS = 2_000, 24
@@ -61,6 +64,15 @@ class Questions:
     golden: Case
     untouched: int
     parameters: int
+    counted: str = "parameters"
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the golden rows do not notice."""
+        if not self.untouched:
+            return ()
+        share = f"{self.untouched} of {self.parameters} {self.counted}"
+        return (f"{share} matter to no golden row: a change of them alone is not noticed at load",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,18 +120,19 @@ class InBatches:
 
 
 def questions(
-    reference: Reference, network: Network, manifest: Manifest, held_out: Rows, seed: int
+    reference: Reference, network: Network | None, manifest: Manifest, held_out: Rows, seed: int
 ) -> Questions:
     """Choose the rows that the gate asks.
 
     Args:
         reference: answers them.
-        network: its parameters; every one of them should matter to a golden row.
+        network: its parameters; every one of them should matter to a golden row. None for a model that is no
+            network: it may jump, and it may refuse rows.
         manifest: says where rows live and how exact answers must be.
         held_out: (n_samples, n_features), rows that the estimator was not fitted on.
         seed: of the random rows.
     """
-    asked = _asked(reference, manifest, held_out, seed)
+    asked = _asked(reference, manifest, held_out, seed, jumps=network is None)
     first = [edges[0] for edges in asked.edges if edges]
     others = [rows for edges in asked.edges for rows in edges[1:]]
     beyond = len(asked.tour) + sum(map(len, first))
@@ -127,29 +140,39 @@ def questions(
     real = asked.held_out[: most // 4]
     wanted = np.concatenate([asked.extremes[:3], asked.extremes[4:], *first, real])
     candidates = np.concatenate([asked.tour, *others, asked.held_out[: _count(manifest)], asked.scattered])
-    selection = golden.select(network, manifest.tolerance, most, wanted, candidates)
+    if network is None:
+        answers = reference.fitted.probabilities
+        selection = golden.spread(manifest.features, most, wanted, candidates, answers)
+    else:
+        selection = golden.select(network, manifest.tolerance, most, wanted, candidates)
     return Questions(
         gate=_case(reference, manifest, np.concatenate(list(asked.parts.values())), _origin(asked.parts)),
         golden=_case(reference, manifest, selection.rows, "golden rows"),
         untouched=selection.untouched,
         parameters=selection.parameters,
+        counted="codes and missing values" if network is None else "parameters",
     )
 
 
-def _asked(reference: Reference, manifest: Manifest, held_out: Rows, seed: int) -> _Asked:
+def _asked(reference: Reference, manifest: Manifest, held_out: Rows, seed: int, *, jumps: bool) -> _Asked:
     rng = np.random.default_rng(seed)
     space = Space.of(manifest.features)
     most = max(1, min(_HELD_OUT, _CELLS // manifest.n_features))
     held_out = held_out[rng.permutation(len(held_out))[:most]]
     scattered = space.random(min(_count(manifest), most), rng)
-    tour = space.tour(rng, manifest.features)
+    tour, extremes = space.tour(rng, manifest.features), space.extremes()
+    if jumps:
+        scattered, tour, extremes = (reference.answered(rows) for rows in (scattered, tour, extremes))
     pool = np.concatenate([held_out, scattered])
     pool = pool[rng.permutation(len(pool))]
     found = boundaries(reference, manifest)
     count = max(2, _PAIRS // len(found))
     margin = MARGINS[manifest.graph.dtype]
-    edges = tuple(decision_edges(boundary, space, pool, count, margin) for boundary in found)
-    return _Asked(held_out, space.extremes(), scattered, tour, edges)
+    resolution = RESOLUTIONS[manifest.graph.dtype] if jumps else 0.0
+    edges = tuple(
+        decision_edges(boundary, space, pool, count, margin, resolution=resolution) for boundary in found
+    )
+    return _Asked(held_out, extremes, scattered, tour, edges)
 
 
 def _count(manifest: Manifest) -> int:
@@ -230,7 +253,7 @@ def _case(reference: Reference, manifest: Manifest, rows: Rows, origin: str) -> 
         probabilities,
         rule.choose(probabilities),
         origin,
-        reference.fitted.logits(rows) if LOGITS in manifest.graph.outputs else None,
+        cast(Scoring, reference.fitted).logits(rows) if LOGITS in manifest.graph.outputs else None,
         rule.unsure(probabilities) if manifest.decision.band else None,
     )
 

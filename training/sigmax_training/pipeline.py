@@ -189,18 +189,10 @@ def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: 
         _files(trained, network, manifest, asked.golden),
         lambda path: proofs.append(parity.check(path, asked, reference)),
     )
-    if asked.untouched:
-        share = f"{asked.untouched} of {asked.parameters} parameters"
-        notices = [
-            *notices,
-            f"{share} matter to no golden row: a change of them alone is not noticed at load",
-        ]
+    said = (*notices, *asked.notices)
     if dataset.files and not golden.pictures(dataset, trained.split[1]):
-        notices = [
-            *notices,
-            "no held-out picture is a small file: how pictures are decoded is not proved at load",
-        ]
-    return Outcome(job.name, published, trained.metrics, proofs[-1], manifest.graph.dtype, tuple(notices))
+        said = (*said, "no held-out picture is a small file: how pictures are decoded is not proved at load")
+    return Outcome(job.name, published, trained.metrics, proofs[-1], manifest.graph.dtype, said)
 
 
 def _files(trained: _Trained, network: Network, manifest: Manifest, answers: Case) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,12 +40,16 @@ class Estimator(Protocol):
         """The estimator's own probabilities, float64 (n_samples, n_classes)."""
         ...
 
-    def logits(self, features: Rows) -> F64:
-        """Its scores before the head, (n_samples, n_classes); asked only where the graph gives them."""
-        ...
-
     def predict(self, features: Rows) -> npt.NDArray[Any]:
         """The estimator's own classes: columns (n_samples,), or of labels bool (n_samples, n_classes)."""
+        ...
+
+
+class Scoring(Estimator, Protocol):
+    """One that has logits; asked only where the graph gives them, too."""
+
+    def logits(self, features: Rows) -> F64:
+        """Its scores before the head, (n_samples, n_classes)."""
         ...
 
 
@@ -62,6 +67,22 @@ class Reference:
     fitted: Estimator
     rule: Rule
     decides: bool = True
+
+    def answered(self, rows: Rows) -> Rows:
+        """The rows that the estimator answers: some refuse what is beyond those that they were fitted on."""
+        try:
+            self.fitted.probabilities(rows)
+        except Exception:  # estimators refuse rows with errors of every class
+            kept = [row for row in rows if self._answers(row)]
+            return np.array(kept, rows.dtype).reshape(len(kept), rows.shape[1])
+        return rows
+
+    def _answers(self, row: Rows) -> bool:
+        try:
+            self.fitted.probabilities(row[np.newaxis])
+        except Exception:  # see above
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +112,11 @@ class Boundary:
         if self.column is None:
             return self.reference.rule.margins(probabilities)
         return np.asarray(np.abs(probabilities[:, self.column] - self.bound))
+
+    def distance(self, rows: Rows, others: Rows) -> F64:
+        """How different the answers to two rows each are, (n_samples,), in units of probability."""
+        ask = self.reference.fitted.probabilities
+        return np.asarray(np.abs(ask(rows) - ask(others)).max(axis=1, initial=0.0))
 
 
 def boundaries(reference: Reference, manifest: Manifest) -> tuple[Boundary, ...]:
@@ -218,9 +244,12 @@ class Ways:
 
 
 def decision_edges(
-    boundary: Boundary, space: Space, pool: Rows, count: int, margin: float
+    boundary: Boundary, space: Space, pool: Rows, count: int, margin: float, *, resolution: float = 0.0
 ) -> tuple[Rows, ...]:
     """Between rows on different sides of a boundary, the row at the edge and one on each side of it.
+
+    Trees and neighbours answer in steps. Where the answer jumps at an edge, the last bit of a feature
+    decides: no row is put on the jump, but one on each side, where the answer stays the same for a while.
 
     Args:
         boundary: says on which side a row is.
@@ -228,6 +257,8 @@ def decision_edges(
         pool: (n_samples, n_features), rows to walk between.
         count: of ways to walk, at most.
         margin: the least distance, in probability, of a side row from the edge.
+        resolution: the least distance, as a share of the way, of a side row from a jump; 0 for a model that
+            has none.
 
     Returns:
         For each way up to 3 rows, (n_rows, n_features); nothing if no way crosses the boundary.
@@ -238,11 +269,52 @@ def decision_edges(
         return ()
     ways = ways.some(crossing)
     before, behind = _bisect(boundary, ways)
+    if resolution:
+        jumps = boundary.distance(ways.at(before), ways.at(behind)) > margin
+        return (
+            *_beside(boundary, ways.some(np.flatnonzero(jumps)), before[jumps], margin, resolution),
+            *_around(boundary, ways.some(np.flatnonzero(~jumps)), before[~jumps], behind[~jumps], margin),
+        )
+    return _around(boundary, ways, before, behind, margin)
+
+
+def _around(boundary: Boundary, ways: Ways, before: F64, behind: F64, margin: float) -> tuple[Rows, ...]:
+    """The rows at the edges of some ways, with those beside them."""
     sides = [_walk(boundary, ways, before, -1.0, margin), _walk(boundary, ways, behind, 1.0, margin)]
     return tuple(
         np.array([edge, *(rows[way] for rows, there in sides if there[way])])
         for way, edge in enumerate(ways.at(before))
     )
+
+
+def _beside(boundary: Boundary, ways: Ways, edge: F64, margin: float, resolution: float) -> tuple[Rows, ...]:
+    """Rows on both sides of jumps, where the answer is the same from there to twice as far from the jump."""
+    ask = partial(_settled, boundary, ways, edge, margin=margin, resolution=resolution)
+    sides = [ask(-1.0), ask(1.0)]
+    found = tuple(
+        np.array([rows[way] for rows, there in sides if there[way]]).reshape(-1, ways.starts.shape[1])
+        for way in range(len(edge))
+    )
+    return tuple(rows for rows in found if len(rows))
+
+
+def _settled(
+    boundary: Boundary, ways: Ways, edge: F64, direction: float, *, margin: float, resolution: float
+) -> tuple[Rows, Flags]:
+    """From each jump, step away twice as far each time, until the answer stays the same.
+
+    Returns:
+        Rows (n_ways, n_features), and whether the way is long enough for them, (n_ways,).
+    """
+    step = np.full(len(edge), resolution)
+    while True:
+        near, far = (ways.at(np.clip(edge + direction * step * times, 0.0, 1.0)) for times in (1.0, 2.0))
+        fits = (edge + direction * step * 2.0 >= 0.0) & (edge + direction * step * 2.0 <= 1.0)
+        there = fits & (boundary.distance(near, far) <= margin)
+        on_the_way = fits & ~there
+        if not on_the_way.any():
+            return ways.at(np.clip(edge + direction * step * 1.5, 0.0, 1.0)), there
+        step = np.where(on_the_way, step * 2, step)
 
 
 def _bisect(boundary: Boundary, ways: Ways) -> tuple[F64, F64]:

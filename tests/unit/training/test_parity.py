@@ -109,7 +109,7 @@ class Contrary:
     """An estimator whose classes contradict its own probabilities."""
 
     def __init__(self, fitted: Estimator) -> None:
-        self.probabilities, self.logits = fitted.probabilities, fitted.logits
+        self.probabilities = fitted.probabilities
 
     def predict(self, features: np.ndarray) -> np.ndarray:
         return np.asarray(self.probabilities(features).argmin(axis=1))
