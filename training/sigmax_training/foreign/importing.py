@@ -29,6 +29,7 @@ from sigmax.contract import (
     Kind,
     Layer,
     Manifest,
+    Resize,
     Task,
     check_name,
 )
@@ -50,7 +51,7 @@ _SPREAD = 3.0
 """Random rows are in [-3, 3], where standardised features are."""
 
 _PIXELS = 256
-_RESIZE = "bilinear"
+_RESIZE = Resize.BILINEAR
 """How the service brings pictures of other sizes to the size of the graph."""
 
 
