@@ -7,6 +7,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo "$$python" && break; done)
 MODELS ?= models
 JOBS ?= $(wildcard training/jobs/*.toml)
+# What `make run` trains: a minute of it. `make train` trains the others, too.
+FIRST ?= $(addprefix training/jobs/,breast_cancer.toml digits.toml iris.toml temple_or_flower.toml)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -18,21 +20,21 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run train serve test lint proto released compose clients bench pins clean
+.PHONY: help run train serve test lint proto released compose clients models bench pins clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: .venv/.runtime  ## Train the example models that are missing, then serve them
+run: .venv/.runtime  ## Train the first example models if they are missing, then serve what is there
 	@missing=; \
-	for job in $(JOBS); do \
+	for job in $(FIRST); do \
 		name=$$(basename "$$job" .toml); \
 		ls $(MODELS)/"$$name"/*/manifest.json > /dev/null 2>&1 || missing="$$missing $$job"; \
 	done; \
 	[ -z "$$missing" ] || $(BIN)/sigmax-train run $$missing --models $(MODELS)
 	@exec $(BIN)/sigmax serve --models $(MODELS)
 
-train: .venv/.runtime  ## Train the example jobs; what is published already stays as it is
+train: .venv/.runtime  ## Train every example job; what is published already stays as it is
 	$(BIN)/sigmax-train run $(JOBS) --models $(MODELS)
 
 serve: .venv/.runtime  ## Serve what is in models/
@@ -67,6 +69,9 @@ compose: .venv/.checks  ## Build the images, bring the stack up, ask both doors,
 
 clients: .venv/.checks build/triton/.installed  ## Ask the service with other projects' clients, each in an environment of its own
 	$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
+
+models: .venv/.checks  ## Measure the table in docs/models.md anew: how exactly each kind of model is served
+	$(BIN)/python -m tests.models.table
 
 bench: .venv/.checks  ## Measure every door beside the bare library that carries it
 	$(BIN)/python -m benchmarks.doors $(ARGS)

@@ -20,6 +20,7 @@ import click
 
 from sigmax import __version__
 from sigmax.errors import SigmaxError, listed, nearest, quoted
+from sigmax.protocol.containers import MAX_PIXELS
 
 PREFIX = "SIGMAX"
 _Folder = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -68,6 +69,13 @@ def cli(context: click.Context, config: Path | None) -> None:
     default=16 * 2**20,
     show_default=True,
     help="Bytes of one request.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Pixels of one request's pictures.",
 )
 @click.option(
     "--grace",
@@ -122,17 +130,18 @@ def ready(url: str) -> None:
 @click.argument("model")
 @click.option(
     "--input",
-    "source",
-    type=click.File("rb"),
+    "sources",
+    type=click.File("rb", lazy=True),
+    multiple=True,
     required=True,
-    help="Rows as .csv or .json; - for standard input.",
+    help="Rows as .csv or .json, or a picture as .png or .jpg, which may be repeated; - for standard input.",
 )
 @_models_option
 @click.option(
     "--format",
     "form",
     type=click.Choice(["csv", "json"]),
-    help="Of input and output; default: by the name, or the first character.",
+    help="Of input and output; default: by the name, or the first character. Pictures: of the output, json.",
 )
 @click.option("--probabilities", is_flag=True, help="Every class's probability instead of the decided class.")
 @click.option("--top-k", type=click.IntRange(1), help="How many of the most probable classes to name.")
@@ -155,19 +164,32 @@ def ready(url: str) -> None:
     help="Columns that the model does not know.",
 )
 def predict(
-    model: str, source: Any, models: Path, form: str | None, probabilities: bool, **options: Any
+    model: str, sources: Any, models: Path, form: str | None, probabilities: bool, **options: Any
 ) -> None:
     """Predict offline. MODEL is a name, name/version or the folder of a bundle."""
     from sigmax import offline
 
-    data = source.read()
+    files = [_read_file(source) for source in sources]
+    pictures = [offline.is_picture(*file) for file in files]
+    if len(files) > 1 and not all(pictures):
+        raise click.UsageError("several --input are for pictures; rows come from one file")
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if "id_column" in given:
         given["id"] = given.pop("id_column")
     served = offline.find(models, model)
-    csv = (form or offline.guess_format(source.name, data)) == "csv"
-    answer = offline.answer_csv if csv else offline.answer_json
-    click.echo(answer(served, data, given, probabilities), nl=False)
+    if all(pictures):
+        text = offline.answer_pictures(served, files, given, probabilities, as_csv=form == "csv")
+    elif (form or offline.guess_format(*files[0])) == "csv":
+        text = offline.answer_csv(served, files[0][1], given, probabilities)
+    else:
+        text = offline.answer_json(served, files[0][1], given, probabilities)
+    click.echo(text, nl=False)
+
+
+def _read_file(source: Any) -> tuple[str, bytes]:
+    """The name and the content of a file that is closed again: a shell's `*.png` may be thousands."""
+    with source as file:
+        return source.name, file.read()
 
 
 @cli.command()

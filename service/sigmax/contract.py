@@ -105,6 +105,17 @@ class Colour(StrEnum):
     GREY = "grey"
 
 
+class Resize(StrEnum):
+    """The filter that resizes a picture to an image block, named as Pillow names it in lower case."""
+
+    NEAREST = "nearest"
+    BOX = "box"
+    BILINEAR = "bilinear"
+    HAMMING = "hamming"
+    BICUBIC = "bicubic"
+    LANCZOS = "lanczos"
+
+
 class FloatType(StrEnum):
     """The element type of a graph's input and output."""
 
@@ -128,7 +139,7 @@ class Image:
     layout: str
     height: int
     width: int
-    resize: str
+    resize: Resize
     scale: float
 
     def __post_init__(self) -> None:
@@ -209,6 +220,10 @@ class Feature:
     def size(self) -> int:
         """How many columns of the features matrix this block takes."""
         return math.prod(self.shape)
+
+    def encoding(self) -> dict[str, Any]:
+        """How a value becomes numbers, as plain JSON values: all of the block but its name and range."""
+        return {name: value for name, value in _plain(self).items() if name not in ("name", "range")}
 
     @property
     def n_codes(self) -> int:
@@ -359,6 +374,11 @@ class Manifest:
     def n_features(self) -> int:
         """The width of the features matrix."""
         return sum(feature.size for feature in self.features)
+
+    @property
+    def image(self) -> Image | None:
+        """How a picture fills a whole row; None where there is more, or something else, to fill."""
+        return self.features[0].image if len(self.features) == 1 else None
 
     @property
     def positive_column(self) -> int:
@@ -561,7 +581,7 @@ _image = _object(
         "layout": _text,
         "height": _integer,
         "width": _integer,
-        "resize": _text,
+        "resize": _enum(Resize),
         "scale": _number,
     },
 )

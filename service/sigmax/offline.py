@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -20,6 +21,7 @@ from sigmax.errors import BundleRejected, InvalidInput, NotFound, nearest, quote
 from sigmax.inference.catalog import Catalog, Entry, Served, open_version
 from sigmax.inference.description import RULES
 from sigmax.inference.dispatch import Dispatch
+from sigmax.protocol.containers import recognised
 from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import refuse_any
 from sigmax.repository import bundle, layout
@@ -70,6 +72,15 @@ def find(root: Path, reference: str) -> Served:
     return open_version(locate(root, reference))
 
 
+_PICTURES = (".png", ".jpg", ".jpeg")
+_ROW = re.compile(r"\brow (\d+): ")
+
+
+def is_picture(name: str, data: bytes) -> bool:
+    """Whether a file is meant to be a picture, by its ending or its first bytes."""
+    return Path(name).suffix.lower() in _PICTURES or recognised(data)
+
+
 def guess_format(name: str, data: bytes) -> str:
     """`csv` or `json`, by the file's ending, else by its first character."""
     ending = Path(name).suffix.lower()
@@ -86,8 +97,7 @@ def answer_json(served: Served, data: bytes, options: dict[str, Any], probabilit
         raise doubt
     given = document.get("options")
     document["options"] = {**given, **options} if isinstance(given, dict) else options
-    answer = _answer(served, document, probabilities)
-    return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"
+    return _as_json(_answer(served, document, probabilities))
 
 
 def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabilities: bool) -> str:
@@ -102,21 +112,63 @@ def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabiliti
     columns = _read_csv(data, served.schema, options.get("id"))
     if options.get("extra") != "ignore":
         _refuse_extra(served, columns, options.get("id"))
-    document = {"columns": columns, "options": options}
+    answer = _answer(served, {"columns": columns, "options": options}, probabilities)
+    if "id" not in options:
+        return _as_csv(answer)
+    return _as_csv(answer, options["id"], columns[options["id"]])
+
+
+def answer_pictures(
+    served: Served,
+    files: Sequence[tuple[str, bytes]],
+    options: dict[str, Any],
+    probabilities: bool,
+    as_csv: bool,
+) -> str:
+    """Answer PNG or JPEG files, given with their names, as JSON, or as CSV with the name of each file."""
+    if as_csv and "top_k" in options:
+        raise InvalidInput("option 'top_k' has no place in CSV; ask for --format json or --probabilities")
+    names, contents = zip(*files, strict=True)
+    document = {"images": [base64.b64encode(content).decode() for content in contents], "options": options}
+    try:
+        answer = _answer(served, document, probabilities)
+    except InvalidInput as error:  # a row is a file here, and its name says more than its number
+        text = _ROW.sub(lambda row: f"{_shown(names[int(row[1])])}: ", str(error))
+        raise InvalidInput(text) from error
+    return _as_csv(answer, "file", names) if as_csv else _as_json(answer)
+
+
+def _shown(name: str) -> str:
+    """A file's name in full, as its caller gave it; on one line whatever is in it."""
+    return name if name.isprintable() else quoted(name)
+
+
+def _as_json(answer: dict[str, Any]) -> str:
+    return json.dumps(answer, ensure_ascii=False, indent=2) + "\n"
+
+
+def _table(answer: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """An answer's columns and rows, without what each row is called."""
+    if "results" in answer:
+        cells = [_cells(row) for row in answer["results"]]
+        return list(cells[0]), [list(row.values()) for row in cells]
+    header, rows, logits = answer["classes"], answer["probabilities"], answer.get("logits")
+    if logits is None:
+        return header, rows
+    more = [f"logit {label}" for label in header]
+    return [*header, *more], [[*row, *scores] for row, scores in zip(rows, logits, strict=True)]
+
+
+def _as_csv(answer: dict[str, Any], id_name: str | None = None, ids: Sequence[Any] = ()) -> str:
+    """An answer as CSV, with what each row is called before it where there is a name for that."""
+    header, rows = _table(answer)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    if probabilities:
-        answer = _answer(served, document, probabilities=True)
-        ids, logits = answer.get("ids"), answer.get("logits")
-        more = [f"logit {label}" for label in answer["classes"]] if logits else []
-        writer.writerow([*([options["id"]] if ids else []), *answer["classes"], *more])
-        for index, row in enumerate(answer["probabilities"]):
-            writer.writerow([*([ids[index]] if ids else []), *row, *(logits[index] if logits else [])])
-        return out.getvalue()
-    results = _answer(served, document, probabilities=False)["results"]
-    writer.writerow([*([options["id"]] if "id" in options else []), *_cells(results[0])])
-    for row in results:
-        writer.writerow([*([row["id"]] if "id" in options else []), *_cells(row).values()])
+    if id_name is None:
+        writer.writerows([header, *rows])
+    else:
+        writer.writerow([id_name, *header])
+        writer.writerows([identity, *row] for identity, row in zip(ids, rows, strict=True))
     return out.getvalue()
 
 
@@ -182,13 +234,13 @@ def _refuse_extra(served: Served, columns: Iterable[str], id_column: str | None)
 def _reader(feature: Feature) -> Callable[[str], Any]:
     """How a cell of a feature is read; what is none of it stays a text, which is refused by its name."""
     if feature.kind is Kind.CATEGORY:
-        return _word if feature.dtype == "bool" else _text
+        return {"bool": _word, "int64": _digits}.get(feature.dtype, _text)
     return {Kind.BOOLEAN: _boolean, Kind.INTEGER: _integer}.get(feature.kind, _cell)
 
 
 def _cell(text: str) -> Any:
-    """A number if it is one in JSON's sense, nothing if it is empty, else the text."""
-    if text == "":
+    """A number if it is one in JSON's sense, nothing if it is blank, else the text."""
+    if not text.strip():
         return None
     try:
         number = float(text)
@@ -199,22 +251,28 @@ def _cell(text: str) -> Any:
 
 def _integer(text: str) -> Any:
     """As `_cell`, but digits alone are exact however many they are."""
-    return int(text) if _DIGITS.fullmatch(text) else _cell(text)
+    return int(text) if _DIGITS.fullmatch(text.strip()) else _cell(text)
 
 
 def _boolean(text: str) -> Any:
-    """`true` and `false` in any case, or a number; as `_cell` else."""
-    value = _word(text)
-    return value if isinstance(value, bool) else _cell(text)
-
-
-def _word(text: str) -> Any:
-    """`true` and `false` in any case; nothing if it is empty, else the text."""
-    return _WORDS.get(text.lower(), _text(text))
+    """`true` and `false` in any case, or as `_cell`."""
+    word = text.strip().lower()
+    return _WORDS[word] if word in _WORDS else _cell(text)
 
 
 def _text(text: str) -> str | None:
-    return text or None
+    """The text as it is, nothing if it is blank."""
+    return text if text.strip() else None
+
+
+def _word(text: str) -> Any:
+    """`true` and `false` in any case, or as `_text`."""
+    return _WORDS.get(text.strip().lower(), _text(text))
+
+
+def _digits(text: str) -> str | None:
+    """The text without the spaces around it, nothing if it is blank."""
+    return text.strip() or None
 
 
 def inspect(path: Path, as_json: bool) -> str:

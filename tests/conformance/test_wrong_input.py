@@ -196,7 +196,7 @@ def test_rest_and_grpc_refuse_with_the_same_words(rest: Rest, rpc: Rpc, name: st
         (b"[" * 1_000_000, "the body is nested too deeply"),
         (
             b'{"row": [[1,2,3,4]]}',
-            "unknown key 'row', did you mean 'rows'?; known are rows, columns, options",
+            "unknown key 'row', did you mean 'rows'?; known are rows, columns, images, options",
         ),
         (b'{"rows": [[1,2,3,4]], "top_k": 2}', "'top_k' belongs into 'options'"),
         (b'{"rows": {"a": 1}}', "'rows' is a list of objects or of lists, not an object"),

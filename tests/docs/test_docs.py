@@ -220,7 +220,18 @@ def test_every_key_of_a_job_is_documented() -> None:
     )
     text = (ROOT / "docs/jobs.md").read_text()
     names = [field.name for kind in kinds for field in fields(kind)]
-    names += ["path", "target", "targets", "separator", "ignore", "missing_values", "builtin"]
+    names += [
+        "path",
+        "target",
+        "targets",
+        "separator",
+        "ignore",
+        "missing_values",
+        "builtin",
+        "images",
+        "image",
+        "resize",
+    ]
     missing = [name for name in names if f"`{name}`" not in text]
 
     assert missing == []

@@ -1,6 +1,6 @@
-"""The command line: `sigmax-train run JOB...` trains and publishes, `sigmax-train import FILE` publishes.
+"""The command line: `sigmax-train run JOB...` trains and publishes, `import FILE` publishes, `init` writes a job.
 
-Each prints one table a model.
+Each of the first two prints one table a model.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sigmax.contract import Colour
-from sigmax.errors import SigmaxError
-from sigmax_training import __version__, pipeline, progress
+from sigmax.errors import InvalidInput, SigmaxError
+from sigmax_training import __version__, pipeline, progress, proposal
 from sigmax_training import job as jobs
 from sigmax_training.job import Job
 from sigmax_training.pipeline import Outcome
@@ -64,6 +64,36 @@ def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
         sys.exit(1)
     done = [_run(path, job, models, quiet=quiet) for path, job in zip(files, wanted, strict=True) if job]
     sys.exit(0 if all(done) else 1)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The job file; default: the folder's name with .toml, here.",
+)
+def init(folder: Path, output: Path | None) -> None:
+    """Look at FOLDER, which holds a folder of PNG or JPEG files for each class, and write a job for it."""
+    job = output or Path(f"{proposal.job_name(folder)}.toml")
+    try:
+        look = proposal.look_at(folder)
+        text = proposal.job_text(folder, look, job).encode()
+        with job.open("xb") as file:
+            file.write(text)
+    except FileExistsError:
+        _fail(job, InvalidInput("is there already, and is left as it is; --output names another file"))
+        sys.exit(1)
+    except UnicodeEncodeError:
+        _fail(folder, InvalidInput("the folder's path is not UTF-8, so that no job can name it"))
+        sys.exit(1)
+    except OSError as error:
+        _fail(job, InvalidInput(f"cannot be written: {error.strerror}"))
+        sys.exit(1)
+    except SigmaxError as error:
+        _fail(folder, error)
+        sys.exit(1)
+    click.echo(proposal.summary(folder, look, job))
 
 
 @cli.command("import")

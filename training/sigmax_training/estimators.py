@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sigmax.contract import Head, Task
 from sigmax.errors import InvalidInput, nearest, quoted
+from sigmax_training.data.dataset import F64
 from sigmax_training.job import ELASTIC_NET, L1, NO_PENALTY, ClassWeight, Estimator, Logistic, Perceptron
 from sigmax_training.minibatch import MiniBatchClassifier
 
@@ -44,6 +47,32 @@ def estimator(settings: Estimator, task: Task, head: Head, classes: Sequence[str
     if task is Task.MULTILABEL and weights is not None:
         raise InvalidInput("class_weight is for one class a row; an mlp of several labels has none")
     return _perceptron(settings, weights, head, seed)
+
+
+def short_of_the_optimum(model: Any, features: F64, codes: npt.NDArray[Any]) -> float:
+    """How far a fitted logistic regression is from the one condition that every penalty leaves.
+
+    The intercept is not penalised, so at the optimum the mean probability of each class is its share of the
+    rows, both weighted (the derivative by the intercept is the mean of p - y). A solver that stops where all
+    weights are 0 can be far from it without a warning: scikit-learn 1.9's saga with a strong L1 penalty is.
+
+    Args:
+        model: what `estimator` made of a `Logistic`, fitted.
+        features: (n_samples, n_inputs), what it was fitted on.
+        codes: as it was fitted on.
+
+    Returns:
+        The largest difference of a mean probability and a share.
+    """
+    if isinstance(model, OneVsRestClassifier):
+        truths = codes.T if codes.ndim == 2 else codes == np.arange(len(model.classes_))[:, np.newaxis]
+        parts = zip(model.estimators_, truths, strict=True)
+        return max(short_of_the_optimum(part, features, truth.astype(np.int64)) for part, truth in parts)
+    if not isinstance(model, LogisticRegression):
+        return 0.0
+    weights = compute_sample_weight(model.class_weight, codes)
+    truth = codes[:, np.newaxis] == model.classes_
+    return float(np.abs(np.average(model.predict_proba(features) - truth, axis=0, weights=weights)).max())
 
 
 def class_weight(weights: ClassWeight, classes: Sequence[str]) -> dict[int, float] | str | None:

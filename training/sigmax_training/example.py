@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from typing import Any
@@ -10,13 +11,17 @@ import numpy as np
 
 from sigmax.contract import Feature, Kind
 from sigmax_training.data.dataset import I64, Dataset
+from sigmax_training.data.pictures import originals
+
+MAX_FILE_BYTES = 64 * 2**10
+"""A larger picture in base64 is a longer example than its pixels."""
 
 
 def example(dataset: Dataset, rows: I64) -> bytes:
     """Write a request body.
 
-    Tables get two rows of different classes, by feature name. A picture gets one row of pixels in feature
-    order: a second one would only be another screenful.
+    Tables get two rows of different classes, by feature name. A picture is one file in base64 or, where there
+    is no small file, one row of pixels in feature order: a second one would only be another screenful.
 
     Args:
         dataset: where the rows are.
@@ -24,6 +29,9 @@ def example(dataset: Dataset, rows: I64) -> bytes:
     """
     if dataset.image:
         body: dict[str, Any] = {"rows": [dataset.features[rows[0]].tolist()]}
+        for _, content in originals(dataset, rows, MAX_FILE_BYTES):
+            body = {"images": [base64.b64encode(content).decode()]}
+            break
         return (json.dumps(body, separators=(",", ":")) + "\n").encode()
     first = rows[0]
     others = [row for row in rows if not np.array_equal(dataset.codes[row], dataset.codes[first])]

@@ -27,6 +27,12 @@ from sigmax_training.job import Job, Perceptron
 
 OnEpoch = Callable[[Epoch], None]
 
+_OFF_THE_SHARE = 1e-3
+_NOT_OPTIMAL = (
+    "the solver stopped before the optimum: the mean probability of a class is off its share of the rows by "
+    "{short:.2g}; another solver, a smaller tol or a weaker penalty finds it"
+)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
@@ -146,6 +152,9 @@ def _fit(job: Job, dataset: Dataset, rows: I64, aside: I64, on_epoch: OnEpoch | 
         classifier.fit(prepared, codes, validation=validation, on_epoch=on_epoch, n_classes=count)
     else:
         classifier.fit(prepared, codes.astype(np.int64))
+        short = estimators.short_of_the_optimum(classifier, prepared, codes)
+        if short > _OFF_THE_SHARE:
+            warnings.warn(_NOT_OPTIMAL.format(short=short), RuntimeWarning, stacklevel=1)
     return Fitted(
         classifier=classifier,
         preprocessor=transformer,

@@ -1,4 +1,4 @@
-"""Choosing golden rows: few enough to load fast, such that every parameter matters to one of them.
+"""Choosing golden rows and pictures: few enough to load fast, such that every parameter matters to a row.
 
 A parameter matters to a row when changing it by a typical weight of its layer moves a probability by several
 tolerances (to first order). So a row that is saturated proves little, and a hidden unit proves nothing where
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from sigmax.contract import Feature, Head, Kind, Missing
-from sigmax_training.data.dataset import F64
+from sigmax.protocol.containers import MAX_PIXELS, Format, look
+from sigmax.repository.golden import GoldenPicture
+from sigmax_training.data.dataset import F64, I64, Dataset
+from sigmax_training.data.pictures import originals
 from sigmax_training.heads import sigmoid
 from sigmax_training.network import HEADS, SLOPES, Network
 from sigmax_training.rows import Rows
@@ -26,6 +30,11 @@ _FEW, _BYTES = 12, 2**18
 MOST = 32
 _MOST_BEYOND = 224
 """Further rows for vocabularies and labels, each of which wants rows of its own."""
+
+MAX_PICTURE_BYTES = 2**20
+"""Of a golden picture's file; a larger one would be decoded for longer than all rows take."""
+
+_TRIED = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +54,17 @@ def budget(n_features: int, beyond: int = 0) -> int:
         beyond: how many codes and edges want a row of their own.
     """
     return MOST + min(beyond, _MOST_BEYOND) if MOST * n_features * 8 <= _BYTES else _FEW
+
+
+def pictures(dataset: Dataset, rows: I64) -> tuple[GoldenPicture, ...]:
+    """The first of some rows' small files of each format, with their pixels; few files are tried."""
+    found: dict[Format, GoldenPicture] = {}
+    for row, content in islice(originals(dataset, rows, MAX_PICTURE_BYTES), _TRIED):
+        kind = look(content, MAX_PIXELS).format
+        found.setdefault(kind, GoldenPicture(content, dataset.features[row]))
+        if len(found) == len(Format):
+            break
+    return tuple(found.values())
 
 
 def select(network: Network, tolerance: float, most: int, wanted: Rows, candidates: Rows) -> Selection:

@@ -14,13 +14,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head, Kind, Task, Unknown
+from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head, Image, Kind, Resize, Task, Unknown
 from sigmax.errors import InvalidInput, listed, quoted
 from sigmax_training.reading import Table
 from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
 BUILTIN = ("breast_cancer", "digit_traits", "digits", "iris", "wine")
 PHOTOGRAPHS, REGIONS = "sample_photographs", "sample_regions"
+MAX_SIDE = 1024
+"""Pixels a side of a picture as the model sees it: three channels of more would be millions of features."""
+
 AUTOMATIC = "automatic"
 NO_PENALTY, L1, L2, ELASTIC_NET = "none", "l1", "l2", "elastic_net"
 SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "saga")
@@ -87,7 +90,7 @@ class Csv:
             multi-label model one column of yes and no a label.
         separator: what stands between the labels of one cell; None if a cell holds one class.
         ignore: columns that are no features.
-        missing_values: the cells that mean a missing value.
+        missing_values: the cells that mean a missing value, beside empty ones.
         default: what holds for every column that `columns` does not name.
         columns: what holds for single columns.
     """
@@ -96,12 +99,38 @@ class Csv:
     targets: tuple[str, ...]
     separator: str | None = None
     ignore: tuple[str, ...] = ()
-    missing_values: tuple[str, ...] = ("",)
+    missing_values: tuple[str, ...] = ()
     default: Column = Column()
     columns: Mapping[str, Column] = field(default_factory=dict)
 
 
-Data = Builtin | Photographs | Regions | Csv
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """PNG and JPEG files, each of which becomes one row of pixels.
+
+    Attributes:
+        images: a folder that holds a folder of files for each class; or a CSV file that lists them.
+        size: height and width, to which every picture is resized.
+        target: of a CSV file, the column that holds the class.
+        image: of a CSV file, the column that holds the path, relative to the CSV file.
+    """
+
+    images: Path
+    size: tuple[int, int]
+    colour: Colour = Colour.RGB
+    resize: Resize = Resize.BILINEAR
+    flips: bool = False
+    target: str | None = None
+    image: str | None = None
+
+    @property
+    def block(self) -> Image:
+        """How a picture becomes the numbers of the model's one image block."""
+        height, width = self.size
+        return Image(self.colour, "CHW", height, width, self.resize, scale=1 / 255)
+
+
+Data = Builtin | Photographs | Regions | Csv | Pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +295,10 @@ def _job(table: Table, folder: Path) -> Job:
         validation=_validation(table.table("validation")),
         evaluation=_evaluation(table.table("evaluation")),
     )
+    if job.head is Head.ONE_VS_REST and job.calibration is Calibration.TEMPERATURE:
+        table.problem(
+            "calibration.method", "'temperature' is for softmax and sigmoid; one_vs_rest has 'platt'"
+        )
     if "validation" in table and not job.validates:
         table.problem(
             "validation", "is for early stopping, calibration and tuned thresholds; this job has none of them"
@@ -275,13 +308,19 @@ def _job(table: Table, folder: Path) -> Job:
 
 
 def _data(table: Table, features: Table, folder: Path) -> Data:
-    if ("builtin" in table) == ("path" in table):
-        table.problem("builtin", "or data.path: exactly one of them says where the rows are")
+    sources = [key for key in ("images", "path", "builtin") if key in table]
+    if len(sources) != 1:
+        table.problem("builtin", "or path or images: exactly one of them says where the rows are")
+        for key in sources[1:]:
+            table.text(key)
     data: Data
-    if "path" in table:
+    if "images" in table:
+        data = _pictures(table, folder / table.text("images"))
+    elif "path" in table and "image" in table:
+        path, target = folder / table.text("path"), table.text("target")
+        data = _pictures(table, path, target, table.text("image"))
+    elif "path" in table:
         data = _csv(table, features, folder)
-        if "builtin" in table:
-            table.text("builtin")
     else:
         name = table.choice("builtin", (*BUILTIN, PHOTOGRAPHS, REGIONS), BUILTIN[0])
         data = _patches(table, name) if name in (PHOTOGRAPHS, REGIONS) else Builtin(name)
@@ -308,7 +347,7 @@ def _csv(table: Table, features: Table, folder: Path) -> Csv:
         targets,
         separator,
         table.texts("ignore") if "ignore" in table else (),
-        table.texts("missing_values", empty=True) if "missing_values" in table else ("",),
+        table.texts("missing_values") if "missing_values" in table else (),
         default,
         columns,
     )
@@ -340,6 +379,18 @@ def _patches(table: Table, name: str) -> Photographs | Regions:
         size=table.integer("size", 100, low=1, high=160),
         stride=table.integer("stride", 20, low=1, high=160),
         flips=table.flag("flips", fallback=True),
+    )
+
+
+def _pictures(table: Table, path: Path, target: str | None = None, image: str | None = None) -> Pictures:
+    return Pictures(
+        images=path,
+        size=table.sides("size", MAX_SIDE),
+        colour=Colour(table.choice("colour", [mode.value for mode in Colour], Colour.RGB.value)),
+        resize=Resize(table.choice("resize", [name.value for name in Resize], Resize.BILINEAR.value)),
+        flips=table.flag("flips", fallback=False),
+        target=target,
+        image=image,
     )
 
 

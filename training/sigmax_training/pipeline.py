@@ -20,7 +20,7 @@ from sigmax.inference.proof import Proof, load
 from sigmax.repository import layout
 from sigmax.repository.golden import Golden
 from sigmax.repository.layout import Published
-from sigmax_training import data, draft, evaluate, history, parity, splits
+from sigmax_training import data, draft, evaluate, golden, history, parity, splits
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.example import example
 from sigmax_training.export import export
@@ -190,16 +190,25 @@ def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: 
         lambda path: proofs.append(parity.check(path, asked, reference)),
     )
     said = (*notices, *asked.notices)
+    if dataset.files and not golden.pictures(dataset, trained.split[1]):
+        said = (*said, "no held-out picture is a small file: how pictures are decoded is not proved at load")
     return Outcome(job.name, published, trained.metrics, proofs[-1], manifest.graph.dtype, said)
 
 
 def _files(trained: _Trained, network: Network, manifest: Manifest, answers: Case) -> dict[str, bytes]:
     """The content of every file of the bundle but the manifest, by name."""
     names = [feature.name for feature in manifest.features]
-    golden = Golden(answers.features, answers.probabilities, answers.classes, answers.logits, answers.unsure)
+    rows = Golden(
+        answers.features,
+        answers.probabilities,
+        answers.classes,
+        answers.logits,
+        answers.unsure,
+        golden.pictures(trained.dataset, trained.split[1]),
+    )
     files = {
         MODEL_FILE: export(network, trained.job.name, manifest.graph.dtype, manifest.classes, names),
-        GOLDEN_FILE: golden.to_json(manifest),
+        GOLDEN_FILE: rows.to_json(manifest),
         EXAMPLE_FILE: example(trained.dataset, trained.split[1]),
     }
     if trained.fitted.history:

@@ -106,13 +106,21 @@ class Table:
             return tuple(float(item) for item in value)
         return self._wrong(key, value, "a list of numbers", fallback)
 
-    def texts(self, key: str, *, empty: bool = False) -> tuple[str, ...]:
-        """A list of different texts, one at least; an empty text only where it has a meaning."""
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of different texts, one at least, none of them empty."""
         value = self._get(key, None)
         known = isinstance(value, list) and value and all(isinstance(item, str) for item in value)
-        if known and len(set(value)) == len(value) and (empty or "" not in value):
+        if known and len(set(value)) == len(value) and "" not in value:
             return tuple(value)
         return self._wrong(key, value, "a list of different texts", ())
+
+    def sides(self, key: str, high: int) -> tuple[int, int]:
+        """Height and width, each in [1, high]: one number for both, or a list of two."""
+        value = self._get(key, None)
+        sides = value if isinstance(value, list) else [value, value]
+        if len(sides) == 2 and all(type(side) is int and 1 <= side <= high for side in sides):
+            return (sides[0], sides[1])
+        return self._wrong(key, value, f"a number of pixels from 1 to {high}, or [height, width]", (1, 1))
 
     def labels(self, key: str) -> tuple[str, ...] | None:
         """A list of two or more different labels (integers and booleans stand for their texts), or None."""

@@ -81,7 +81,7 @@ def _feature(feature: Feature) -> dict[str, Any]:
             "layout": image.layout,
             "height": image.height,
             "width": image.width,
-            "resize": image.resize,
+            "resize": image.resize.value,
             "scale": image.scale,
         }
     return described

@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.contract import Manifest, Task
-from sigmax.errors import BundleRejected, quoted
+from sigmax.contract import Image, Manifest, Task
+from sigmax.errors import BundleRejected, InvalidInput, quoted
 from sigmax.inference.engine import Floats
 from sigmax.inference.predictor import Predictor, open_predictor
+from sigmax.pictures import decode
 from sigmax.repository import bundle
+from sigmax.repository.golden import GoldenPicture
 
 T = TypeVar("T")
 
@@ -40,14 +42,17 @@ class Proof:
 
 
 def load(path: Path) -> tuple[bundle.Bundle, Predictor, Proof]:
-    """Read a bundle, load its graph and replay its golden rows.
+    """Read a bundle, load its graph and replay its golden rows and pictures.
 
     Raises:
-        BundleRejected: a digest, the graph or a golden row is not what it should be.
+        BundleRejected: a digest, the graph, a golden row or picture is not what it should be.
     """
     content = bundle.read(path)
     predictor = open_predictor(content)
     golden = content.golden
+    if content.manifest.image is not None:
+        for index, picture in enumerate(golden.pictures):
+            _check_picture(index, picture, content.manifest.image)
     proof = compare(
         predictor,
         golden.features,
@@ -151,6 +156,20 @@ def _check_decisions(
         raise BundleRejected(
             f"row {row}: {what} {said(served[row])} served, {said(expected[row])} expected "
             f"({wrong.size} of {len(served)} rows differ)"
+        )
+
+
+def _check_picture(index: int, picture: GoldenPicture, image: Image) -> None:
+    """A decoder that makes other pixels of the same file would have every picture judged by another model."""
+    try:
+        pixels = decode(picture.file, image)
+    except InvalidInput as error:
+        raise BundleRejected(f"golden picture {index} is refused here: {error}") from error
+    distance = np.abs(pixels.astype(np.int16) - picture.pixels)
+    if distance.any():
+        raise BundleRejected(
+            f"golden picture {index} is decoded otherwise here than by the trainer: "
+            f"{np.count_nonzero(distance)} of {distance.size} pixels differ, by {distance.max()} at most"
         )
 
 

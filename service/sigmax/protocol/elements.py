@@ -66,10 +66,10 @@ def read(schema: Schema, given: Sequence[Tensor], max_rows: int) -> npt.NDArray[
     by_name = {tensor.name: tensor for tensor in given}
     categories = by_name[CATEGORIES]
     expected = tensors.check_shape(CATEGORIES, len(schema.categories), categories.shape, max_rows)
+    cells = _cells(schema, categories, expected)
     features = np.empty((categories.shape[0], schema.width), schema.dtype)
     if schema.numeric is not None:
         features[:, schema.numbers] = _numbers(schema.numeric, by_name[INPUT], len(features), max_rows)
-    cells = _cells(schema, categories, expected)
     for place, column in enumerate(schema.categories):
         found = schema.codes[column].look_up(cells[place :: len(schema.categories)])
         if found is None:

@@ -1,5 +1,7 @@
 """Golden rows: rows with the estimator's own answers, which every reader of a bundle can replay.
 
+A model of pictures may have a few files, too, with the pixels that the trainer made of them.
+
 The file names its own columns and classes, so that it is a witness about the manifest, too: a manifest whose
 classes stand in another order is contradicted by the rows, and one whose features do is refused. So is one
 that has a band, or logits, where the rows know of none, or the other way round.
@@ -7,6 +9,8 @@ that has a band, or logits, where the rows know of none, or the other way round.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.contract import LOGITS, Manifest, Task, parse_json
+from sigmax.contract import LOGITS, Kind, Manifest, Missing, Task, parse_json
 from sigmax.errors import BundleRejected
 from sigmax.repository import arrays
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenPicture:
+    """A PNG or JPEG file and what the trainer decoded it to: uint8 (n_features,)."""
+
+    file: bytes
+    pixels: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class Golden:
         logits: (n_samples, n_classes), float64, the estimator's own; of a model that gives them, else None.
         unsure: of a model with a band, else None: whether each row is unsure, bool (n_samples,); multilabel:
             whether each label is, bool (n_samples, n_classes).
+        pictures: of a model of pictures, files that must decode to the same pixels everywhere.
     """
 
     features: npt.NDArray[Any]
@@ -38,6 +51,7 @@ class Golden:
     classes: npt.NDArray[Any]
     logits: npt.NDArray[np.float64] | None = None
     unsure: npt.NDArray[np.bool_] | None = None
+    pictures: tuple[GoldenPicture, ...] = ()
 
     def __len__(self) -> int:
         return int(self.features.shape[0])
@@ -45,11 +59,14 @@ class Golden:
     def to_json(self, manifest: Manifest) -> bytes:
         """Write the rows as `golden.json`, with the names of columns and classes as they stand here."""
         parts = ((name, getattr(self, name)) for name in (*_ARRAYS, *_OPTIONAL))
-        document = {
+        document: dict[str, Any] = {
             "names": _names(manifest),
             "labels": list(manifest.classes),
+            "blocks": _blocks(manifest),
             **{name: arrays.encode(part) for name, part in parts if part is not None},
         }
+        if self.pictures:
+            document[_PICTURES] = [_written(picture) for picture in self.pictures]
         return (json.dumps(document, ensure_ascii=False) + "\n").encode()
 
     @classmethod
@@ -62,11 +79,16 @@ class Golden:
         """
         document = parse_json(data, "golden.json")
         keys = _keys(manifest)
-        if set(document) != set(keys):
+        if set(document) - {_PICTURES} != set(keys):
             raise BundleRejected(f"golden.json holds {', '.join(keys)}, not {', '.join(sorted(document))}")
         if document["names"] != _names(manifest):
             raise BundleRejected("the golden rows have other features than the manifest, or in another order")
-        rows = cls(**{name: arrays.decode(document[name], f"golden {name}") for name in keys[2:]})
+        if document.get("blocks", _blocks(manifest)) != _blocks(manifest):
+            raise BundleRejected("the golden rows were encoded by other blocks than the manifest's")
+        rows = cls(
+            **{name: arrays.decode(document[name], f"golden {name}") for name in keys if name not in _NAMING},
+            pictures=_pictures(document.get(_PICTURES, []), manifest),
+        )
         if not rows._fit(manifest):
             raise BundleRejected("the golden rows do not have the shape of the model")
         return rows._ordered(_order(document["labels"], manifest))
@@ -94,6 +116,7 @@ class Golden:
             self.classes[:, order] if multilabel else np.argsort(order)[self.classes],
             None if self.logits is None else self.logits[:, order],
             unsure[:, order] if unsure is not None and multilabel else unsure,
+            self.pictures,
         )
 
 
@@ -101,18 +124,58 @@ def _is(array: npt.NDArray[Any], shape: tuple[int, ...], dtype: type[np.generic]
     return array.shape == shape and array.dtype == dtype
 
 
+_NAMING = ("names", "labels", "blocks")
 _ARRAYS = ("features", "probabilities", "classes")
 _OPTIONAL = ("logits", "unsure")
+_PICTURES = "pictures"
 
 
 def _keys(manifest: Manifest) -> tuple[str, ...]:
     """What the file holds: names and arrays, and of the optional ones those that the manifest is about."""
     held = {"logits": LOGITS in manifest.graph.outputs, "unsure": bool(manifest.decision.band)}
-    return ("names", "labels", *_ARRAYS, *(name for name in _OPTIONAL if held[name]))
+    blocks = ("blocks",) if manifest.format > 1 else ()
+    return ("names", "labels", *blocks, *_ARRAYS, *(name for name in _OPTIONAL if held[name]))
+
+
+def _blocks(manifest: Manifest) -> dict[str, Any]:
+    """By name, how values become the numbers of these rows, of every block that is no plain number.
+
+    The rows hold codes and pixels: with another vocabulary in the manifest, another meaning of what is absent
+    or another way to read a picture, they would be answered as before, and every caller's rows would not.
+    """
+    return {
+        feature.name: feature.encoding()
+        for feature in manifest.features
+        if feature.kind is not Kind.NUMERIC or feature.missing is not Missing.REJECT
+    }
 
 
 def _names(manifest: Manifest) -> list[str]:
     return [feature.name for feature in manifest.features]
+
+
+def _written(picture: GoldenPicture) -> dict[str, Any]:
+    return {"file": base64.b64encode(picture.file).decode(), "pixels": arrays.encode(picture.pixels)}
+
+
+def _pictures(value: Any, manifest: Manifest) -> tuple[GoldenPicture, ...]:
+    known = isinstance(value, list) and all(
+        isinstance(entry, dict) and set(entry) == {"file", "pixels"} for entry in value
+    )
+    if not known or (value and manifest.image is None):
+        raise BundleRejected("golden pictures are a list of file and pixels, of a model that takes pictures")
+    return tuple(_picture(entry, manifest) for entry in value)
+
+
+def _picture(entry: dict[str, Any], manifest: Manifest) -> GoldenPicture:
+    try:
+        file = base64.b64decode(entry["file"], validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise BundleRejected("the file of a golden picture is not base64") from error
+    pixels = arrays.decode(entry["pixels"], "the pixels of a golden picture")
+    if pixels.dtype != np.uint8 or pixels.shape != (manifest.n_features,):
+        raise BundleRejected("the pixels of a golden picture do not have the shape of the model")
+    return GoldenPicture(file, pixels)
 
 
 def _order(labels: Any, manifest: Manifest) -> list[int]:

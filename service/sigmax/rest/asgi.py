@@ -19,10 +19,12 @@ class Body(NamedTuple):
     Attributes:
         content: all of its bytes.
         json_length: how many of them are JSON, where binary tensors follow; None: all.
+        media_type: the content-type as it came; empty where none did.
     """
 
     content: bytes
     json_length: int | None = None
+    media_type: bytes = b""
 
 
 class Answer(NamedTuple):
@@ -40,12 +42,14 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
         UnsupportedMedia: the body is compressed.
         InvalidInput: the client went away in the middle, or the length of the JSON part is no length.
     """
-    json_length = None
+    json_length, media_type = None, b""
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:
             raise _too_large(limit)
         if name == b"inference-header-content-length":
             json_length = _length(value)
+        if name == b"content-type":
+            media_type = value
         if name == b"content-encoding" and value.lower() != b"identity":
             raise UnsupportedMedia(
                 f"content-encoding {quoted(value.decode('latin-1'))} is not read: send the body as it is"
@@ -56,7 +60,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
         body = await _read_on(bytearray(body), receive, limit)
     if len(body) > limit:
         raise _too_large(limit)
-    return Body(body, json_length)
+    return Body(body, json_length, media_type)
 
 
 def _length(value: bytes) -> int:

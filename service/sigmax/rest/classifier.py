@@ -1,4 +1,4 @@
-"""`POST /v1/models/{m}:probabilities` and `:classes`: the Classifier contract as JSON."""
+"""`POST /v1/models/{m}:probabilities` and `:classes`: the Classifier contract as JSON, or one picture."""
 
 from __future__ import annotations
 
@@ -6,35 +6,44 @@ from typing import Any
 
 import msgspec
 
-from sigmax.errors import InvalidInput
+from sigmax.errors import InvalidInput, UnsupportedMedia, quoted
+from sigmax.inference import inputs
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
+from sigmax.inference.inputs import Given
 from sigmax.inference.results import Result, refuse_class_options, results
+from sigmax.protocol.containers import MAX_PIXELS, recognised
 from sigmax.protocol.options import DEFAULT, NAMES, Options, logits_included, parse
-from sigmax.protocol.request import read_rows
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.jsons import read_object, refuse_unknown
+from sigmax.rest.jsons import read_images, read_object, refuse_unknown
 
-KEYS = ("rows", "columns", "options")
+KEYS = ("rows", "columns", "images", "options")
+
+PICTURES = ("image/png", "image/jpeg")
+"""A body of these types is one picture, which says itself which of the two it is."""
+
+_AS_JSON = (
+    *("", "application/json", "text/json", "text/plain"),
+    *("application/x-www-form-urlencoded", "application/octet-stream"),  # what curl -d and some clients say
+)
 
 
 class ProbabilitiesQuery:
     """The body of `:probabilities`."""
 
-    __slots__ = ("_body", "model", "version", "wants_logits")
+    __slots__ = ("_body", "_max_pixels", "model", "version", "wants_logits")
 
-    def __init__(self, model: str, version: str, body: Body) -> None:
-        self.model, self.version, self._body = model, version, body.content
+    def __init__(self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS) -> None:
+        self.model, self.version, self._body, self._max_pixels = model, version, body, max_pixels
         self.wants_logits = False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
-        """Read rows or columns."""
-        document, options, doubt = _read(self._body)
+        """Read rows, columns or pictures."""
+        given, options, doubt = _read(self._body, max_rows)
         refuse_class_options(options)
         self.wants_logits = logits_included(served.manifest, options)
-        rows, columns = document.get("rows"), document.get("columns")
-        return _certain(read_rows(served.schema, rows, columns, options, max_rows), doubt)
+        return _certain(inputs.read(served, given, options, max_rows, self._max_pixels), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "classes", "probabilities"}`, and `ids` and `logits` where asked for."""
@@ -55,18 +64,17 @@ class ProbabilitiesQuery:
 class ClassesQuery:
     """The body of `:classes`."""
 
-    __slots__ = ("_body", "_options", "model", "version", "wants_logits")
+    __slots__ = ("_body", "_max_pixels", "_options", "model", "version", "wants_logits")
 
-    def __init__(self, model: str, version: str, body: Body) -> None:
-        self.model, self.version, self._body = model, version, body.content
+    def __init__(self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS) -> None:
+        self.model, self.version, self._body, self._max_pixels = model, version, body, max_pixels
         self._options, self.wants_logits = DEFAULT, False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
-        """Read rows or columns."""
-        document, self._options, doubt = _read(self._body)
+        """Read rows, columns or pictures."""
+        given, self._options, doubt = _read(self._body, max_rows)
         self.wants_logits = logits_included(served.manifest, self._options)
-        rows, columns = document.get("rows"), document.get("columns")
-        return _certain(read_rows(served.schema, rows, columns, self._options, max_rows), doubt)
+        return _certain(inputs.read(served, given, self._options, max_rows, self._max_pixels), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "results"}`, one result a row."""
@@ -96,11 +104,29 @@ def rendered(result: Result) -> dict[str, Any]:
     return row
 
 
-def _read(body: bytes) -> tuple[dict[str, Any], Options, InvalidInput | None]:
-    document, doubt = read_object(body)
+def _read(body: Body, max_rows: int) -> tuple[Given, Options, InvalidInput | None]:
+    """What the body gives, and what to raise if nothing else in it is refused; a picture has no options."""
+    media_type = body.media_type.partition(b";")[0].strip().lower().decode("latin-1")
+    if media_type in PICTURES:
+        return Given(images=(body.content,)), DEFAULT, None
+    if media_type not in _AS_JSON and not media_type.endswith("+json"):
+        raise _unsupported(body.media_type)
+    if recognised(body.content):
+        raise InvalidInput(f"the body is a picture: say so with content-type {' or '.join(PICTURES)}")
+    document, doubt = read_object(body.content)
     refuse_unknown(document, KEYS, NAMES)
     options = document.get("options")
-    return document, DEFAULT if options is None else parse(options), doubt
+    images = read_images(document.get("images"), max_rows)
+    given = Given(document.get("rows"), document.get("columns"), images)
+    return given, DEFAULT if options is None else parse(options), doubt
+
+
+def _unsupported(media_type: bytes) -> UnsupportedMedia:
+    given = quoted(media_type.decode("latin-1"))
+    return UnsupportedMedia(
+        f"content-type {given} is not read here: send JSON (application/json), "
+        f"or one picture as it is ({' or '.join(PICTURES)})"
+    )
 
 
 def _certain(rows: Rows, doubt: InvalidInput | None) -> Rows:

@@ -19,13 +19,20 @@ from sigmax.inference.description import statuses
 from sigmax.inference.dispatch import Dispatch, unforeseen
 from sigmax.inference.open_inference import SERVER, metadata
 from sigmax.inference.readiness import Readiness
+from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest import errors, openapi
 from sigmax.rest.hot import HotRoutes
 from sigmax.telemetry.metrics import CONTENT_TYPE, Metrics
 
 
 def rest_door(
-    catalog: Catalog, dispatch: Dispatch, readiness: Readiness, metrics: Metrics, max_bytes: int
+    catalog: Catalog,
+    dispatch: Dispatch,
+    readiness: Readiness,
+    metrics: Metrics,
+    max_bytes: int,
+    *,
+    max_pixels: int = MAX_PIXELS,
 ) -> ASGIApp:
     """The whole HTTP application."""
     app = Documented(catalog)
@@ -34,7 +41,7 @@ def rest_door(
     _add_inference_protocol(app, catalog, readiness)
     _add_documentation(app)
     _add_service(app, metrics)
-    return HotRoutes(app, dispatch, metrics, max_bytes)
+    return HotRoutes(app, dispatch, metrics, max_bytes, max_pixels)
 
 
 class Documented(FastAPI):

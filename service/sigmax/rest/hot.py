@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.errors import MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.dispatch import Dispatch, Query, unforeseen
+from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest import classifier, errors, inference_protocol
 from sigmax.rest.asgi import JSON, Answer, Body, read_body, send_answer
 from sigmax.telemetry.metrics import UNKNOWN, Meter, Metrics
@@ -28,13 +30,22 @@ _Read = Callable[..., Query[Answer]]
 class HotRoutes:
     """Answers what predicts; passes everything else on."""
 
-    def __init__(self, app: ASGIApp, dispatch: Dispatch, metrics: Metrics, max_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        dispatch: Dispatch,
+        metrics: Metrics,
+        max_bytes: int,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         self._app = app
         self._dispatch = dispatch
         self._max_bytes = max_bytes
+        probabilities = partial(classifier.ProbabilitiesQuery, max_pixels=max_pixels)
+        classes = partial(classifier.ClassesQuery, max_pixels=max_pixels)
         self._verbs: dict[str | None, tuple[Meter, _Read]] = {
-            "probabilities": (metrics.verb("rest", "probabilities"), classifier.ProbabilitiesQuery),
-            "classes": (metrics.verb("rest", "classes"), classifier.ClassesQuery),
+            "probabilities": (metrics.verb("rest", "probabilities"), probabilities),
+            "classes": (metrics.verb("rest", "classes"), classes),
             None: (metrics.verb("rest", "infer"), inference_protocol.InferQuery),
         }
 

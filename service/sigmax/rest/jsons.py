@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import binascii
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from sigmax.errors import InvalidInput, nearest, quoted
-from sigmax.protocol.values import describe
+from sigmax.protocol.values import check_count, describe, refuse_any
 
 
 def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
@@ -50,6 +52,42 @@ def _leniently(body: bytes, doubt: InvalidInput) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise doubt from None
+
+
+def read_images(value: Any, max_rows: int) -> list[bytes]:
+    """Read pictures: a list of texts, each the base64 of a file.
+
+    Raises:
+        InvalidInput: too many of them, or naming every row that is no base64.
+    """
+    if value is None:
+        return []
+    if type(value) is not list:
+        raise InvalidInput(f"'images' is a list of files in base64, not {describe(value)}")
+    check_count(len(value), max_rows)
+    found: list[bytes] = []
+
+    def problems() -> Iterator[str]:
+        for row, text in enumerate(value):
+            try:
+                found.append(binascii.a2b_base64(text, strict_mode=True))
+            except (TypeError, ValueError):
+                yield f"row {row}: {_not_base64(text)}"
+
+    refuse_any(problems())
+    return found
+
+
+def _not_base64(text: Any) -> str:
+    if type(text) is not str:
+        return f"expected a file in base64, got {describe(text)}"
+    if text[:5].lower() == "data:":
+        return "a data: URL came, send only what stands behind its comma"
+    if "\n" in text or "\r" in text:
+        return "base64 without line breaks is expected (base64 -w 0)"
+    if "-" in text or "_" in text:
+        return "base64 of the standard alphabet is expected, with '+' and '/' for '-' and '_'"
+    return f"{describe(text)} is no base64 with its padding"
 
 
 def refuse_unknown(document: dict[str, Any], known: tuple[str, ...], options: tuple[str, ...] = ()) -> None:

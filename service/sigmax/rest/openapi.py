@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy.typing as npt
+
 from sigmax.contract import LOGITS, Feature, Kind, Manifest, Missing, Task, Unknown
+from sigmax.inference import inputs, open_inference
 from sigmax.inference.catalog import Served
-from sigmax.inference.open_inference import inputs
+from sigmax.inference.inputs import Given
 from sigmax.protocol import elements
-from sigmax.protocol.codes import canonical
-from sigmax.protocol.options import INCLUDE, PARAMETERS
-from sigmax.protocol.schema import CATEGORIES, Schema
-from sigmax.protocol.tabular import from_rows
+from sigmax.protocol.containers import MAX_PIXELS
+from sigmax.protocol.options import DEFAULT, INCLUDE, PARAMETERS
+from sigmax.protocol.schema import CATEGORIES
 from sigmax.protocol.tensors import DTYPES
+from sigmax.rest.classifier import PICTURES
+from sigmax.rest.jsons import read_images
 
 MAX_EXAMPLE_BYTES = 20_000
 """A longer example (a picture as numbers) is told where to be found instead: a browser would choke on it."""
@@ -27,6 +32,9 @@ MAX_SHOWN = 5
 
 _JSON_TYPES = {"string": "string", "int64": "integer", "bool": "boolean"}
 _READ: dict[str, Callable[[str], Any]] = {"string": str, "int64": int, "bool": "true".__eq__}
+MAX_EXAMPLE_NUMBERS = 5_000
+"""As many numbers as a longer example could hold."""
+
 _ERROR = {
     "type": "object",
     "required": ["error", "code"],
@@ -43,6 +51,8 @@ _OPTIONS = {
 }
 _TOP_K = {"type": "integer", "minimum": 1, "description": "How many of the most probable classes to name."}
 _TEXT = {"type": "string"}
+_FILE = {"type": "string", "format": "binary", "description": "One picture, as it is."}
+_BASE64 = {"type": "string", "contentEncoding": "base64", "description": "A PNG or JPEG file in base64."}
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 _BAND = {"type": "array", "items": _PROBABILITY, "minItems": 2, "maxItems": 2}
 _THRESHOLD = "The probability that must be exceeded, instead of the model's own."
@@ -80,22 +90,25 @@ def without_422(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(served: Served, verb: str, summary: str, answer: dict[str, Any]) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": _request(served, verb)}
+    body: dict[str, Any] = {"schema": _request(served, verb)}
     if len(served.example) <= MAX_EXAMPLE_BYTES:
-        content["example"] = json.loads(served.example)
+        body["example"] = json.loads(served.example)
+    content = {"application/json": body}
+    if served.manifest.image is not None:
+        content |= {media_type: {"schema": _FILE} for media_type in PICTURES}
     return {
         "tags": [served.name],
         "operationId": f"{served.name}_{verb}",
         "summary": summary,
         "description": f"A request that works: `GET /v1/models/{served.name}`, under `example`.",
-        "requestBody": {"required": True, "content": {"application/json": content}},
+        "requestBody": {"required": True, "content": content},
         "responses": _responses(answer),
     }
 
 
 def _infer(served: Served) -> dict[str, Any]:
     """The Open Inference Protocol's request for one model."""
-    tensors = inputs(served.schema)
+    tensors = open_inference.inputs(served.schema)
     described = [_input(served, tensor["name"]) for tensor in tensors]
     count = len(tensors)
     properties: dict[str, Any] = {
@@ -111,8 +124,8 @@ def _infer(served: Served) -> dict[str, Any]:
         numbers = dict.fromkeys(PARAMETERS, _PROBABILITY)
         properties["parameters"] = {"type": "object", "properties": numbers}
     content: dict[str, Any] = {"schema": {"type": "object", "required": ["inputs"], "properties": properties}}
-    if len(served.example) <= MAX_EXAMPLE_BYTES:
-        rows = json.loads(served.example)["rows"]
+    rows = _example_rows(served)
+    if rows is not None:
         content["example"] = {"inputs": [_filled(served, tensor, rows) for tensor in tensors]}
     answer = _answer_of({"model_name": _TEXT, "model_version": _TEXT, "outputs": {"type": "array"}})
     return {
@@ -147,21 +160,34 @@ def _input(served: Served, name: str) -> dict[str, Any]:
     }
 
 
-def _filled(served: Served, tensor: dict[str, Any], rows: list[Any]) -> dict[str, Any]:
-    """An input tensor with the values of example rows."""
+def _filled(served: Served, tensor: dict[str, Any], rows: npt.NDArray[Any]) -> dict[str, Any]:
+    """An input tensor with the values of example rows, (n_samples, n_features)."""
     schema = served.schema
     values: list[Any]
     if tensor["name"] == CATEGORIES:
-        values = [_text(schema, column, row) for row in rows for column in schema.categories]
+        values = [
+            _text(schema.feature(column), int(row[column])) for row in rows for column in schema.categories
+        ]
     else:
-        numbers = from_rows(schema, rows).features[:, schema.numbers]
+        numbers = rows[:, schema.numbers] if schema.categories else rows
         values = [None if math.isnan(value) else value for value in numbers.ravel().tolist()]
     return {**tensor, "shape": [len(rows), tensor["shape"][1]], "data": values}
 
 
-def _text(schema: Schema, column: int, row: Any) -> str:
-    value = row[schema.feature(column).name] if isinstance(row, dict) else row[column]
-    return "" if value is None else canonical(value)
+def _text(feature: Feature, code: int) -> str:
+    """The category behind a code; an empty text is a missing value."""
+    vocabulary = feature.vocabulary or ()
+    return vocabulary[code] if code < len(vocabulary) else ""
+
+
+def _example_rows(served: Served) -> npt.NDArray[Any] | None:
+    """The example as a features matrix; None where a page could not show so many numbers."""
+    if len(served.example) > MAX_EXAMPLE_BYTES or served.schema.width > MAX_EXAMPLE_NUMBERS:
+        return None
+    body = json.loads(served.example)
+    images = read_images(body.get("images"), sys.maxsize)
+    given = Given(body.get("rows"), body.get("columns"), images)
+    return inputs.read(served, given, DEFAULT, sys.maxsize, MAX_PIXELS).features
 
 
 def _responses(answer: dict[str, Any]) -> dict[str, Any]:
@@ -199,11 +225,14 @@ def _request(served: Served, verb: str) -> dict[str, Any]:
         "columns": columns,
         "options": {"type": "object", "additionalProperties": False, "properties": _options(served, verb)},
     }
+    if served.manifest.image is not None:
+        properties["images"] = {"type": "array", "minItems": 1, "items": _BASE64}
+    filled = [name for name in ("rows", "columns", "images") if name in properties]
     return {
         "type": "object",
         "additionalProperties": False,
         "properties": properties,
-        "oneOf": [{"required": ["rows"]}, {"required": ["columns"]}],
+        "oneOf": [{"required": [name]} for name in filled],
     }
 
 

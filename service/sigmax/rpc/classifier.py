@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import grpc
 from google.protobuf import json_format, struct_pb2
 
+from sigmax.inference import inputs
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch, Prediction
+from sigmax.inference.inputs import Given
 from sigmax.inference.results import Result, refuse_class_options, results
+from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.options import DEFAULT, Options, logits_included
 from sigmax.protocol.options import parse as parse_options
-from sigmax.protocol.request import read_rows
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import check_count
 from sigmax.rpc.unary import parse, unary
@@ -25,11 +28,15 @@ SERVICE = "sigmax.v1.Classifier"
 class Classifier:
     """The methods of the service, on bytes."""
 
-    def __init__(self, catalog: Catalog, dispatch: Dispatch, metrics: Metrics) -> None:
+    def __init__(
+        self, catalog: Catalog, dispatch: Dispatch, metrics: Metrics, max_pixels: int = MAX_PIXELS
+    ) -> None:
         self._catalog = catalog
         self._dispatch = dispatch
         self._probabilities = metrics.verb("grpc", "probabilities")
         self._classes = metrics.verb("grpc", "classes")
+        self._read_probabilities = partial(ProbabilitiesQuery, max_pixels=max_pixels)
+        self._read_classes = partial(ClassesQuery, max_pixels=max_pixels)
         self._described: dict[str, tuple[Served, bytes]] = {}
 
     def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
@@ -44,11 +51,11 @@ class Classifier:
 
     def predict_probabilities(self, request: bytes) -> bytes:
         """The probability of every class, for every row."""
-        return self._dispatch.answer(self._probabilities, ProbabilitiesQuery, request)
+        return self._dispatch.answer(self._probabilities, self._read_probabilities, request)
 
     def predict_classes(self, request: bytes) -> bytes:
         """The chosen class of every row."""
-        return self._dispatch.answer(self._classes, ClassesQuery, request)
+        return self._dispatch.answer(self._classes, self._read_classes, request)
 
     def describe_model(self, request: bytes) -> bytes:
         """The description of one model; made when it is first asked for, kept while its version serves."""
@@ -69,19 +76,20 @@ class Classifier:
 class ProbabilitiesQuery:
     """A `PredictProbabilitiesRequest`."""
 
-    __slots__ = ("_message", "model", "version", "wants_logits")
+    __slots__ = ("_max_pixels", "_message", "model", "version", "wants_logits")
 
-    def __init__(self, request: bytes) -> None:
+    def __init__(self, request: bytes, max_pixels: int = MAX_PIXELS) -> None:
         self._message = parse(pb.PredictProbabilitiesRequest, request)
-        self.wants_logits = False
+        self._max_pixels, self.wants_logits = max_pixels, False
         self.model, self.version = self._message.model, self._message.version
 
     def rows(self, served: Served, max_rows: int) -> Rows:
-        """Read rows or columns."""
+        """Read rows, columns or pictures."""
         options = _options(self._message)
         refuse_class_options(options)
         self.wants_logits = logits_included(served.manifest, options)
-        return _rows(served, self._message, options, max_rows)
+        given = _given(served, self._message, max_rows)
+        return inputs.read(served, given, options, max_rows, self._max_pixels)
 
     def render(self, prediction: Prediction) -> bytes:
         """A `PredictProbabilitiesResponse`."""
@@ -103,18 +111,19 @@ class ProbabilitiesQuery:
 class ClassesQuery:
     """A `PredictClassesRequest`."""
 
-    __slots__ = ("_message", "_options", "model", "version", "wants_logits")
+    __slots__ = ("_max_pixels", "_message", "_options", "model", "version", "wants_logits")
 
-    def __init__(self, request: bytes) -> None:
+    def __init__(self, request: bytes, max_pixels: int = MAX_PIXELS) -> None:
         self._message = parse(pb.PredictClassesRequest, request)
-        self._options, self.wants_logits = DEFAULT, False
+        self._options, self._max_pixels, self.wants_logits = DEFAULT, max_pixels, False
         self.model, self.version = self._message.model, self._message.version
 
     def rows(self, served: Served, max_rows: int) -> Rows:
-        """Read rows or columns."""
+        """Read rows, columns or pictures."""
         self._options = _options(self._message)
         self.wants_logits = logits_included(served.manifest, self._options)
-        return _rows(served, self._message, self._options, max_rows)
+        given = _given(served, self._message, max_rows)
+        return inputs.read(served, given, self._options, max_rows, self._max_pixels)
 
     def render(self, prediction: Prediction) -> bytes:
         """A `PredictClassesResponse`."""
@@ -161,17 +170,15 @@ def _options(message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest)
     return parse_options(given)
 
 
-def _rows(
-    served: Served,
-    message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest,
-    options: Options,
-    max_rows: int,
-) -> Rows:
+def _given(
+    served: Served, message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest, max_rows: int
+) -> Given:
+    """What the message fills; too many rows are refused before any of them is read."""
     for values in (message.rows, *(column.values for column in message.columns.values())):
         check_count(len(values), max_rows)
     rows = [_row(row, served.schema.width) for row in message.rows]
     columns = {name: _list(column) for name, column in message.columns.items()}
-    return read_rows(served.schema, rows, columns, options, max_rows)
+    return Given(rows, columns, message.images)
 
 
 def _plain(value: struct_pb2.Value) -> Any:

@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rpc import classifier, inference_protocol
 from sigmax.rpc.health import NOT_SERVING, SERVING, Health
 from sigmax.telemetry.metrics import Metrics
@@ -29,6 +30,8 @@ class RpcDoor:
         readiness: Readiness,
         metrics: Metrics,
         max_bytes: int,
+        *,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self._catalog = catalog
         self._readiness = readiness
@@ -36,7 +39,7 @@ class RpcDoor:
         self._server = grpc.aio.server(options=_options(max_bytes))
         self._server.add_generic_rpc_handlers(
             (
-                classifier.Classifier(catalog, dispatch, metrics).handler(),
+                classifier.Classifier(catalog, dispatch, metrics, max_pixels).handler(),
                 inference_protocol.InferenceService(catalog, dispatch, readiness, metrics).handler(),
             )
         )

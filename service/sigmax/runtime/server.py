@@ -55,10 +55,11 @@ async def serve(settings: Settings, catalog: Catalog, started: Callable[[int, in
     metrics, readiness = Metrics(), Readiness(catalog, settings.require)
     _record_states(metrics, catalog)
     dispatch = Dispatch(catalog, settings.max_rows)
-    rpc = RpcDoor(catalog, dispatch, readiness, metrics, settings.max_bytes)
+    size, pixels = settings.max_bytes, settings.max_pixels
+    rpc = RpcDoor(catalog, dispatch, readiness, metrics, size, max_pixels=pixels)
     with listen(settings.host, settings.rest_port) as rest_socket:
         grpc_port = rpc.bind(settings.host, settings.grpc_port)
-        app = rest_door(catalog, dispatch, readiness, metrics, settings.max_bytes)
+        app = rest_door(catalog, dispatch, readiness, metrics, size, max_pixels=pixels)
         rest = _Uvicorn(_uvicorn_config(app, settings.grace))
         await rpc.start()
         serving = asyncio.create_task(rest.serve(sockets=[rest_socket]))

@@ -17,6 +17,7 @@ class Settings:
         grpc_port: likewise.
         max_rows: rows of one request.
         max_bytes: bytes of one request's body or message.
+        max_pixels: pixels of one request's pictures.
         grace: seconds that running requests get when the service leaves.
         require: models without which the service is not ready.
     """
@@ -29,3 +30,4 @@ class Settings:
     max_bytes: int
     grace: float
     require: tuple[str, ...]
+    max_pixels: int

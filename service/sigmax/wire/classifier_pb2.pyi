@@ -24,7 +24,7 @@ class Options(_message.Message):
     def __init__(self, top_k: _Optional[int] = ..., threshold: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., extra: _Optional[str] = ..., id: _Optional[str] = ..., band: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., include: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PredictProbabilitiesRequest(_message.Message):
-    __slots__ = ("model", "version", "rows", "columns", "options")
+    __slots__ = ("model", "version", "rows", "columns", "images", "options")
     class ColumnsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -36,13 +36,15 @@ class PredictProbabilitiesRequest(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     rows: _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]
     columns: _containers.MessageMap[str, _struct_pb2.ListValue]
+    images: _containers.RepeatedScalarFieldContainer[bytes]
     options: Options
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_struct_pb2.Value, _Mapping]]] = ..., columns: _Optional[_Mapping[str, _struct_pb2.ListValue]] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_struct_pb2.Value, _Mapping]]] = ..., columns: _Optional[_Mapping[str, _struct_pb2.ListValue]] = ..., images: _Optional[_Iterable[bytes]] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
 
 class Distribution(_message.Message):
     __slots__ = ("values",)
@@ -67,7 +69,7 @@ class PredictProbabilitiesResponse(_message.Message):
     def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., classes: _Optional[_Iterable[str]] = ..., probabilities: _Optional[_Iterable[_Union[Distribution, _Mapping]]] = ..., ids: _Optional[_Iterable[_Union[_struct_pb2.Value, _Mapping]]] = ..., logits: _Optional[_Iterable[_Union[Distribution, _Mapping]]] = ...) -> None: ...
 
 class PredictClassesRequest(_message.Message):
-    __slots__ = ("model", "version", "rows", "columns", "options")
+    __slots__ = ("model", "version", "rows", "columns", "images", "options")
     class ColumnsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -79,13 +81,15 @@ class PredictClassesRequest(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     rows: _containers.RepeatedCompositeFieldContainer[_struct_pb2.Value]
     columns: _containers.MessageMap[str, _struct_pb2.ListValue]
+    images: _containers.RepeatedScalarFieldContainer[bytes]
     options: Options
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_struct_pb2.Value, _Mapping]]] = ..., columns: _Optional[_Mapping[str, _struct_pb2.ListValue]] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_struct_pb2.Value, _Mapping]]] = ..., columns: _Optional[_Mapping[str, _struct_pb2.ListValue]] = ..., images: _Optional[_Iterable[bytes]] = ..., options: _Optional[_Union[Options, _Mapping]] = ...) -> None: ...
 
 class Result(_message.Message):
     __slots__ = ("label", "labels", "probability", "probabilities", "id", "unsure", "unsure_labels", "logits")

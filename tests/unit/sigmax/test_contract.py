@@ -20,6 +20,7 @@ from sigmax.contract import (
     Layer,
     Manifest,
     Missing,
+    Resize,
     Task,
     Unknown,
 )
@@ -32,7 +33,7 @@ PHOTO = Feature(
     (3, 2, 4),
     "uint8",
     (0.0, 255.0),
-    image=Image(Colour.HSV, "CHW", 2, 4, "bilinear", 1 / 255),
+    image=Image(Colour.HSV, "CHW", 2, 4, Resize.BILINEAR, 1 / 255),
 )
 
 CITY = Feature(

@@ -23,6 +23,8 @@ HEADER = "도시,나이,임금,회원,등급,방문"
         ("서울,31.5,2.25,1,30,+3", ROWS[0]),
         ("대구,0,,False,1,0", ROWS[1]),
         (",64,9.5,0,2,12", ROWS[2]),
+        ("  , 64 , 9.5 , false , 2 , 12 ", ROWS[2]),
+        ("대구,0,   ,FALSE, 1,0", ROWS[1]),
     ],
 )
 def test_a_cell_is_read_as_its_features_kind(tmp_path: Path, line: str, expected: mixed.Row) -> None:
@@ -53,6 +55,7 @@ def test_a_cell_is_read_as_its_features_kind(tmp_path: Path, line: str, expected
             "서울,1,1,1,1.0,1",
             "feature '등급': expected a whole number or its decimal text, got the text '1.0'",
         ),
+        (" 서울,1,1,1,,1", "feature '등급': expected a whole number or its decimal text, got null"),
         ("서울,1,1,1,1,2.5", "feature '방문': expected a whole number, got the number 2.5"),
         ("서울,1,1,1,1,9007199254740993", "got the integer '9007199254740993', which float64 cannot hold"),
         (f"서울,1,1,1,1,{'9' * 5000}", "feature '방문': expected a whole number, got the text '9999"),
@@ -144,4 +147,4 @@ def test_inspect_shows_the_band_of_a_threshold() -> None:
     )
     assert "  positive    yes" in lines
     assert "  threshold   yes above 0.5" in lines
-    assert "  band        yes unsure above 0.4, up to 0.6" in lines
+    assert "  band        yes unsure above 0.4 up to 0.6" in lines

@@ -111,3 +111,33 @@ def test_a_weight_moves_decisions_towards_its_class() -> None:
     plain, weighted = (fit(each, dataset, rows).predict(dataset.features) for each in (job, heavy))
 
     assert (weighted == 2).sum() > (plain == 2).sum()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("penalty='l1'\nC=0.01", True),
+        ("penalty='l1'\nC=1.0\ntol=1e-8", False),
+        ("C=0.01", False),
+        ("class_weight={class_0=9.0}", False),
+        ("class_weight='balanced'", False),
+        ("solver='newton-cholesky'\npenalty='l2'", False),
+    ],
+)
+def test_a_solver_that_stops_before_the_optimum_without_a_word_is_told_of(settings: str, said: bool) -> None:
+    """scikit-learn 1.9's saga stops at once where all weights are 0, wherever the intercept is."""
+    job = jobs.parse(WINE.replace("wine", "wine" if "class_0" in settings else "iris") + settings, Path())
+    dataset = data.load(job)
+
+    found = fit(job, dataset, np.arange(len(dataset.codes)))
+
+    assert any("stopped before the optimum" in text for text in found.warnings) is said
+
+
+def test_one_class_against_the_others_is_held_to_its_own_share() -> None:
+    job = jobs.parse("head='one_vs_rest'\n" + WINE + "penalty='l1'\nC=0.003", Path())
+    dataset = data.load(job)
+
+    found = fit(job, dataset, np.arange(len(dataset.codes)))
+
+    assert any("stopped before the optimum" in text for text in found.warnings)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sigmax.contract import Colour, FloatType, Head, Kind, Task, Unknown
+from sigmax.contract import Colour, FloatType, Head, Image, Kind, Resize, Task, Unknown
 from sigmax.errors import InvalidInput
 from sigmax_training import job as jobs
 from sigmax_training.job import (
@@ -19,6 +20,7 @@ from sigmax_training.job import (
     Logistic,
     Perceptron,
     Photographs,
+    Pictures,
 )
 from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
@@ -113,6 +115,24 @@ def test_an_absolute_path_of_data_stays_as_it_is(tmp_path: Path) -> None:
     assert job.data == Csv(tmp_path / "r.csv", ("y",))
 
 
+def test_a_folder_of_pictures_needs_a_size_and_nothing_else() -> None:
+    job = jobs.parse("name='x'\n[data]\nimages='photos/'\nsize=32", Path("/jobs"))
+
+    assert job.data == Pictures(Path("/jobs/photos"), (32, 32), Colour.RGB, Resize.BILINEAR, flips=False)
+    assert job.data.block == Image(Colour.RGB, "CHW", 32, 32, Resize.BILINEAR, 1 / 255)
+
+
+def test_every_key_of_pictures_is_read() -> None:
+    keys = "size=[24, 32]\ncolour='grey'\nresize='lanczos'\nflips=true"
+    expected = Pictures(Path("/p"), (24, 32), Colour.GREY, Resize.LANCZOS, flips=True)
+
+    of_folder = jobs.parse(f"name='x'\n[data]\nimages='/p'\n{keys}", Path()).data
+    of_csv = jobs.parse(f"name='x'\n[data]\npath='/p'\ntarget='y'\nimage='f'\n{keys}", Path()).data
+
+    assert of_folder == expected
+    assert of_csv == replace(expected, target="y", image="f")
+
+
 def test_all_mistakes_are_reported_together() -> None:
     text = """
         name = "No Such"
@@ -152,6 +172,21 @@ def test_all_mistakes_are_reported_together() -> None:
         ("name='x'\n[data]\npath='a.csv'", "data.target or data.targets: one column of classes"),
         ("name='x'\ndata='iris'", "data is a table, not 'iris'"),
         ("name='x'\n[data]\nbuiltin='iris'\nstride=20", "data.stride is not a key"),
+        ("name='x'\n[data]\nimages='p'\nbuiltin='iris'\nsize=8", "exactly one of them says where the rows"),
+        ("name='x'\n[data]\nimages='p'\npath='a.csv'\nsize=8", "exactly one of them says where the rows"),
+        ("name='x'\n[data]\nimages='p'", "data.size is missing: a number of pixels from 1 to 1024"),
+        (
+            "name='x'\n[data]\nimages='p'\nsize=0",
+            "data.size is a number of pixels from 1 to 1024, or",
+        ),
+        ("name='x'\n[data]\nimages='p'\nsize=[8]", "or [height, width], not '[8]'"),
+        ("name='x'\n[data]\nimages='p'\nsize=[8,2000]", "or [height, width], not '[8, 2000]'"),
+        ("name='x'\n[data]\nimages='p'\nsize=true", "or [height, width], not 'True'"),
+        ("name='x'\n[data]\nimages='p'\nsize=8\ncolour='gray'", "data.colour is one of rgb, hsv, grey, not"),
+        ("name='x'\n[data]\nimages='p'\nsize=8\nresize='cubic'", "did you mean 'bicubic'?"),
+        ("name='x'\n[data]\nimages='p'\nsize=8\ntarget='y'", "data.target is not a key"),
+        ("name='x'\n[data]\npath='a.csv'\nimage='f'\nsize=8", "data.target is missing"),
+        ("name='x'\n[data]\npath='a.csv'\ntarget='y'\nsize=8", "data.size is not a key"),
         (MINIMAL + "[estimator]\nkind='mlp'\nC=1.0", "estimator.C is not a key"),
         (MINIMAL + "[estimator]\nkind='mlp'\nhidden=[true]", "estimator.hidden is a list of positive"),
         (MINIMAL + "[estimator]\nkind='forest'", "estimator.kind is one of logistic_regression, mlp"),
@@ -215,7 +250,7 @@ def test_what_a_job_says_of_columns_is_read() -> None:
         path = "a.csv"
         targets = ["red", "big"]
         ignore = ["id"]
-        missing_values = ["", "NA"]
+        missing_values = ["NA"]
         [features]
         missing = "median"
         unknown = "zero"
@@ -235,7 +270,7 @@ def test_what_a_job_says_of_columns_is_read() -> None:
         Path("/jobs/a.csv"),
         ("red", "big"),
         ignore=("id",),
-        missing_values=("", "NA"),
+        missing_values=("NA",),
         default=Column(missing="median", unknown=Unknown.ZERO),
         columns={"나이": Column(Kind.INTEGER, "constant", -1.0)},
     )
@@ -312,6 +347,10 @@ def test_an_mlp_without_a_hidden_layer_is_a_regression_by_mini_batches() -> None
         ),
         (MINIMAL + "[calibration]\nmethod='isotonic'", "'isotonic' is no option: steps of a probability"),
         (MINIMAL + "[calibration]\nmethod='beta'", "calibration.method is one of none, temperature, platt"),
+        (
+            "head='one_vs_rest'\n" + MINIMAL + "[calibration]\nmethod='temperature'",
+            "calibration.method 'temperature' is for softmax and sigmoid; one_vs_rest has 'platt'",
+        ),
         (MINIMAL + "[validation]\nfraction=0.2", "validation is for early stopping, calibration and tuned"),
         (MINIMAL + "[decision]\nthreshold=0.4\ntune={objective='f_beta'}", "decision.threshold is what"),
         (MINIMAL + "[decision]\ntune={objective='f1'}", "decision.tune.objective is one of f_beta, cost"),

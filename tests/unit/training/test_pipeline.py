@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from sigmax_training.history import Epoch
 from sigmax_training.job import Job
 from sigmax_training.pipeline import Outcome
 
+JOBS = Path(__file__).parents[3] / "training" / "jobs"
 IRIS = "name='iris'\n[data]\nbuiltin='iris'\n[evaluation]\nfolds=2\nrepeats=1\n"
 
 
@@ -54,6 +58,10 @@ def run(job: Job, root: Path) -> Outcome:
 
 def manifest(outcome: Outcome) -> Manifest:
     return bundle.read(outcome.published.path).manifest
+
+
+def manifest_at(path: Path) -> Manifest:
+    return bundle.read(path).manifest
 
 
 def content(root: Path) -> dict[str, tuple[int, bytes]]:
@@ -132,11 +140,62 @@ def test_a_csv_job_does_not_depend_on_where_it_lies_but_on_what_it_holds(tmp_pat
     assert [outcome.published.version for outcome in found] == [1, 1, 2]
 
 
-def test_two_trainings_give_the_same_files_but_for_the_date(tmp_path: Path) -> None:
-    first, second = (run(iris(), tmp_path / name).published.path for name in ("a", "b"))
+SHORT = "[evaluation]\nfolds=2\nrepeats=1\n"
+REPEATED = (
+    IRIS,
+    "name='x'\n[data]\nbuiltin='wine'\n[estimator]\npenalty='elastic_net'\ntol=1e-3\n" + SHORT,
+    "name='x'\n[data]\nbuiltin='wine'\n[estimator]\nkind='mlp'\nhidden=[8]\nepochs=8\n" + SHORT,
+    """
+        name = "x"
+        logits = true
+        [data]
+        path = "lease.csv"
+        target = "결과"
+        [features]
+        missing = "median"
+        [calibration]
+        method = "platt"
+        [decision]
+        tune = { objective = "f_beta" }
+        band = 0.1
+    """
+    + SHORT,
+)
 
-    for name in ("model.onnx", "golden.json", "example.json"):
+
+@pytest.mark.parametrize("text", REPEATED)
+def test_two_trainings_give_the_same_files_but_for_the_date(tmp_path: Path, text: str) -> None:
+    job = jobs.parse(text, JOBS)
+
+    first, second = (run(job, tmp_path / name).published.path for name in ("a", "b"))
+
+    names = {path.name for path in first.iterdir()} - {"manifest.json"}
+    assert {"model.onnx", "golden.json", "example.json"} <= names
+    for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_a_training_is_the_same_whatever_the_seed_of_hashes_and_the_number_of_threads(tmp_path: Path) -> None:
+    job = tmp_path / "x.toml"
+    job.write_text(REPEATED[-1].replace('"lease.csv"', repr(str(JOBS / "lease.csv"))))
+    digests = set()
+    for number, threads in enumerate(("1", "2")):
+        models = tmp_path / threads
+        command = [
+            sys.executable,
+            "-m",
+            "sigmax_training",
+            "run",
+            str(job),
+            "--models",
+            str(models),
+            "--quiet",
+        ]
+        environment = {**os.environ, "PYTHONHASHSEED": str(number), "OMP_NUM_THREADS": threads}
+        subprocess.run(command, check=True, env=environment, capture_output=True)
+        digests.add(manifest_at(models / "x" / "1").files["model.onnx"].sha256)
+
+    assert len(digests) == 1
 
 
 def test_the_manifest_says_how_good_and_where_from(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""Data sets: from scikit-learn, from a CSV file or cut from photographs, as one frozen `Dataset`."""
+"""Data sets: from scikit-learn, CSV files, picture files or cut from photographs, as one frozen `Dataset`."""
 
 from __future__ import annotations
 
-from sigmax_training.data import builtin, photographs, regions, table
+from sigmax_training.data import builtin, photographs, pictures, regions, table
 from sigmax_training.data.dataset import Dataset, ordered
-from sigmax_training.job import Builtin, Csv, Job, Photographs
+from sigmax_training.job import Builtin, Csv, Job, Photographs, Pictures
 
 
 def load(job: Job) -> Dataset:
@@ -18,6 +18,8 @@ def load(job: Job) -> Dataset:
         dataset = table.load(data)
     elif isinstance(data, Builtin):
         dataset = builtin.load(data.name)
+    elif isinstance(data, Pictures):
+        dataset = pictures.load(data)
     elif isinstance(data, Photographs):
         dataset = photographs.load(data)
     else:

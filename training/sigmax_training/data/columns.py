@@ -15,6 +15,7 @@ import numpy as np
 
 from sigmax.contract import Feature, Kind, Missing, Unknown
 from sigmax.errors import quoted
+from sigmax.protocol.categories import encode
 from sigmax_training.data.dataset import F64, Fill
 from sigmax_training.job import IMPUTATIONS, OWN_CATEGORY, REJECT, Column
 from sigmax_training.reading import is_integer
@@ -37,8 +38,8 @@ class Cells:
     missing_values: frozenset[str]
 
     def is_missing(self, text: str) -> bool:
-        """Whether a cell means a missing value."""
-        return text in self.missing_values or text.strip() in self.missing_values
+        """Whether a cell means a missing value; one with nothing in it always does."""
+        return not text.strip() or text in self.missing_values or text.strip() in self.missing_values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,15 +191,14 @@ def _categories(cells: Cells, present: Sequence[str], own: Column, default: Colu
         vocabulary=vocabulary,
         unknown=unknown,
     )
-    codes = {text: float(code) for code, text in enumerate(vocabulary)}
-    numbers = np.empty(len(cells.texts))
-    for row, (text, line) in enumerate(zip(cells.texts, cells.lines, strict=True)):
-        if not cells.is_missing(text):
-            numbers[row] = codes[canonical(text, dtype)]
-        elif block.missing_code is None:
-            problems.append(f"{_where(cells, line)}: {_no_value(text).replace('mean', OWN_CATEGORY)}")
-        else:
-            numbers[row] = block.missing_code
+    texts = [None if cells.is_missing(text) else canonical(text, dtype) for text in cells.texts]
+    if block.missing_code is None:
+        problems += [
+            f"{_where(cells, line)}: {_no_value(cell).replace('mean', OWN_CATEGORY)}"
+            for cell, text, line in zip(cells.texts, texts, cells.lines, strict=True)
+            if text is None
+        ]
+    numbers = np.empty(0) if problems else encode(block, texts)
     return Values(numbers, block, problems=tuple(problems))
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class Dataset:
         fills: by name, how the missing numbers of a column are imputed.
         groups: (n_samples,) or None; rows of one group are never in both train and test.
         flips: training rows are pictures that are also seen mirrored, left to right.
+        files: of pictures that were read from files, where each row's file lies; else empty.
     """
 
     description: str
@@ -54,6 +56,7 @@ class Dataset:
     fills: Mapping[str, Fill] = field(default_factory=dict)
     groups: I64 | None = None
     flips: bool = False
+    files: tuple[Path, ...] = ()
 
     @property
     def multilabel(self) -> bool:
@@ -121,6 +124,37 @@ def numeric_blocks(features: F64, names: Sequence[str]) -> tuple[Feature, ...]:
         Feature(name, Kind.NUMERIC, (), "float64", (float(low[j]), float(high[j])))
         for j, name in enumerate(names)
     )
+
+
+def picture_block(image: Image) -> Feature:
+    """The one feature block of rows that are pictures."""
+    return Feature("image", Kind.IMAGE, image.shape, "uint8", (0.0, 255.0), image=image)
+
+
+def of_pictures(
+    description: str,
+    features: npt.NDArray[np.uint8],
+    labels: Sequence[str],
+    classes: Sequence[str],
+    image: Image,
+) -> Dataset:
+    """Build a data set of pictures.
+
+    Args:
+        description: where they come from.
+        features: (n_samples, n_features), laid out as `image` says.
+        labels: one a row.
+        classes: the labels in column order.
+        image: how the pixels lie.
+
+    Raises:
+        InvalidInput: a constant target, or a class with one row.
+    """
+    problems = class_problems(labels, classes)
+    if problems:
+        raise InvalidInput(listed(problems))
+    codes = np.array([classes.index(label) for label in labels], np.int64)
+    return Dataset(description, features, codes, tuple(classes), (picture_block(image),))
 
 
 def ordered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:

@@ -7,21 +7,20 @@ is in both train and test.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
-from sklearn.datasets import load_sample_image
 
-from sigmax.contract import CHANNELS, Colour, Feature, Image, Kind
-from sigmax_training.data.dataset import Dataset
+from sigmax.contract import Colour, Image, Resize
+from sigmax.pictures import decode
+from sigmax_training.data.dataset import Dataset, picture_block
 from sigmax_training.job import Photographs
 
 Pixels = npt.NDArray[np.uint8]
 
 PHOTOGRAPHS = {"temple": "china.jpg", "flower": "flower.jpg"}
-STRIP = 160
-_MODES = {Colour.RGB: "RGB", Colour.HSV: "HSV", Colour.GREY: "L"}
+HEIGHT, WIDTH, STRIP = 427, 640, 160
 
 
 def load(patches: Photographs) -> Dataset:
@@ -40,7 +39,7 @@ def load(patches: Photographs) -> Dataset:
         features=np.array(rows),
         codes=np.array(codes, np.int64),
         classes=tuple(PHOTOGRAPHS),
-        blocks=(block(patches.colour, patches.size),),
+        blocks=(picture_block(square(patches.colour, patches.size)),),
         groups=np.array(groups, np.int64),
         flips=patches.flips,
     )
@@ -48,9 +47,9 @@ def load(patches: Photographs) -> Dataset:
 
 def pixels(file: str, colour: Colour) -> Pixels:
     """One photograph in a colour mode, (channels, height, width)."""
-    picture = PIL.Image.fromarray(load_sample_image(file)).convert(_MODES[colour])
-    pixels = np.asarray(picture)
-    return pixels.reshape(*pixels.shape[:2], CHANNELS[colour]).transpose(2, 0, 1)
+    content = (resources.files("sklearn.datasets.images") / file).read_bytes()
+    image = _image(colour, HEIGHT, WIDTH)
+    return decode(content, image).reshape(image.shape)
 
 
 def cut(pixels: Pixels, size: int, stride: int) -> Iterator[tuple[int, Pixels]]:
@@ -62,7 +61,10 @@ def cut(pixels: Pixels, size: int, stride: int) -> Iterator[tuple[int, Pixels]]:
                 yield strip, pixels[:, top : top + size, left : left + size].ravel()
 
 
-def block(colour: Colour, size: int) -> Feature:
-    """What a square patch is to a model: 8-bit pixels, scaled to [0, 1] inside the graph."""
-    image = Image(colour, "CHW", height=size, width=size, resize="bilinear", scale=1 / 255)
-    return Feature("image", Kind.IMAGE, image.shape, "uint8", (0.0, 255.0), image=image)
+def square(colour: Colour, size: int) -> Image:
+    """How a square patch becomes the numbers of its block."""
+    return _image(colour, size, size)
+
+
+def _image(colour: Colour, height: int, width: int) -> Image:
+    return Image(colour, "CHW", height, width, Resize.BILINEAR, scale=1 / 255)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sigmax_training.data.dataset import Dataset
-from sigmax_training.data.photographs import Pixels, block, pixels
+from sigmax_training.data.dataset import Dataset, picture_block
+from sigmax_training.data.photographs import Pixels, pixels, square
 from sigmax_training.job import Regions
 
 CLASSES = ("pagoda", "blossom", "neither")
@@ -50,7 +50,7 @@ def load(patches: Regions) -> Dataset:
         features=np.array(rows),
         codes=np.array(codes, np.int64),
         classes=CLASSES,
-        blocks=(block(patches.colour, patches.size),),
+        blocks=(picture_block(square(patches.colour, patches.size)),),
         groups=np.array(groups, np.int64),
         flips=patches.flips,
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.sigmax.features import EXACT, features, values
 from tests.unit.sigmax.mixed import AGE, CITY, GRADE, MATRIX, MEMBER, MIXED, ROWS, VISITS, WAGE
 
-from sigmax.contract import Colour, Feature, FloatType, Image, Kind, Missing, Unknown
+from sigmax.contract import Colour, Feature, FloatType, Image, Kind, Missing, Resize, Unknown
 from sigmax.errors import InvalidInput
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.categories import encode
@@ -255,7 +255,7 @@ def test_a_picture_beside_a_category_is_read_with_it() -> None:
         (1, 1, 2),
         "uint8",
         (0, 255),
-        image=Image(Colour.GREY, "CHW", 1, 2, "bilinear", 1 / 255),
+        image=Image(Colour.GREY, "CHW", 1, 2, Resize.BILINEAR, 1 / 255),
     )
     schema = Schema(replace(MIXED, features=(CITY, photo, MEMBER)))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -105,3 +106,10 @@ def test_every_wrong_element_is_named_by_row_and_feature() -> None:
 def test_more_rows_than_the_limit_are_refused_by_the_shape_alone() -> None:
     with pytest.raises(InvalidInput, match="11 rows in one request, at most 10 are taken"):
         elements.read(SCHEMA, [features(), categories(b"", shape=(11, 2))], 10)
+
+
+def test_a_shape_that_promises_too_much_costs_no_memory() -> None:
+    promised = categories(tensors.to_bytes(["서울", "1"]), shape=(10**15, 2))
+
+    with pytest.raises(InvalidInput, match="needs 2000000000000000 elements, got 2; row 1, feature '도시'"):
+        elements.read(SCHEMA, [features(), promised], sys.maxsize)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests.unit.sigmax.manifests import MULTICLASS
 
-from sigmax.contract import Colour, Feature, FloatType, Image, Kind
+from sigmax.contract import Colour, Feature, FloatType, Image, Kind, Resize
 from sigmax.errors import InvalidInput
 from sigmax.protocol.schema import Schema
 from sigmax.protocol.tabular import from_columns, from_rows
@@ -24,7 +24,7 @@ PHOTO = Feature(
     (1, 2, 3),
     "uint8",
     (0, 255),
-    image=Image(Colour.GREY, "CHW", 2, 3, "bilinear", 1 / 255),
+    image=Image(Colour.GREY, "CHW", 2, 3, Resize.BILINEAR, 1 / 255),
 )
 MIXED = Schema(replace(MULTICLASS, features=(MULTICLASS.features[0], PHOTO)))
 

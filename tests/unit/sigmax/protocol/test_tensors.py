@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from tests.unit.sigmax.manifests import MULTICLASS
 from tests.unit.sigmax.mixed import AGE, MEMBER, VISITS, WAGE
 
-from sigmax.contract import Colour, Feature, FloatType, Image, Kind, Missing
+from sigmax.contract import Colour, Feature, FloatType, Image, Kind, Missing, Resize
 from sigmax.errors import InvalidInput
 from sigmax.protocol import tensors
 from sigmax.protocol.schema import Schema
@@ -87,7 +87,7 @@ def test_pixels_that_were_scaled_are_refused_by_row_and_pixel() -> None:
         (1, 1, 2),
         "uint8",
         (0, 255),
-        image=Image(Colour.GREY, "CHW", 1, 2, "bilinear", 1 / 255),
+        image=Image(Colour.GREY, "CHW", 1, 2, Resize.BILINEAR, 1 / 255),
     )
     schema = Schema(replace(MULTICLASS, features=(photo,)))
 

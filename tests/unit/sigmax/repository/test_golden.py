@@ -18,7 +18,7 @@ from tests.unit.sigmax.manifests import (
     with_logits,
 )
 
-from sigmax.contract import Decision, Manifest, Task
+from sigmax.contract import Decision, Feature, Kind, Manifest, Missing, Task, Unknown
 from sigmax.errors import BundleRejected
 from sigmax.inference.catalog import Served, open_version
 from sigmax.inference.decision import Rule
@@ -124,9 +124,13 @@ def test_a_row_at_the_very_bound_of_a_band_is_exempt_and_counted(tmp_path: Path)
         (
             BANDED,
             golden(BINARY),
-            "golden.json holds names, labels, features, probabilities, classes, unsure, not",
+            "golden.json holds names, labels, blocks, features, probabilities, classes, unsure, not",
         ),
-        (BINARY, golden(BANDED), "golden.json holds names, labels, features, probabilities, classes, not"),
+        (
+            BINARY,
+            golden(BANDED),
+            "golden.json holds names, labels, blocks, features, probabilities, classes, not",
+        ),
         (with_logits(BINARY), golden(BINARY), "features, probabilities, classes, logits, not"),
         (BINARY, golden(with_logits(BINARY)), "features, probabilities, classes, not"),
     ],
@@ -170,3 +174,44 @@ def test_rows_that_name_their_classes_in_another_order_move_with_them() -> None:
     assert read.unsure is not None
     assert read.logits.tolist() == written.logits[:, order].tolist()
     assert read.unsure.tolist() == written.unsure[:, order].tolist()
+
+
+CITY = Feature(
+    "b",
+    Kind.CATEGORY,
+    (),
+    "string",
+    (0.0, 2.0),
+    Missing.CATEGORY,
+    vocabulary=("부산", "서울"),
+    unknown=Unknown.REJECT,
+)
+ENCODED = replace(MULTICLASS, features=(MULTICLASS.features[0], CITY))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(CITY, vocabulary=("서울", "부산")),
+        replace(CITY, vocabulary=("부산", "서울시")),
+        replace(CITY, missing=Missing.REJECT, unknown=Unknown.ZERO),
+        replace(CITY, missing=Missing.NATIVE),
+    ],
+)
+def test_rows_in_codes_are_witnesses_of_what_the_codes_mean(changed: Feature) -> None:
+    rows = Golden(np.zeros((1, 2)), np.full((1, 3), 1 / 3), np.array([0]))
+    manifest = replace(ENCODED, features=(ENCODED.features[0], changed))
+
+    assert len(Golden.from_json(rows.to_json(ENCODED), ENCODED)) == 1
+    with pytest.raises(BundleRejected, match="encoded by other blocks than the manifest's"):
+        Golden.from_json(rows.to_json(ENCODED), manifest)
+
+
+def test_rows_with_missing_numbers_are_witnesses_that_they_may_be_missing() -> None:
+    rows = Golden(np.array([[0.0, np.nan]]), np.full((1, 3), 1 / 3), np.array([0]))
+    lacking = replace(MULTICLASS.features[1], missing=Missing.IMPUTE)
+    manifest = replace(MULTICLASS, features=(MULTICLASS.features[0], lacking))
+
+    assert len(Golden.from_json(rows.to_json(manifest), manifest)) == 1
+    with pytest.raises(BundleRejected, match="encoded by other blocks than the manifest's"):
+        Golden.from_json(rows.to_json(manifest), MULTICLASS)
