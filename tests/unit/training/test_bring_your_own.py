@@ -334,6 +334,35 @@ def test_integers_and_booleans_that_an_encoder_takes_are_categories(tmp_path: Pa
     assert [feature.vocabulary for feature in features[1:]] == [("0", "1", "2", "3"), ("false", "true")]
 
 
+def test_columns_that_the_pipeline_drops_are_no_features(tmp_path: Path) -> None:
+    frame, labels = tenants()
+    frame.insert(1, "계약일", pd.date_range("2025-01-01", periods=len(frame)))
+    parts = [("ages", StandardScaler(), ["나이"]), ("cities", OneHotEncoder(), ["도시"])]
+    model = make_pipeline(ColumnTransformer(parts), LogisticRegression()).fit(frame, labels)
+
+    outcome = publish(model, frame, labels, tmp_path)
+
+    features = bundle.read(outcome.published.path).manifest.features
+    assert [feature.name for feature in features] == ["나이", "도시"]
+
+
+def test_columns_that_hold_dates_are_refused(tmp_path: Path) -> None:
+    frame, labels = tenants()
+    frame["계약일"] = pd.date_range("2025-01-01", periods=len(frame))
+    parts = [
+        ("ages", StandardScaler(), ["나이"]),
+        ("dates", SimpleImputer(strategy="most_frequent"), ["계약일"]),
+    ]
+    model = make_pipeline(ColumnTransformer(parts), LogisticRegression()).fit(
+        frame[["나이"]].assign(계약일=1), labels
+    )
+
+    with pytest.raises(
+        InvalidInput, match=r"column '계약일' holds datetime64.*: make it numbers, texts or booleans"
+    ):
+        publish(model, frame, labels, tmp_path)
+
+
 def test_indicators_of_missing_numbers_are_converted(tmp_path: Path) -> None:
     rows = CELLS[:, :4].copy()
     rows[::5, 1] = np.nan

@@ -101,6 +101,15 @@ class Table:
     frame: Any = None
     labels: tuple[Any, ...] = ()
 
+    def only(self, places: Sequence[int]) -> Table:
+        """Some of the columns of a frame."""
+        return Table(
+            tuple(self.names[place] for place in places),
+            tuple(self.parts[place] for place in places),
+            self.frame,
+            tuple(self.labels[place] for place in places),
+        )
+
 
 def table_of(given: Any, known: Sequence[Any] | None) -> Table:
     """Take a DataFrame or an array apart.

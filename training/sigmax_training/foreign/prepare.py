@@ -71,6 +71,37 @@ def prepared(estimator: Any, columns: Columns) -> Any:
     return made[0][1] if len(made) == 1 else Pipeline(made)
 
 
+def used(estimator: Any, width: int) -> tuple[int, ...]:
+    """The columns that a pipeline looks at: a ColumnTransformer in front may drop some.
+
+    Args:
+        estimator: a fitted classifier, or a pipeline that ends in one.
+        width: how many columns there are.
+    """
+    first = estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator
+    if not isinstance(first, ColumnTransformer):
+        return tuple(range(width))
+    taken = {
+        place
+        for name, inner, _ in first.transformers_
+        if not _is_dropped(inner)
+        for place in _places(first, name)
+    }
+    return tuple(sorted(taken))
+
+
+def narrowed(pipeline: Pipeline, places: Sequence[int]) -> Pipeline:
+    """The same pipeline for a matrix that has only the columns that its ColumnTransformer looks at."""
+    (name, first), *rest = pipeline.steps
+    moved = {place: index for index, place in enumerate(places)}
+    made = copy.copy(first)
+    made._transformer_to_input_indices = {
+        branch: [moved[place] for place in taken if place in moved]
+        for branch, taken in first._transformer_to_input_indices.items()
+    }
+    return Pipeline([(name, made), *rest])
+
+
 def encoded(estimator: Any, width: int) -> dict[int, list[Any]]:
     """By column, the categories that a fitted encoder in the estimator knows.
 

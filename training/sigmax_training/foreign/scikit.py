@@ -113,6 +113,10 @@ def publish(
     check_name(name)
     inner = unwrap(estimator)
     table = table_of(X, getattr(estimator, "feature_names_in_", None))
+    places = prepare.used(inner.estimator, len(table.names))
+    if table.frame is not None and 0 < len(places) < len(table.names):
+        table = table.only(places)
+        inner = replace(inner, estimator=prepare.narrowed(inner.estimator, places))
     columns, rows = read(table, prepare.encoded(inner.estimator, len(table.names)))
     answers = answering(estimator, columns, rows)
     texts = _classes(answers, classes)
