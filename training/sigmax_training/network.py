@@ -100,6 +100,10 @@ class Network:
             values.append(_ACTIVATIONS[self.activation](values[-1] @ weights.T + bias))
         return [*values, values[-1] @ self.weights[-1].T + self.biases[-1]]
 
+    def probabilities(self, features: npt.NDArray[Any]) -> F64:
+        """What the head makes of the logits, float64 (n_samples, n_classes)."""
+        return HEADS[self.head](self.activations(features)[-1])
+
     def layers(self) -> tuple[Layer, ...]:
         """The steps of the graph and how many numbers of each were learnt."""
         steps = []

@@ -6,7 +6,7 @@ batches of several sizes. One answer that differs refuses the publication and na
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from sigmax.inference.proof import Proof
 from sigmax_training import golden
 from sigmax_training.data.dataset import F64, I64
 from sigmax_training.network import Network
-from sigmax_training.rows import Reference, Rows, Scoring, Space, boundaries, decision_edges
+from sigmax_training.rows import Estimator, Reference, Rows, Scoring, Space, boundaries, decision_edges
 
 BATCHES = (0, 1, 2, 7, 33)
 """Batch sizes that the gate asks in, beside all rows at once."""
@@ -119,6 +119,23 @@ class InBatches:
         return [features[start : start + self._size] for start in starts]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scout:
+    """The estimator's numbers by the network's matrices, for walking to edges: many questions of few rows.
+
+    It only chooses which rows are asked; what is compared are the estimator's own answers to them.
+    """
+
+    network: Network
+    fitted: Estimator
+
+    def probabilities(self, features: Rows) -> F64:
+        return self.network.probabilities(features)
+
+    def predict(self, features: Rows) -> npt.NDArray[Any]:
+        return self.fitted.predict(features)
+
+
 def questions(
     reference: Reference, network: Network | None, manifest: Manifest, held_out: Rows, seed: int
 ) -> Questions:
@@ -132,7 +149,8 @@ def questions(
         held_out: (n_samples, n_features), rows that the estimator was not fitted on.
         seed: of the random rows.
     """
-    asked = _asked(reference, manifest, held_out, seed, jumps=network is None)
+    scout = reference if network is None else replace(reference, fitted=_Scout(network, reference.fitted))
+    asked = _asked(scout, manifest, held_out, seed, jumps=network is None)
     first = [edges[0] for edges in asked.edges if edges]
     others = [rows for edges in asked.edges for rows in edges[1:]]
     beyond = len(asked.tour) + sum(map(len, first))
