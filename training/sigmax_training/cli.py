@@ -1,4 +1,4 @@
-"""The command line: `sigmax-train run JOB...` trains and publishes, `import FILE` publishes, `init` writes a job.
+"""The command line: `sigmax-train run JOB...` trains and publishes, `import` publishes, `init` writes a job.
 
 Each of the first two prints one table a model.
 """
