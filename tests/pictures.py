@@ -112,6 +112,7 @@ def huge() -> bytes:
 
 RIGHT_PNG = encoded(noise(8, 8, 3))
 RIGHT_JPEG = encoded(noise(8, 8, 3), "JPEG")
+MEBIBYTE, BOMB = zlib.compress(bytes(2**20)), zlib.compress(bytes(2**26))
 
 WRONG = {
     "nothing": (b"", "the picture is empty; send the bytes of a PNG or JPEG file"),
@@ -168,21 +169,21 @@ WRONG = {
         "the picture is partly transparent",
     ),
     "a bomb in a PNG's text": (
-        with_chunk(RIGHT_PNG, b"zTXt", b"note\0\0" + zlib.compress(bytes(80_000_000))),
+        with_chunk(RIGHT_PNG, b"zTXt", b"note\0\0" + BOMB),
         "it cannot be decoded, or carries too much beside its pixels",
     ),
     "a bomb in a PNG's international text": (
-        with_chunk(RIGHT_PNG, b"iTXt", b"note\0\1\0\0\0" + zlib.compress(bytes(80_000_000))),
+        with_chunk(RIGHT_PNG, b"iTXt", b"note\0\1\0\0\0" + BOMB),
         "it cannot be decoded, or carries too much beside its pixels",
     ),
     "a bomb in a PNG's colour profile": (
-        with_chunk(RIGHT_PNG, b"iCCP", b"icc\0\0" + zlib.compress(bytes(80_000_000))),
+        with_chunk(RIGHT_PNG, b"iCCP", b"icc\0\0" + BOMB),
         "it cannot be decoded, or carries too much beside its pixels",
     ),
     "bombs in many texts": (
         SIGNATURE
         + header(8, 8)
-        + b"".join(chunk(b"zTXt", b"note\0\0" + zlib.compress(bytes(2**20))) for _ in range(70))
+        + b"".join(chunk(b"zTXt", b"note\0\0" + MEBIBYTE) for _ in range(70))
         + RIGHT_PNG[len(SIGNATURE) + 25 :],
         "it cannot be decoded, or carries too much beside its pixels",
     ),

@@ -123,7 +123,12 @@ def _loaded(picture: Picture) -> PIL.Image.Image:
     loaded.info.pop("transparency", None)  # of a palette without a transparent colour
     if loaded.mode in _ALPHA_MODES and loaded.getchannel("A").getextrema() != (255, 255):
         raise transparent()
-    return loaded.convert("L" if loaded.mode in _GREY_MODES else "RGB")
+    return _converted(loaded, "L" if loaded.mode in _GREY_MODES else "RGB")
+
+
+def _converted(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
+    """The picture in a mode; Pillow would copy one that has it already, and photographs are large."""
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _upright(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
@@ -131,7 +136,7 @@ def _upright(picture: PIL.Image.Image, orientation: int) -> PIL.Image.Image:
 
 
 def _resized(picture: PIL.Image.Image, image: Image) -> PIL.Image.Image:
-    converted = picture.convert("L" if image.colour is Colour.GREY else "RGB")
+    converted = _converted(picture, "L" if image.colour is Colour.GREY else "RGB")
     size = (image.width, image.height)
     return converted if converted.size == size else converted.resize(size, _FILTERS[image.resize])
 
