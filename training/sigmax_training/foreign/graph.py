@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,14 @@ def fresh(graph: onnx.GraphProto, wanted: str) -> str:
     while wanted in used:
         wanted += "_"
     return wanted
+
+
+def count_numbers(model: onnx.ModelProto) -> int:
+    """How many numbers with decimals a file holds: what was learnt, give or take a few constants."""
+    inside = [item for node in model.graph.node for item in node.attribute]
+    tensors = [*model.graph.initializer, *(item.t for item in inside if item.HasField("t"))]
+    known = [tensor for tensor in tensors if tensor.data_type in ELEMENT.values()]
+    return sum(math.prod(tensor.dims) for tensor in known) + sum(len(item.floats) for item in inside)
 
 
 def sign(graph: onnx.GraphProto, width: int, n_classes: int, dtype: FloatType) -> None:

@@ -38,6 +38,7 @@ from sigmax_training.data.dataset import F64, Dataset
 from sigmax_training.draft import TOLERANCES
 from sigmax_training.example import example
 from sigmax_training.foreign import ending, labels
+from sigmax_training.foreign import graph as graphs
 from sigmax_training.foreign.adapt import adapt
 from sigmax_training.foreign.ending import Ending, Wanted
 from sigmax_training.foreign.opened import Opened, open_file
@@ -162,7 +163,7 @@ def publish_file(path: Path, name: str, models: Path, wishes: Wishes) -> Outcome
 def _candidate(opened: Opened, found: Ending, picture: Picture | None, manifest: Manifest) -> Candidate:
     names = [block.name for block in manifest.features]
     adapted = adapt(opened, found, picture, manifest.classes, names)
-    learnt = sum(math.prod(tensor.dims) for tensor in opened.model.graph.initializer)
+    learnt = graphs.count_numbers(opened.model)
     layer = Layer("imported ONNX graph", manifest.n_features, len(manifest.classes), learnt)
     graph = Graph(adapted.opset, adapted.ir_version, INPUT, (OUTPUT,), opened.dtype, (layer,))
     return Candidate(replace(manifest, graph=graph), adapted.content)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 
@@ -39,6 +40,7 @@ from sigmax_training.data.dataset import F64, Dataset
 from sigmax_training.draft import TOLERANCES
 from sigmax_training.example import example
 from sigmax_training.foreign import canonical, labels, prepare
+from sigmax_training.foreign import graph as graphs
 from sigmax_training.foreign.answers import Answers, answering
 from sigmax_training.foreign.columns import read, table_of
 from sigmax_training.foreign.publication import Candidate, Witness, provenance, publish_first
@@ -307,7 +309,7 @@ def _candidate(
     names = tuple(block.name for block in blocks)
     if network is None:
         content = convert(prepared, Target(model.name, dtype, len(blocks), model.classes, names))
-        layers, head = _layers(model), draft.head
+        layers, head = _layers(model, content), draft.head
         if dtype is FloatType.FLOAT64 and tolerance == _EXACT:
             _check_exact(content)
     else:
@@ -330,14 +332,16 @@ def _check_exact(content: bytes) -> None:
         raise InvalidInput(f"ONNX's {narrow[0]} adds up in float32")
 
 
-def _layers(model: _Model) -> tuple[Layer, ...]:
-    """The steps of the pipeline by name; what they learnt is not counted."""
+def _layers(model: _Model, content: bytes) -> tuple[Layer, ...]:
+    """The steps of the pipeline by name; what all of them learnt is counted at the last."""
     estimator = model.inner.estimator
     steps = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
     width = len(model.answers.columns.columns)
     widths = [width, *(int(getattr(step, "n_features_in_", width)) for step in steps[1:])]
     ends = [*widths[1:], len(model.classes)]
-    return tuple(Layer(name_of(step), *sizes) for step, *sizes in zip(steps, widths, ends, strict=True))
+    found = [Layer(name_of(step), *sizes) for step, *sizes in zip(steps, widths, ends, strict=True)]
+    learnt = graphs.count_numbers(onnx.load_model_from_string(content))
+    return (*found[:-1], replace(found[-1], parameters=learnt))
 
 
 def _example(model: _Model) -> bytes:
