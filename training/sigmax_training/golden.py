@@ -2,7 +2,8 @@
 
 A parameter matters to a row when changing it by a typical weight of its layer moves a probability by several
 tolerances (to first order). So a row that is saturated proves little, and a hidden unit proves nothing where
-its ReLU is off.
+its ReLU is off. That is the least; where rows are left in the budget, they are those that notice the smallest
+changes: whatever moves the answer to a real row should move that to a golden one as far, or nearly so.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from sigmax_training.rows import Rows
 
 _SHARP = 4.0
 """How many tolerances a changed parameter has to move a probability by."""
+
+_NEARLY = (1.0, 0.5)
+"""How far a golden row should be moved, as shares of how far the most sensitive real row is moved."""
 
 _FEW, _BYTES = 12, 2**18
 MOST = 32
@@ -67,8 +71,19 @@ def pictures(dataset: Dataset, rows: I64) -> tuple[GoldenPicture, ...]:
     return tuple(found.values())
 
 
-def select(network: Network, tolerance: float, most: int, wanted: Rows, candidates: Rows) -> Selection:
+def select(
+    network: Network,
+    tolerance: float,
+    most: int,
+    wanted: Rows,
+    candidates: Rows,
+    *,
+    real: Rows | None = None,
+) -> Selection:
     """Take the wanted rows, then again and again the candidate that most further parameters matter to.
+
+    When every parameter matters to a row as far as that can be had, further rows are taken by how sharp they
+    are: by how many parameters they are as sensitive to as the most sensitive real row, or half as much.
 
     Args:
         network: whose parameters they are.
@@ -76,21 +91,29 @@ def select(network: Network, tolerance: float, most: int, wanted: Rows, candidat
         most: the budget.
         wanted: (n_wanted, n_features), taken in any case, up to the budget.
         candidates: (n_candidates, n_features); of two that are equally good the first is taken.
+        real: (n_real, n_features), rows as callers have them; without them no row is taken for sharpness.
     """
     pool = np.concatenate([wanted, candidates])
-    hits = np.stack([_hits(network, row, _SHARP * tolerance) for row in pool])  # (n_pool, n_bytes)
+    bounds = _bounds(network, _SHARP * tolerance, real)
+    hits = np.stack([_hits(network, row, bounds) for row in pool])  # (n_pool, n_bounds, n_bytes)
     chosen = list(range(min(len(wanted), most)))
-    covered = np.bitwise_or.reduce(hits[chosen], axis=0)
+    for phase in (hits[:, :1], hits[:, 1:]):
+        chosen = _cover(phase, chosen, most)
+    covered = np.bitwise_or.reduce(hits[chosen, 0], axis=0)
+    untouched = network.parameters - int(np.bitwise_count(covered).sum())
+    return Selection(pool[chosen], untouched, network.parameters)
+
+
+def _cover(hits: npt.NDArray[np.uint8], chosen: list[int], most: int) -> list[int]:
+    """The chosen rows and, while there are fewer than `most`, the one that has most further hits."""
+    chosen, covered = list(chosen), np.bitwise_or.reduce(hits[chosen], axis=0)
     while len(chosen) < most:
-        gains = np.bitwise_count(hits & ~covered).sum(axis=1)
-        best = int(gains.argmax())
-        if gains[best] == 0:
+        gains = np.bitwise_count(hits & ~covered).sum(axis=(1, 2))
+        if not gains.any():
             break
-        chosen.append(best)
-        covered = covered | hits[best]
-    filled = network.inputs.imputed.size
-    parameters = sum(weights.size + len(weights) for weights in network.weights) + filled
-    return Selection(pool[chosen], parameters - int(np.bitwise_count(covered).sum()), parameters)
+        chosen.append(int(gains.argmax()))
+        covered = covered | hits[chosen[-1]]
+    return chosen
 
 
 def spread(
@@ -149,9 +172,25 @@ def _distances(probabilities: F64, row: int) -> F64:
     return np.asarray(np.abs(probabilities - probabilities[row]).max(axis=1))
 
 
-def _hits(network: Network, row: Rows, least: float) -> npt.NDArray[np.uint8]:
-    """Which parameters matter to a row, one bit each."""
-    return np.packbits(np.concatenate([effect.ravel() > least for effect in effects(network, row)]))
+def _bounds(network: Network, least: float, real: Rows | None) -> list[F64 | float]:
+    """What an effect has to exceed, the least; then what to reach: shares of the greatest on real rows."""
+    if real is None or not len(real):
+        return [least]
+    greatest = np.maximum.reduce([_flat(effects(network, row)) for row in real])
+    return [least, *(share * greatest for share in _NEARLY)]
+
+
+def _flat(found: list[F64]) -> F64:
+    return np.concatenate([effect.ravel() for effect in found])
+
+
+def _hits(network: Network, row: Rows, bounds: list[F64 | float]) -> npt.NDArray[np.uint8]:
+    """Which parameters matter to a row as far as each bound says, one bit each, (n_bounds, n_bytes)."""
+    found = _flat(effects(network, row))
+    first, *others = bounds
+    return np.packbits(
+        np.stack([found > first, *((found >= bound) & (found > 0) for bound in others)]), axis=1
+    )
 
 
 def effects(network: Network, row: Rows) -> list[F64]:

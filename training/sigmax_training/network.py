@@ -93,6 +93,12 @@ class Network:
         """The width of the output."""
         return int(self.weights[-1].shape[0])
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the graph has: weights, biases and imputed values."""
+        layers = sum(weights.size + len(weights) for weights in self.weights)
+        return int(layers + self.inputs.imputed.size)
+
     def activations(self, features: npt.NDArray[Any]) -> list[F64]:
         """What enters each layer, then the logits: arrays of (n_samples, width)."""
         values = [self.inputs.expand(features)]

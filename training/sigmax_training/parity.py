@@ -37,6 +37,9 @@ _CELLS = 20_000_000
 _HELD_OUT, _PAIRS = 2_000, 24
 """Bounds of the gate's work: held-out rows, walks across a decision's edge."""
 
+_WEIGHED = 20_000_000
+"""How many numbers are looked at to see which held-out row notices a change of which parameter."""
+
 _RANDOM, _RANDOM_WIDE, _WIDE = 256, 64, 1_000
 """Random rows, and how many where a row has more than so many features."""
 
@@ -157,12 +160,16 @@ def questions(
     most = golden.budget(manifest.n_features, beyond)
     real = asked.held_out[: most // 4]
     wanted = np.concatenate([asked.extremes[:3], asked.extremes[4:], *first, real])
-    candidates = np.concatenate([asked.tour, *others, asked.held_out[: _count(manifest)], asked.scattered])
     if network is None:
+        candidates = np.concatenate(
+            [asked.tour, *others, asked.held_out[: _count(manifest)], asked.scattered]
+        )
         answers = reference.fitted.probabilities
         selection = golden.spread(manifest.features, most, wanted, candidates, answers)
     else:
-        selection = golden.select(network, manifest.tolerance, most, wanted, candidates)
+        watched = asked.held_out[: max(_count(manifest), _WEIGHED // network.parameters)]
+        candidates = np.concatenate([asked.tour, *others, watched, asked.scattered])
+        selection = golden.select(network, manifest.tolerance, most, wanted, candidates, real=watched)
     return Questions(
         gate=_case(reference, manifest, np.concatenate(list(asked.parts.values())), _origin(asked.parts)),
         golden=_case(reference, manifest, selection.rows, "golden rows"),

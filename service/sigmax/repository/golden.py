@@ -4,7 +4,9 @@ A model of pictures may have a few files, too, with the pixels that the trainer 
 
 The file names its own columns and classes, so that it is a witness about the manifest, too: a manifest whose
 classes stand in another order is contradicted by the rows, and one whose features do is refused. So is one
-that has a band, or logits, where the rows know of none, or the other way round.
+that has a band, or logits, where the rows know of none, or the other way round; and one that decides by other
+numbers, or takes a wider tolerance, since the rows would be as right by it: few of them stand so close to a
+threshold that they notice a small step of it, and none of them notices a tolerance.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sigmax.contract import LOGITS, Kind, Manifest, Missing, Task, parse_json
-from sigmax.errors import BundleRejected
+from sigmax.errors import BundleRejected, quoted
 from sigmax.repository import arrays
 
 
@@ -63,6 +65,7 @@ class Golden:
             "names": _names(manifest),
             "labels": list(manifest.classes),
             "blocks": _blocks(manifest),
+            "terms": _terms(manifest),
             **{name: arrays.encode(part) for name, part in parts if part is not None},
         }
         if self.pictures:
@@ -85,6 +88,7 @@ class Golden:
             raise BundleRejected("the golden rows have other features than the manifest, or in another order")
         if document.get("blocks", _blocks(manifest)) != _blocks(manifest):
             raise BundleRejected("the golden rows were encoded by other blocks than the manifest's")
+        _check_terms(document.get("terms"), manifest)
         rows = cls(
             **{name: arrays.decode(document[name], f"golden {name}") for name in keys if name not in _NAMING},
             pictures=_pictures(document.get(_PICTURES, []), manifest),
@@ -124,7 +128,7 @@ def _is(array: npt.NDArray[Any], shape: tuple[int, ...], dtype: type[np.generic]
     return array.shape == shape and array.dtype == dtype
 
 
-_NAMING = ("names", "labels", "blocks")
+_NAMING = ("names", "labels", "blocks", "terms")
 _ARRAYS = ("features", "probabilities", "classes")
 _OPTIONAL = ("logits", "unsure")
 _PICTURES = "pictures"
@@ -133,8 +137,8 @@ _PICTURES = "pictures"
 def _keys(manifest: Manifest) -> tuple[str, ...]:
     """What the file holds: names and arrays, and of the optional ones those that the manifest is about."""
     held = {"logits": LOGITS in manifest.graph.outputs, "unsure": bool(manifest.decision.band)}
-    blocks = ("blocks",) if manifest.format > 1 else ()
-    return ("names", "labels", *blocks, *_ARRAYS, *(name for name in _OPTIONAL if held[name]))
+    since_2 = ("blocks", "terms") if manifest.format > 1 else ()
+    return ("names", "labels", *since_2, *_ARRAYS, *(name for name in _OPTIONAL if held[name]))
 
 
 def _blocks(manifest: Manifest) -> dict[str, Any]:
@@ -148,6 +152,34 @@ def _blocks(manifest: Manifest) -> dict[str, Any]:
         for feature in manifest.features
         if feature.kind is not Kind.NUMERIC or feature.missing is not Missing.REJECT
     }
+
+
+def _terms(manifest: Manifest) -> dict[str, Any]:
+    """What an answer of the manifest means, beside its features and its classes, as plain JSON values."""
+    own = manifest.decision
+    return {
+        "task": manifest.task.value,
+        "head": manifest.head.value,
+        "dtype": manifest.graph.dtype.value,
+        "tolerance": manifest.tolerance,
+        "positive": own.positive,
+        "thresholds": dict(own.thresholds),
+        "band": {label: list(bounds) for label, bounds in own.band.items()},
+    }
+
+
+def _check_terms(value: Any, manifest: Manifest) -> None:
+    if manifest.format == 1:  # its rows know nothing of the terms
+        return
+    expected = _terms(manifest)
+    if not isinstance(value, dict) or set(value) != set(expected):
+        raise BundleRejected(f"the terms of the golden rows are {', '.join(expected)}, not {quoted(value)}")
+    for name, own in expected.items():
+        if value[name] != own:
+            raise BundleRejected(
+                f"the golden rows were answered by another manifest: {name} {quoted(value[name])}, "
+                f"here {quoted(own)}"
+            )
 
 
 def _names(manifest: Manifest) -> list[str]:
