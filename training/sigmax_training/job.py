@@ -347,7 +347,7 @@ def _csv(table: Table, features: Table, folder: Path) -> Csv:
         targets,
         separator,
         table.texts("ignore") if "ignore" in table else (),
-        table.texts("missing_values") if "missing_values" in table else (),
+        table.texts("missing_values", empty=True) if "missing_values" in table else (),
         default,
         columns,
     )

@@ -106,11 +106,11 @@ class Table:
             return tuple(float(item) for item in value)
         return self._wrong(key, value, "a list of numbers", fallback)
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of different texts, one at least, none of them empty."""
+    def texts(self, key: str, *, empty: bool = False) -> tuple[str, ...]:
+        """A list of different texts, one at least; an empty one only where it has a meaning."""
         value = self._get(key, None)
         known = isinstance(value, list) and value and all(isinstance(item, str) for item in value)
-        if known and len(set(value)) == len(value) and "" not in value:
+        if known and len(set(value)) == len(value) and (empty or "" not in value):
             return tuple(value)
         return self._wrong(key, value, "a list of different texts", ())
 
