@@ -116,7 +116,7 @@ def _cover(hits: npt.NDArray[np.uint8], chosen: list[int], most: int) -> list[in
 
 
 def _bounds(network: Network, least: float, real: Rows | None) -> list[F64 | float]:
-    """What an effect has to exceed: the least; then what it has to reach: shares of the greatest on real rows."""
+    """What an effect has to exceed: the least; then what it has to reach: shares of the greatest real one."""
     if real is None or not len(real):
         return [least]
     greatest = np.maximum.reduce([_flat(effects(network, row)) for row in real])
