@@ -80,7 +80,7 @@ def test_a_manifest_with_another_filter_or_colour_is_contradicted_by_the_picture
     manifest = Manifest.from_json(json.dumps(document).encode())
 
     with pytest.raises(BundleRejected, match="golden picture 0 is decoded otherwise here"):
-        open_version(written(tmp_path, GOLDEN.to_json(MANIFEST), manifest))
+        open_version(written(tmp_path, GOLDEN.to_json(manifest), manifest))
 
 
 def test_a_file_that_this_decoder_does_not_take_refuses_the_version(tmp_path: Path) -> None:
