@@ -283,9 +283,15 @@ def _category(draw: Callable[..., Any], kind: str, count: int, rng: np.random.Ge
             known = [*known, "한강"]
     codes = np.concatenate([np.arange(len(known)), rng.integers(0, len(known), count - len(known))])
     rng.shuffle(codes)
-    read: Callable[[str], Any] = {"integers": int, "flags": lambda text: text == "true"}.get(kind, str)
-    values = [read(known[code]) for code in codes]
+    values = [_as_json(kind, known[code]) for code in codes]
     return values, [known[code] for code in codes], codes / len(known), {"kind": "category"}
+
+
+def _as_json(kind: str, text: str) -> str | int | bool:
+    """A category as a caller sends it."""
+    if kind == "flags":
+        return text == "true"
+    return int(text) if kind == "integers" else text
 
 
 def several_integers(low: int, high: int) -> st.SearchStrategy[list[str]]:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
 
+import numpy as np
+
 from sigmax.contract import (
     HEADS,
     INPUT,
@@ -26,6 +28,7 @@ from sigmax.contract import (
     Task,
 )
 from sigmax.errors import InvalidInput, listed, nearest, quoted
+from sigmax.protocol.schema import MAX_EXACT
 from sigmax_training import __version__
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.export import IR_VERSION, OPSET
@@ -42,13 +45,22 @@ LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow", "scikit-learn", "scipy", 
 
 
 def dtypes(job: Job, dataset: Dataset) -> tuple[FloatType, ...]:
-    """The graph types to try, in order: the job's, or float64 for linear tables and float32 elsewhere."""
+    """The graph types to try, in order: the job's, or float64 for linear tables and float32 elsewhere.
+
+    A table with numbers beyond the integers that float32 can tell apart is float64, too: the doors refuse an
+    integer that would be another one in the model's type.
+    """
     if job.dtype:
         return (job.dtype,)
     linear = isinstance(job.estimator, Logistic) or not job.estimator.hidden
-    if linear and dataset.image is None:
+    if dataset.image is None and (linear or _beyond_float32(dataset)):
         return (FloatType.FLOAT64,)
     return (FloatType.FLOAT32, FloatType.FLOAT64)
+
+
+def _beyond_float32(dataset: Dataset) -> bool:
+    largest = max(max(map(abs, block.range)) for block in dataset.blocks)
+    return largest > MAX_EXACT[np.dtype(np.float32)]
 
 
 def draft(job: Job, dataset: Dataset, dtype: FloatType) -> Manifest:

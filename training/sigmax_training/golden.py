@@ -173,7 +173,7 @@ def _distances(probabilities: F64, row: int) -> F64:
 
 
 def _bounds(network: Network, least: float, real: Rows | None) -> list[F64 | float]:
-    """What an effect has to exceed, the least; then what to reach: shares of the greatest on real rows."""
+    """What an effect has to exceed: the least; then what it has to reach: shares of the greatest real one."""
     if real is None or not len(real):
         return [least]
     greatest = np.maximum.reduce([_flat(effects(network, row)) for row in real])

@@ -144,8 +144,8 @@ def _keys(manifest: Manifest) -> tuple[str, ...]:
 def _blocks(manifest: Manifest) -> dict[str, Any]:
     """By name, how values become the numbers of these rows, of every block that is no plain number.
 
-    The rows hold codes and pixels: with another vocabulary in the manifest, another meaning of what is absent
-    or another way to read a picture, they would be answered as before, and every caller's rows would not.
+    The rows hold codes and pixels. With another vocabulary in the manifest, another meaning of what is absent
+    or another way to read a picture they would be answered as before, and every caller's rows would not.
     """
     return {
         feature.name: feature.encoding()

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ from sigmax.telemetry.metrics import Metrics
 from sigmax_training import data, pipeline, splits
 from sigmax_training import job as jobs
 from sigmax_training.data.dataset import Dataset
-from sigmax_training.job import Csv, Evaluation, Job
+from sigmax_training.job import Csv, Evaluation, Job, Perceptron
 
 JOBS = Path(__file__).parents[3] / "training" / "jobs"
 UNHEARD = "어디에도 없는 값"
@@ -120,7 +121,12 @@ class Quiet:
 def write_imputed(folder: Path) -> None:
     """Numbers of every kind, a fifth of them missing."""
     rng = np.random.default_rng(3)
-    numbers = [rng.normal(size=200), rng.integers(18, 90, 200), rng.random(200) < 0.5, rng.normal(5, 40, 200)]
+    numbers: list[Any] = [
+        rng.normal(size=200),
+        rng.integers(18, 90, 200),
+        rng.random(200) < 0.5,
+        rng.normal(5, 40, 200),
+    ]
     score = numbers[0] + 0.02 * numbers[1] + numbers[2] - 0.02 * numbers[3] + rng.normal(size=200)
     forms: list[Callable[[Any], str]] = [repr, str, lambda flag: str(bool(flag)).lower(), repr]
     cells = [
@@ -160,6 +166,7 @@ def all_jobs(folder: Path) -> list[Job]:
     texts = (WINE, IMPUTED, TAGS)
     known = [jobs.read(JOBS / f"{name}.toml") for name in ("breast_cancer", "iris", "lease", "digits_png")]
     traits = jobs.read(JOBS / "digit_traits.toml")
+    assert isinstance(traits.estimator, Perceptron)
     short = replace(traits, estimator=replace(traits.estimator, epochs=12))
     found = [*known, short, *(jobs.parse(text, folder) for text in texts)]
     return [replace(job, evaluation=Evaluation(folds=2, repeats=1)) for job in found]
@@ -346,8 +353,8 @@ def graph_mutants(first: Original, rng: np.random.Generator) -> Iterator[tuple[s
         yield one_number(fresh(), tensor, "typical", rng)
         yield one_number(fresh(), tensor, "1e-3", rng)
         yield two_swapped(fresh(), tensor, rng)
-    for index, tensor in enumerate(fresh().graph.initializer):
-        if not _is_float(tensor) and numpy_helper.to_array(tensor).size > 1:
+    for index, other in enumerate(fresh().graph.initializer):
+        if not _is_float(other) and numpy_helper.to_array(other).size > 1:
             yield two_swapped(fresh(), index, rng)
     yield rounded(fresh())
     yield from operations(fresh)
@@ -471,31 +478,34 @@ def relabelled(content: bytes) -> bytes:
 
 # Mutants of a manifest.
 
-Change = Callable[[Manifest], Manifest]
+Change = Callable[[], Manifest]
 
 
 def manifest_mutants(manifest: Manifest, rng: np.random.Generator) -> Iterator[tuple[str, Change]]:
     """Changes of a manifest, each with its name; not all of them make a manifest."""
     classes = manifest.classes
-    yield "last two classes swapped", lambda m: replace(m, classes=(*classes[:-2], classes[-1], classes[-2]))
-    yield "classes rotated", lambda m: replace(m, classes=(*classes[1:], classes[0]))
-    yield "a class renamed", lambda m: renamed_class(m, classes[0], classes[0] + "\u200b")
+    yield (
+        "last two classes swapped",
+        partial(replace, manifest, classes=(*classes[:-2], classes[-1], classes[-2])),
+    )
+    yield "classes rotated", partial(replace, manifest, classes=(*classes[1:], classes[0]))
+    yield "a class renamed", partial(renamed_class, manifest, classes[0], classes[0] + "\u200b")
     if manifest.task is not Task.MULTICLASS:
         yield from decision_mutants(manifest)
     for wider in (10.0, 1e3, 1e9):
-        yield f"tolerance x {wider:g}", lambda m, w=wider: wide(m, w)
+        yield f"tolerance x {wider:g}", partial(wide, manifest, wider)
     yield from task_mutants(manifest)
     features = manifest.features
     for index, feature in enumerate(features):
         for what, other in feature_mutants(feature, rng):
             if len(features) <= 12 or rng.random() < 0.1:
-                yield what, lambda m, i=index, f=other: with_feature(m, i, f)
+                yield what, partial(with_feature, manifest, index, other)
     if len(features) > 1:
         yield from order_mutants(manifest, rng)
     for outputs in (("probabilities",), ("probabilities", LOGITS)):
-        yield f"outputs {outputs}", lambda m, o=outputs: replace(m, graph=replace(m.graph, outputs=o))
+        yield f"outputs {outputs}", partial(replace, manifest, graph=replace(manifest.graph, outputs=outputs))
     for dtype in FloatType:
-        yield f"graph {dtype}", lambda m, d=dtype: replace(m, graph=replace(m.graph, dtype=d))
+        yield f"graph {dtype}", partial(replace, manifest, graph=replace(manifest.graph, dtype=dtype))
 
 
 def wide(manifest: Manifest, factor: float) -> Manifest:
@@ -528,7 +538,7 @@ def decision_mutants(manifest: Manifest) -> Iterator[tuple[str, Change]]:
             moved_to = {**own.thresholds, label: min(max(threshold + step, 0.0), 1.0)}
             yield (
                 f"threshold of {label} by {step:g}",
-                lambda m, t=moved_to: replace(m, decision=replace(own, thresholds=t)),
+                partial(replace, manifest, decision=replace(own, thresholds=moved_to)),
             )
         if label in own.band:
             low, high = own.band[label]
@@ -536,33 +546,33 @@ def decision_mutants(manifest: Manifest) -> Iterator[tuple[str, Change]]:
                 band = {**own.band, label: bounds}
                 yield (
                     f"band of {label} {bounds}",
-                    lambda m, b=band: replace(m, decision=replace(own, band=b)),
+                    partial(replace, manifest, decision=replace(own, band=band)),
                 )
         else:
             band = {**own.band, label: (threshold / 2, (threshold + 1) / 2)}
-            yield f"a band of {label}", lambda m, b=band: replace(m, decision=replace(own, band=b))
-    yield "no band", lambda m: replace(m, decision=replace(own, band={}))
+            yield f"a band of {label}", partial(replace, manifest, decision=replace(own, band=band))
+    yield "no band", partial(replace, manifest, decision=replace(own, band={}))
     if own.positive is not None:
         other = next(label for label in manifest.classes if label != own.positive)
         for threshold in (own.thresholds[own.positive], 0.5, 0.9):
             turned = replace(own, thresholds={other: threshold}, positive=other, band={})
-            yield f"positive above {threshold:g}", lambda m, d=turned: replace(m, decision=d)
+            yield f"positive above {threshold:g}", partial(replace, manifest, decision=turned)
     elif len(own.thresholds) > 1:
-        turned_round = dict(zip(own.thresholds, reversed(own.thresholds.values()), strict=True))
-        yield "thresholds swapped", lambda m: replace(m, decision=replace(own, thresholds=turned_round))
+        turned_round = dict(zip(own.thresholds, reversed(list(own.thresholds.values())), strict=True))
+        yield "thresholds swapped", partial(replace, manifest, decision=replace(own, thresholds=turned_round))
 
 
 def task_mutants(manifest: Manifest) -> Iterator[tuple[str, Change]]:
     """Another head, another task with a decision of its kind."""
     for head in Head:
-        yield f"head {head}", lambda m, h=head: replace(m, head=h)
+        yield f"head {head}", partial(replace, manifest, head=head)
     several = replace(manifest.decision, thresholds={}, positive=None, band={})
     yield (
         "one of several",
-        lambda m: replace(m, task=Task.MULTICLASS, head=Head.SOFTMAX, decision=several),
+        partial(replace, manifest, task=Task.MULTICLASS, head=Head.SOFTMAX, decision=several),
     )
     each = replace(several, thresholds=dict.fromkeys(manifest.classes, 0.5))
-    yield "any labels", lambda m: replace(m, task=Task.MULTILABEL, head=Head.SIGMOID, decision=each)
+    yield "any labels", partial(replace, manifest, task=Task.MULTILABEL, head=Head.SIGMOID, decision=each)
 
 
 def with_feature(manifest: Manifest, index: int, feature: Callable[[], Feature]) -> Manifest:
@@ -577,9 +587,9 @@ def feature_mutants(
 ) -> Iterator[tuple[str, Callable[[], Feature]]]:
     """What one block might say instead."""
     name = feature.name
-    yield f"{name} renamed", lambda: replace(feature, name=name + " ")
-    for missing in set(Missing) - {feature.missing}:
-        yield f"{name}: missing {missing}", lambda m=missing: coded(feature, missing=m)
+    yield f"{name} renamed", partial(replace, feature, name=name + " ")
+    for missing in (other for other in Missing if other is not feature.missing):
+        yield f"{name}: missing {missing}", partial(coded, feature, missing=missing)
     if feature.kind is Kind.CATEGORY:
         yield from category_mutants(feature, rng)
     elif feature.image is not None:
@@ -587,8 +597,8 @@ def feature_mutants(
     else:
         for kind, dtype in ((Kind.NUMERIC, "float64"), (Kind.INTEGER, "int64"), (Kind.BOOLEAN, "bool")):
             if kind is not feature.kind:
-                yield f"{name}: {kind}", lambda k=kind, d=dtype: replace(feature, kind=k, dtype=d)
-        yield f"{name}: float32", lambda: replace(feature, dtype="float32")
+                yield f"{name}: {kind}", partial(replace, feature, kind=kind, dtype=dtype)
+        yield f"{name}: float32", partial(replace, feature, dtype="float32")
 
 
 def coded(feature: Feature, **changes: Any) -> Feature:
@@ -618,19 +628,20 @@ def category_mutants(
         "shortened": words[:-1],
         "extended": (*words, strange),
     }.items():
-        yield f"{feature.name}: {what}", lambda v=vocabulary: coded(feature, vocabulary=v)
-    for unknown in set(Unknown) - {feature.unknown}:
-        yield f"{feature.name}: unknown {unknown}", lambda u=unknown: coded(feature, unknown=u)
+        yield f"{feature.name}: {what}", partial(coded, feature, vocabulary=vocabulary)
+    for unknown in (other for other in Unknown if other is not feature.unknown):
+        yield f"{feature.name}: unknown {unknown}", partial(coded, feature, unknown=unknown)
     yield (
         f"{feature.name}: missing and unknown swapped",
-        lambda: coded(
+        partial(
+            coded,
             feature,
             missing=Missing.REJECT if feature.missing is Missing.CATEGORY else Missing.CATEGORY,
             unknown=Unknown.REJECT if feature.unknown is Unknown.ZERO else Unknown.ZERO,
         ),
     )
     if feature.dtype == "int64":
-        yield f"{feature.name}: texts", lambda: replace(feature, dtype="string")
+        yield f"{feature.name}: texts", partial(replace, feature, dtype="string")
 
 
 def image_mutants(feature: Feature) -> Iterator[tuple[str, Callable[[], Feature]]]:
@@ -643,7 +654,7 @@ def image_mutants(feature: Feature) -> Iterator[tuple[str, Callable[[], Feature]
     changes += [{"height": image.height * 2, "width": image.width // 2}]
     for change in changes:
         other = replace(image, **change)
-        yield f"image {change}", lambda o=other: replace(feature, image=o, shape=o.shape)
+        yield f"image {change}", partial(replace, feature, image=other, shape=other.shape)
 
 
 def order_mutants(manifest: Manifest, rng: np.random.Generator) -> Iterator[tuple[str, Change]]:
@@ -653,11 +664,11 @@ def order_mutants(manifest: Manifest, rng: np.random.Generator) -> Iterator[tupl
         one, other = rng.choice(len(features), 2, replace=False).tolist()
         blocks = list(features)
         blocks[one], blocks[other] = features[other], features[one]
-        yield "blocks swapped", lambda m, b=tuple(blocks): replace(m, features=b)
+        yield "blocks swapped", partial(replace, manifest, features=tuple(blocks))
         named = list(features)
         named[one] = replace(features[one], name=features[other].name)
         named[other] = replace(features[other], name=features[one].name)
-        yield "names swapped", lambda m, b=tuple(named): replace(m, features=b)
+        yield "names swapped", partial(replace, manifest, features=tuple(named))
 
 
 def mutants(first: Original, seed: int) -> Iterator[Mutant]:
@@ -672,7 +683,7 @@ def mutants(first: Original, seed: int) -> Iterator[Mutant]:
         yield Mutant(f"{what}, tolerance widened", changed, wide(manifest, 1e9))
     for what, change in manifest_mutants(manifest, rng):
         try:
-            other = change(manifest)
+            other = change()
         except BundleRejected:  # that is no manifest
             continue
         if other != manifest:

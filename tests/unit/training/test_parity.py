@@ -23,6 +23,8 @@ from sigmax_training.network import Inputs, Network, network_of
 from sigmax_training.parity import Questions
 from sigmax_training.rows import Boundary, Estimator, Reference, Space, decision_edges
 
+JOBS = Path(__file__).parents[3] / "training" / "jobs"
+
 Asked = tuple[Questions, Reference, Network]
 
 
@@ -33,7 +35,7 @@ def asked(repository: Path) -> Callable[[str], Asked]:
 
     def ask(name: str) -> Asked:
         if name not in made:
-            job = jobs.read(Path(__file__).parents[3] / "training" / "jobs" / f"{name}.toml")
+            job = jobs.read(JOBS / f"{name}.toml")
             made[name] = questions(job, bundle.read(repository / name / "1").manifest)
         return made[name]
 
@@ -167,7 +169,23 @@ def test_every_parameter_matters_to_some_golden_row(asked: Callable[[str], Asked
 
     assert found.untouched == 0
     assert found.parameters == sum(w.size + len(w) for w in network.weights)
-    assert len(found.golden.features) <= golden.budget(network.n_features) <= 32
+    assert len(found.golden.features) <= golden.budget(network.n_features, beyond=3) <= 35
+
+
+def test_golden_rows_are_as_sensitive_to_a_parameter_as_any_held_out_row(
+    asked: Callable[[str], Asked],
+) -> None:
+    found, _, network = asked("breast_cancer")
+    job = jobs.read(JOBS / "breast_cancer.toml")
+    dataset = data.load(job)
+    _, held_out = splits.holdout(dataset, job.evaluation, job.seed)
+
+    greatest, sharpest = (
+        np.max([golden.effects(network, row)[0] for row in rows], axis=0)
+        for rows in (dataset.features[held_out], found.golden.features)
+    )
+
+    assert (sharpest >= greatest).all()
 
 
 def test_every_hidden_unit_is_active_in_some_golden_row(asked: Callable[[str], Asked]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sigmax import offline
 from sigmax.contract import FloatType, Head, Manifest
 from sigmax.errors import BundleRejected, InvalidInput
 from sigmax.inference import proof
@@ -383,3 +384,17 @@ def test_saga_and_the_other_solvers_are_published_too(tmp_path: Path) -> None:
     for solver in ("saga", "newton-cg", "newton-cholesky"):
         job = iris(IRIS + f"[estimator]\nsolver='{solver}'\ntol=1e-3\n")
         assert run(replace(job, name=solver), tmp_path).proof is not None
+
+
+def test_a_table_of_integers_that_float32_cannot_tell_apart_is_served_in_float64(tmp_path: Path) -> None:
+    rows = [f"{1_700_000_001 + 4096 * row},{row % 2}" for row in range(40)]
+    (tmp_path / "seen.csv").write_text("\n".join(["seen,label", *rows]), encoding="utf-8")
+    text = 'name="seen"\n[data]\npath="seen.csv"\ntarget="label"\n[evaluation]\nfolds=2\nrepeats=1\n'
+    mlp = '[estimator]\nkind="mlp"\nhidden=[3]\nepochs=2\nearly_stopping=false\n'
+    body = b'[{"seen": 1700000001}, {"seen": 1700004097}]'
+
+    published = run(jobs.parse(text + mlp, tmp_path), tmp_path / "models")
+
+    served = offline.find(tmp_path / "models", "seen")
+    assert published.dtype is FloatType.FLOAT64
+    assert len(json.loads(offline.answer_json(served, body, {}, True))["probabilities"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,18 +20,29 @@ MODELS = ("breast_cancer", "digits", "iris", "temple_or_flower")
 
 
 def resealed(
-    source: Path, target: Path, manifest: Manifest | None = None, model: bytes | None = None
+    source: Path,
+    target: Path,
+    manifest: Manifest | None = None,
+    model: bytes | None = None,
+    golden: bytes | None = None,
 ) -> Path:
     """A copy of a bundle with something else in it, every digest right."""
     content = bundle.read(source)
     files = {
         MODEL_FILE: model or content.model,
-        GOLDEN_FILE: (source / GOLDEN_FILE).read_bytes(),
+        GOLDEN_FILE: golden or (source / GOLDEN_FILE).read_bytes(),
         EXAMPLE_FILE: content.example,
     }
     target.mkdir()
     bundle.write(target, manifest or content.manifest, files)
     return target
+
+
+def same_terms(source: Path, manifest: Manifest) -> bytes:
+    """The golden rows of a bundle as if another manifest had come with them, so that rows alone can tell."""
+    document = json.loads((source / GOLDEN_FILE).read_bytes())
+    own = bundle.read(source).golden.to_json(manifest)
+    return json.dumps({**document, "terms": json.loads(own)["terms"]}).encode()
 
 
 def parameters(model: onnx.ModelProto) -> list[np.ndarray]:
@@ -131,8 +143,10 @@ def test_a_changed_threshold_is_refused(
     positive = str(manifest.decision.positive)
     moved = replace(manifest, decision=Decision({positive: threshold}, positive))
 
-    with pytest.raises(BundleRejected, match="class"):
+    with pytest.raises(BundleRejected, match="answered by another manifest"):
         proof.load(resealed(source, tmp_path / "moved", manifest=moved))
+    with pytest.raises(BundleRejected, match="class"):
+        proof.load(resealed(source, tmp_path / "rows", manifest=moved, golden=same_terms(source, moved)))
 
 
 @pytest.mark.parametrize("name", ["breast_cancer", "temple_or_flower"])
@@ -142,8 +156,10 @@ def test_a_changed_positive_class_is_refused(repository: Path, tmp_path: Path, n
     other = next(label for label in manifest.classes if label != manifest.decision.positive)
     turned = replace(manifest, decision=Decision({other: 0.9}, other))
 
-    with pytest.raises(BundleRejected, match="class"):
+    with pytest.raises(BundleRejected, match="answered by another manifest"):
         proof.load(resealed(source, tmp_path / "turned", manifest=turned))
+    with pytest.raises(BundleRejected, match="class"):
+        proof.load(resealed(source, tmp_path / "rows", manifest=turned, golden=same_terms(source, turned)))
 
 
 def test_a_changed_order_of_features_in_the_manifest_is_refused(repository: Path, tmp_path: Path) -> None:

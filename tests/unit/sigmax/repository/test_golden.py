@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.unit.sigmax.manifests import (
     with_logits,
 )
 
-from sigmax.contract import Decision, Feature, Kind, Manifest, Missing, Task, Unknown
+from sigmax.contract import Decision, Feature, FloatType, Head, Kind, Manifest, Missing, Task, Unknown
 from sigmax.errors import BundleRejected
 from sigmax.inference.catalog import Served, open_version
 from sigmax.inference.decision import Rule
@@ -124,12 +125,12 @@ def test_a_row_at_the_very_bound_of_a_band_is_exempt_and_counted(tmp_path: Path)
         (
             BANDED,
             golden(BINARY),
-            "golden.json holds names, labels, blocks, features, probabilities, classes, unsure, not",
+            "golden.json holds names, labels, blocks, terms, features, probabilities, classes, unsure, not",
         ),
         (
             BINARY,
             golden(BANDED),
-            "golden.json holds names, labels, blocks, features, probabilities, classes, not",
+            "golden.json holds names, labels, blocks, terms, features, probabilities, classes, not",
         ),
         (with_logits(BINARY), golden(BINARY), "features, probabilities, classes, logits, not"),
         (BINARY, golden(with_logits(BINARY)), "features, probabilities, classes, not"),
@@ -215,3 +216,34 @@ def test_rows_with_missing_numbers_are_witnesses_that_they_may_be_missing() -> N
     assert len(Golden.from_json(rows.to_json(manifest), manifest)) == 1
     with pytest.raises(BundleRejected, match="encoded by other blocks than the manifest's"):
         Golden.from_json(rows.to_json(manifest), MULTICLASS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (replace(BANDED, tolerance=1e-5), "tolerance '1e-09', here '1e-05'"),
+        (replace(BANDED, decision=replace(BANDED.decision, thresholds={"yes": 0.5 + 1e-9})), "thresholds"),
+        (replace(BANDED, decision=replace(BANDED.decision, band={"yes": (0.25, 0.7500001)})), "band"),
+        (replace(BANDED, head=Head.SOFTMAX), "head 'sigmoid', here 'softmax'"),
+        (replace(BANDED, graph=replace(BANDED.graph, dtype=FloatType.FLOAT32)), "dtype 'float64', here"),
+    ],
+)
+def test_terms_that_no_row_would_notice_are_witnessed_by_name(changed: Manifest, expected: str) -> None:
+    with pytest.raises(BundleRejected, match=f"were answered by another manifest: {expected}"):
+        Golden.from_json(golden(BANDED).to_json(BANDED), changed)
+
+
+@pytest.mark.parametrize("terms", [None, [], {}, {"tolerance": 1e-9}])
+def test_terms_that_are_none_are_refused(terms: Any) -> None:
+    document = {**json.loads(golden(BANDED).to_json(BANDED)), "terms": terms}
+
+    with pytest.raises(BundleRejected, match="the terms of the golden rows are task, head, dtype, tolerance"):
+        Golden.from_json(json.dumps(document).encode(), BANDED)
+
+
+def test_rows_of_the_first_format_have_no_terms_and_are_read() -> None:
+    first = replace(BINARY, format=1)
+    document = json.loads(golden(BINARY).to_json(BINARY))
+    del document["terms"], document["blocks"]
+
+    assert len(Golden.from_json(json.dumps(document).encode(), first)) == len(ROWS)
