@@ -560,7 +560,8 @@ def _object(kind: type[T], readers: Mapping[str, Reader[Any]], optional: tuple[s
     def read(value: Any, key: str) -> T:
         _require(isinstance(value, dict), f"{key} is an object")
         for name in value:
-            _require(name in readers, f"{key}: unknown key {quoted(name)}{nearest(name, readers)}")
+            if name not in readers:  # asked first: finding the nearest one costs more than all the reading
+                raise BundleRejected(f"{key}: unknown key {quoted(name)}{nearest(name, readers)}")
         for name in readers:
             _require(name in value or name in optional, f"{key}: {name!r} is missing")
         return kind(**{name: readers[name](entry, f"{key}.{name}") for name, entry in value.items()})

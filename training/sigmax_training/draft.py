@@ -11,6 +11,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def draft(job: Job, dataset: Dataset, dtype: FloatType) -> Manifest:
     problems = _problems(job, dataset, task)
     if problems:
         raise InvalidInput(listed(problems))
-    return Manifest(
+    manifest = Manifest(
         name=job.name,
         version=1,
         task=task,
@@ -88,6 +89,9 @@ def draft(job: Job, dataset: Dataset, dtype: FloatType) -> Manifest:
         provenance={},
         files={},
     )
+    if job.decision.tune is None:
+        decided(job, manifest, {})  # a band that is not around its threshold is known before the training
+    return manifest
 
 
 def decided(job: Job, manifest: Manifest, thresholds: Mapping[str, float]) -> Decision:
@@ -130,7 +134,8 @@ def fingerprint(job: Job, dataset: Dataset, drafts: tuple[Manifest, ...]) -> str
         "drafts": [json.loads(manifest.to_json()) for manifest in drafts],
         "estimator": [type(job.estimator).__name__, asdict(job.estimator), job.standardise],
         "calibration": job.calibration.value,
-        "decision": [repr(job.decision.tune), repr(job.decision.band)],
+        "head": job.head_for(dataset.task).value,
+        "decision": [repr(job.decision.tune), _in_order(job.decision.band)],
         "evaluation": asdict(job.evaluation),
         "fills": [[name, asdict(fill)] for name, fill in sorted(dataset.fills.items())],
         "flips": dataset.flips,
@@ -142,10 +147,25 @@ def fingerprint(job: Job, dataset: Dataset, drafts: tuple[Manifest, ...]) -> str
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
+def _in_order(band: Any) -> Any:
+    """A band whose labels stand in the same order however the job was written."""
+    return sorted(band.items()) if isinstance(band, Mapping) else band
+
+
 def versions() -> dict[str, str]:
     """The versions of the trainer and of the libraries it stands on."""
     found = {library: version(library) for library in LIBRARIES}
     return {"sigmax-training": __version__, "python": platform.python_version(), **found}
+
+
+def _too_long(dataset: Dataset) -> list[Feature]:
+    """The blocks of integers that float32 cannot hold exactly."""
+    exact = MAX_EXACT[np.dtype(np.float32)]
+    return [
+        block
+        for block in dataset.blocks
+        if block.kind is Kind.INTEGER and max(abs(bound) for bound in block.range) > exact
+    ]
 
 
 def _served(block: Feature, dtype: FloatType) -> Feature:
@@ -183,6 +203,12 @@ def _problems(job: Job, dataset: Dataset, task: Task) -> list[str]:
             f"decision.{key} is for two classes or several labels, the data has {count} classes"
             for key, value in given.items()
             if value is not None
+        ]
+    if job.dtype is FloatType.FLOAT32:
+        problems += [
+            f"dtype = 'float32' does not hold every integer of column {quoted(block.name)}, which has "
+            f"{block.range[0]:.0f} to {block.range[1]:.0f}: leave dtype out, or make the column 'numeric'"
+            for block in _too_long(dataset)
         ]
     if job.head is not None and job.head not in HEADS[task]:
         problems.append(f"head = '{job.head}' is not for this data: it has {_count(task, count)}")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from sigmax.contract import Head, Task
-from sigmax.errors import InvalidInput
+from sigmax.errors import InvalidInput, listed, quoted
 from sigmax_training import calibration, estimators, features, splits, tuning
 from sigmax_training.calibration import Calibration
 from sigmax_training.data.dataset import F64, I64, Dataset
@@ -126,7 +126,12 @@ def fit(job: Job, dataset: Dataset, rows: I64, on_epoch: OnEpoch | None = None) 
         try:
             fitted = _fit(job, dataset, rows, aside, on_epoch)
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
-            raise InvalidInput(f"the estimator refuses the data: {error}") from error
+            raise InvalidInput(f"the estimator refuses the data: {_first_line(error)}") from error
+        except MemoryError as error:
+            raise InvalidInput(
+                f"{len(rows)} rows to fit on do not fit into the memory; a category takes as many numbers a "
+                "row as it has different values"
+            ) from error
     said = tuple(dict.fromkeys(_first_line(warning.message) for warning in caught))
     return _validated(job, dataset, aside, replace(fitted, warnings=said))
 
@@ -141,6 +146,7 @@ def _fit(job: Job, dataset: Dataset, rows: I64, aside: I64, on_epoch: OnEpoch | 
         prepared = transformer.fit_transform(prepared)
     task = dataset.task
     head = job.head_for(task)
+    _check_finite(prepared, features.expansion(transformer, dataset.blocks), dataset)
     classifier = estimators.estimator(job.estimator, task, head, dataset.classes, job.seed)
     if isinstance(job.estimator, Perceptron):
         validation = None
@@ -207,5 +213,16 @@ def _scaled(matrix: npt.NDArray[Any], scale: float) -> F64:
     return np.asarray(matrix, np.float64) if scale == 1.0 else matrix * np.float64(scale)
 
 
-def _first_line(message: Warning | str) -> str:
+def _check_finite(prepared: F64, seen: Expansion, dataset: Dataset) -> None:
+    """Refuse numbers whose squares are beyond float64, so that they have no deviation."""
+    wrong = np.flatnonzero(~np.isfinite(prepared).all(axis=0))
+    if wrong.size:
+        names = [quoted(dataset.blocks[seen.numbers[place]].name) for place in wrong.tolist()]
+        raise InvalidInput(
+            f"the numbers of column {listed(names)} are too large to be scaled to a deviation of 1: "
+            "give them in another unit"
+        )
+
+
+def _first_line(message: Exception | str) -> str:
     return (str(message).splitlines() or [""])[0]

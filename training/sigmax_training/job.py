@@ -269,6 +269,8 @@ def parse(text: str, folder: Path) -> Job:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"the job is not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("the job has an integer of too many digits, or lists too deep in lists") from error
     problems: list[str] = []
     job = _job(Table(document, "", problems), folder)
     if problems:

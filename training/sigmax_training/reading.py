@@ -6,6 +6,7 @@ Knows nothing of jobs: what the keys mean is the caller's.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -58,9 +59,10 @@ class Table:
     def text(self, key: str, fallback: str | None = None) -> str:
         """A text that is not empty; without a fallback it must be there."""
         value = self._get(key, fallback)
-        if isinstance(value, str) and value:
+        if isinstance(value, str) and value and "\0" not in value:
             return value
-        return self._wrong(key, value, "a text that is not empty", "")
+        nul = " and has no NUL in it" if isinstance(value, str) and value else ""
+        return self._wrong(key, value, f"a text that is not empty{nul}", "")
 
     def choice(self, key: str, known: Sequence[str], fallback: str | None = None) -> str:
         """One of the known words."""
@@ -86,7 +88,8 @@ class Table:
     def number(self, key: str, fallback: float, low: float = 0.0, high: float = math.inf) -> float:
         """A finite number between the bounds, which do not belong to it."""
         value = self._get(key, fallback)
-        if isinstance(value, int | float) and not isinstance(value, bool) and low < value < high:
+        known = isinstance(value, int | float) and not isinstance(value, bool)
+        if known and low < value < high and abs(value) <= sys.float_info.max:
             return float(value)
         bounds = f"above {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
         return self._wrong(key, value, f"a number {bounds}", fallback)
@@ -102,7 +105,7 @@ class Table:
         """A list of finite numbers."""
         value = self._get(key, list(fallback))
         known = isinstance(value, list) and all(type(item) in (int, float) for item in value)
-        if known and all(math.isfinite(item) for item in value):
+        if known and all(abs(item) <= sys.float_info.max for item in value):  # NaN is not
             return tuple(float(item) for item in value)
         return self._wrong(key, value, "a list of numbers", fallback)
 

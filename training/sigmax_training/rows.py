@@ -23,6 +23,9 @@ Flags = npt.NDArray[np.bool_]
 _WIDENED = 0.05
 """Random rows leave the range by this share of it, so that a constant feature varies, too."""
 
+_FARTHEST = float(np.finfo(np.float64).max) / 4
+"""Random rows stay nearer than this, so that the difference of two of them is a number, too."""
+
 _ABSENT = 0.1
 """The share of values that random rows miss, where they may."""
 
@@ -183,10 +186,11 @@ class Space:
 
     def random(self, count: int, rng: np.random.Generator) -> Rows:
         """Rows anywhere in the range and, where values may be, a little beyond: (count, n_features)."""
-        span = self.high - self.low
+        low, high = (np.clip(bound, -_FARTHEST, _FARTHEST) for bound in (self.low, self.high))
+        span = high - low
         typical = float(np.median(span[span > 0])) if (span > 0).any() else 1.0
         beyond = np.where(self.bounded, 0.0, _WIDENED * np.where(span > 0, span, typical))
-        rows = rng.uniform(self.low - beyond, self.high + beyond, (count, len(span)))
+        rows = rng.uniform(low - beyond, high + beyond, (count, len(span)))
         if self.absent.any():
             rows[(rng.random(rows.shape) < _ABSENT) & self.absent] = np.nan
         return self.typed(rows)

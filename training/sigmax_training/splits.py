@@ -5,6 +5,7 @@ Everything is drawn by the job's seed, so that the same job on the same data see
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,13 +103,27 @@ class _Division:
 
     def _rows(self, dataset: Dataset, rows: I64) -> Split:
         strata = None if dataset.multilabel else dataset.codes[rows]
-        try:
-            train, test = train_test_split(
-                rows, test_size=self.fraction, random_state=self.seed, stratify=strata
-            )
-        except ValueError as error:
-            raise InvalidInput(f"{self.key} does not fit the data: {error}") from error
+        self._check(dataset, strata, len(rows))
+        train, test = train_test_split(rows, test_size=self.fraction, random_state=self.seed, stratify=strata)
         return train, test
+
+    def _check(self, dataset: Dataset, strata: I64 | None, count: int) -> None:
+        """Refuse what cannot be divided, by label: scikit-learn says so of codes."""
+        aside = math.ceil(count * self.fraction)
+        least = 1 if strata is None else len(dataset.classes)
+        if min(aside, count - aside) < least:
+            each = "a row" if strata is None else f"a row of each of the {least} classes"
+            raise InvalidInput(
+                f"{self.key} = {self.fraction:g} does not fit the data: it sets {aside} of {count} rows "
+                f"aside, and {each} is needed on both sides"
+            )
+        counts = [] if strata is None else np.bincount(strata, minlength=least).tolist()
+        few = [quoted(label) for label, rows in zip(dataset.classes, counts, strict=False) if rows < 2]
+        if few:
+            raise InvalidInput(
+                f"{self.key} does not fit the data: of the {count} rows to be divided fewer than two are of "
+                f"class {', '.join(few)}"
+            )
 
 
 def _groups(dataset: Dataset) -> I64:

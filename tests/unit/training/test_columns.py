@@ -211,3 +211,36 @@ def test_a_label_that_nearly_every_row_or_nearly_none_has_is_refused(tmp_path: P
 
     with pytest.raises(InvalidInput, match="label 'big' is there in 4 of 4 rows"):
         table.load(Csv(path, ("red", "big")))
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "expected"),
+    [
+        ("나이", Column(unknown=Unknown.ZERO), "나이: 'unknown' is for categories, not for numeric columns"),
+        (
+            "나이",
+            Column(missing="category"),
+            "missing = 'category' is for categories, not for numeric columns",
+        ),
+        (
+            "flag",
+            Column(missing="category"),
+            "missing = 'category' is for categories, not for boolean columns",
+        ),
+        (
+            "도시",
+            Column(missing="mean"),
+            "도시: a category is not imputed; missing is 'reject' or 'category'",
+        ),
+    ],
+)
+def test_what_a_job_says_of_a_column_must_fit_what_the_column_turns_out_to_be(
+    tmp_path: Path, name: str, own: Column, expected: str
+) -> None:
+    assert expected in refused(tmp_path, HEADER + ROWS, {name: own})
+
+
+def test_a_missing_text_is_refused_with_the_remedy_for_texts(tmp_path: Path) -> None:
+    message = refused(tmp_path, HEADER + ROWS + "1,,true,x\n")
+
+    assert "the cell is empty (features.missing says what that means, for instance 'category')" in message

@@ -12,10 +12,11 @@ from sigmax.contract import Colour, Image
 from sigmax.errors import InvalidInput
 from sigmax_training import data, evaluate, splits
 from sigmax_training.data import photographs
-from sigmax_training.data.dataset import Dataset
+from sigmax_training.data.dataset import Dataset, numeric_blocks
 from sigmax_training.evaluate import Score
 from sigmax_training.fit import fit, training_rows
 from sigmax_training.job import Evaluation, Photographs, parse
+from sigmax_training.rows import Space
 
 BY_GROUP = Evaluation(by_group=True, test_fraction=0.25)
 
@@ -117,7 +118,7 @@ def test_data_that_the_estimator_cannot_take_is_a_clear_error(iris: Dataset) -> 
     huge = replace(iris, features=np.where(np.arange(600).reshape(150, 4) % 2 == 0, 1e308, -1e308))
     job = parse("name='x'\n[data]\nbuiltin='iris'", Path())
 
-    with pytest.raises(InvalidInput, match="the estimator refuses the data"):
+    with pytest.raises(InvalidInput, match=r"'petal length \(cm\)'.* are too large to be scaled"):
         fit(job, huge, np.arange(150))
 
 
@@ -165,3 +166,50 @@ def test_a_label_that_is_too_rare_for_the_folds_is_named(traits: Dataset) -> Non
 
     with pytest.raises(InvalidInput, match=r"label 'even' has \d rows, fewer than evaluation.folds = 10"):
         splits.folds(rare, Evaluation(folds=10), seed=0)
+
+
+CODES = np.repeat([0, 1, 2], [50, 50, 3])
+
+
+@pytest.mark.parametrize(
+    ("fraction", "expected"),
+    [
+        (
+            0.01,
+            "validation.fraction = 0.01 does not fit the data: it sets 2 of 103 rows aside",
+        ),
+        (0.999, "it sets 103 of 103 rows aside"),
+    ],
+)
+def test_a_share_that_leaves_a_class_out_is_refused(iris: Dataset, fraction: float, expected: str) -> None:
+    few = replace(iris, codes=CODES, features=iris.features[:103])
+
+    with pytest.raises(InvalidInput, match=expected):
+        splits.validation(few, np.arange(103), Evaluation(), fraction, seed=0)
+
+
+def test_a_class_that_cannot_be_divided_is_named_by_its_label(iris: Dataset) -> None:
+    few = replace(iris, codes=CODES, features=iris.features[:103])
+
+    with pytest.raises(InvalidInput, match=r"of the 101 rows .* fewer than two are of class 'virginica'"):
+        splits.validation(few, np.arange(101), Evaluation(), 0.2, seed=0)
+
+
+def test_rows_that_do_not_fit_into_the_memory_are_a_clear_error(
+    iris: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 40 GiB")
+
+    monkeypatch.setattr("sigmax_training.features.preprocessor", full)
+
+    with pytest.raises(InvalidInput, match="150 rows to fit on do not fit into the memory"):
+        fit(parse("name='x'\n[data]\nbuiltin='iris'", Path()), iris, np.arange(150))
+
+
+def test_random_rows_of_numbers_over_the_whole_range_of_float64_are_finite() -> None:
+    blocks = numeric_blocks(np.array([[-1.7e308, 0.0], [1.7e308, 1.0]]), ["a", "b"])
+
+    rows = Space.of(blocks).random(50, np.random.default_rng(0))
+
+    assert np.isfinite(rows).all()

@@ -362,3 +362,22 @@ def test_an_mlp_without_a_hidden_layer_is_a_regression_by_mini_batches() -> None
 )
 def test_a_mistake_in_the_newer_tables_is_named(text: str, expected: str) -> None:
     assert expected in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"[estimator]\nC = 1{'0' * 400}\n", "estimator.C is a number above 0, not '1000"),
+        (f"[decision]\nband = [0, 1{'0' * 400}]\n", "decision.band is a list of numbers, not '[0, 1000"),
+        (f"[estimator]\nC = 1{'0' * 5000}\n", "the job has an integer of too many digits"),
+        (f"seed = {'[' * 5000}{']' * 5000}\n", "lists too deep in lists"),
+    ],
+)
+def test_a_number_that_is_too_large_for_a_float_is_refused(line: str, expected: str) -> None:
+    assert expected in refused(MINIMAL + line if line.startswith("[") else line + MINIMAL)
+
+
+def test_a_path_with_a_nul_in_it_is_refused() -> None:
+    message = refused('name = "m"\n[data]\npath = "a\\u0000.csv"\ntarget = "y"\n')
+
+    assert "data.path is a text that is not empty and has no NUL in it" in message

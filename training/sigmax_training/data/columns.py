@@ -68,10 +68,10 @@ def read(cells: Cells, own: Column, default: Column) -> Values:
         default: what it says of all columns.
     """
     present = [text for text in cells.texts if not cells.is_missing(text)]
-    wrong = _wrong_settings(cells.name, own)
-    if not present:
-        wrong.append(f"column {quoted(cells.name)} has no value at all: name it in data.ignore")
     kind = own.kind or _kind(present)
+    wrong = _wrong_settings(cells.name, own, kind)
+    if not present:
+        wrong = [f"column {quoted(cells.name)} has no value at all: name it in data.ignore"]
     if wrong:
         return Values(np.empty(0), _numeric(cells.name), problems=tuple(wrong))
     if kind is Kind.CATEGORY:
@@ -79,15 +79,15 @@ def read(cells: Cells, own: Column, default: Column) -> Values:
     return _numbers(cells, kind, own, default)
 
 
-def _wrong_settings(name: str, own: Column) -> list[str]:
-    """What in a job's words about one column contradicts itself."""
-    where, kind = f"features.columns.{name}", own.kind
+def _wrong_settings(name: str, own: Column, kind: Kind) -> list[str]:
+    """What in a job's words about one column contradicts what the column is."""
+    where = f"features.columns.{name}"
     problems = []
-    if own.missing == OWN_CATEGORY and kind is not None and kind is not Kind.CATEGORY:
+    if own.missing == OWN_CATEGORY and kind is not Kind.CATEGORY:
         problems.append(f"{where}: missing = '{OWN_CATEGORY}' is for categories, not for {kind} columns")
     if own.missing in IMPUTATIONS and kind is Kind.CATEGORY:
         problems.append(f"{where}: a category is not imputed; missing is '{REJECT}' or '{OWN_CATEGORY}'")
-    if own.unknown is not None and kind is not None and kind is not Kind.CATEGORY:
+    if own.unknown is not None and kind is not Kind.CATEGORY:
         problems.append(f"{where}: 'unknown' is for categories, not for {kind} columns")
     return problems
 
@@ -120,7 +120,7 @@ def _numbers(cells: Cells, kind: Kind, own: Column, default: Column) -> Values:
         if number is None:
             problems.append(f"{_where(cells, line)}: {quoted(text.strip())} is not {expected}")
         elif math.isnan(number) and missing not in IMPUTATIONS:
-            problems.append(f"{_where(cells, line)}: {_no_value(text)}")
+            problems.append(f"{_where(cells, line)}: {_no_value(text, 'mean')}")
         numbers[row] = math.nan if number is None else number
     if problems:
         return Values(numbers, _numeric(cells.name), problems=tuple(problems))
@@ -143,9 +143,9 @@ def _where(cells: Cells, line: int) -> str:
     return f"line {line}, column {quoted(cells.name)}"
 
 
-def _no_value(text: str) -> str:
+def _no_value(text: str, remedy: str) -> str:
     given = f"{quoted(text.strip())} is a missing value" if text.strip() else "the cell is empty"
-    return f"{given} (features.missing says what that means, for instance 'mean')"
+    return f"{given} (features.missing says what that means, for instance '{remedy}')"
 
 
 def _number(text: str) -> float | None:
@@ -194,7 +194,7 @@ def _categories(cells: Cells, present: Sequence[str], own: Column, default: Colu
     texts = [None if cells.is_missing(text) else canonical(text, dtype) for text in cells.texts]
     if block.missing_code is None:
         problems += [
-            f"{_where(cells, line)}: {_no_value(cell).replace('mean', OWN_CATEGORY)}"
+            f"{_where(cells, line)}: {_no_value(cell, OWN_CATEGORY)}"
             for cell, text, line in zip(cells.texts, texts, cells.lines, strict=True)
             if text is None
         ]
