@@ -387,11 +387,11 @@ def test_saga_and_the_other_solvers_are_published_too(tmp_path: Path) -> None:
 
 
 def test_a_table_of_integers_that_float32_cannot_tell_apart_is_served_in_float64(tmp_path: Path) -> None:
-    rows = [f"{1_700_000_001 + 4096 * row},{row % 2}" for row in range(40)]
+    rows = [f"{1 + 99_999_991 * row},{row % 2}" for row in range(40)]
     (tmp_path / "seen.csv").write_text("\n".join(["seen,label", *rows]), encoding="utf-8")
     text = 'name="seen"\n[data]\npath="seen.csv"\ntarget="label"\n[evaluation]\nfolds=2\nrepeats=1\n'
     mlp = '[estimator]\nkind="mlp"\nhidden=[3]\nepochs=2\nearly_stopping=false\n'
-    body = b'[{"seen": 1700000001}, {"seen": 1700004097}]'
+    body = b'[{"seen": 99999992}, {"seen": 199999983}]'
 
     published = run(jobs.parse(text + mlp, tmp_path), tmp_path / "models")
 
