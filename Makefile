@@ -41,7 +41,7 @@ serve: .venv/.runtime  ## Serve what is in models/
 	@exec $(BIN)/sigmax serve --models $(MODELS)
 
 test: lint  ## Run every check that needs no Docker and no network
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: .venv/.checks  ## Run the linters, the type checker, the layers and the wire contracts
 	$(BIN)/ruff check
