@@ -7,7 +7,7 @@ label type can be lost on the way (scikit-learn orders labels its own way, expor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -43,10 +43,34 @@ def estimator(settings: Estimator, task: Task, head: Head, classes: Sequence[str
         )
     if isinstance(settings, Logistic):
         model = _logistic(settings, weights, seed)
+        if task is Task.MULTILABEL and len(classes) == 1:
+            return _OneLabel(model)
         return OneVsRestClassifier(model) if several else model
     if task is Task.MULTILABEL and weights is not None:
         raise InvalidInput("class_weight is for one class a row; an mlp of several labels has none")
     return _perceptron(settings, weights, head, seed)
+
+
+class _OneLabel(OneVsRestClassifier):  # type: ignore[misc]  # scikit-learn has no types
+    """One label as one column: scikit-learn takes a matrix of one column for two classes."""
+
+    def fit(self, features: F64, codes: npt.NDArray[Any]) -> Self:
+        """Codes are (n_samples, 1)."""
+        super().fit(features, codes[:, 0])
+        self.classes_ = np.arange(1)
+        return self
+
+    def decision_function(self, features: F64) -> F64:
+        """Logits, (n_samples, 1)."""
+        return np.asarray(self.estimators_[0].decision_function(features))[:, np.newaxis]
+
+    def predict_proba(self, features: F64) -> F64:
+        """Probabilities, (n_samples, 1)."""
+        return np.asarray(self.estimators_[0].predict_proba(features))[:, 1:]
+
+    def predict(self, features: F64) -> npt.NDArray[np.bool_]:
+        """Whether the label is there, (n_samples, 1)."""
+        return self.decision_function(features) > 0
 
 
 def short_of_the_optimum(model: Any, features: F64, codes: npt.NDArray[Any]) -> float:

@@ -7,16 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 
 from sigmax.contract import Head, Task
 from sigmax.errors import InvalidInput
-from sigmax_training import data, estimators
+from sigmax_training import data, estimators, pipeline
 from sigmax_training import job as jobs
+from sigmax_training.data.dataset import Dataset
 from sigmax_training.fit import fit
-from sigmax_training.job import Logistic, Perceptron
+from sigmax_training.job import Job, Logistic, Perceptron
+from sigmax_training.progress import Silent
 
 WINE = "name='x'\n[data]\nbuiltin='wine'\n[estimator]\n"
 
@@ -141,3 +144,30 @@ def test_one_class_against_the_others_is_held_to_its_own_share() -> None:
     found = fit(job, dataset, np.arange(len(dataset.codes)))
 
     assert any("stopped before the optimum" in text for text in found.warnings)
+
+
+def late(folder: Path, more: str) -> tuple[Job, Dataset]:
+    """A job on rows that have the one label or not."""
+    rows = "".join(f"{i % 9},{(i * 7) % 11},{'late' if i % 9 > 4 else ''}\n" for i in range(99))
+    (folder / "rows.csv").write_text("a,b,what\n" + rows)
+    job = jobs.parse("name='m'\n[data]\npath='rows.csv'\ntarget='what'\nseparator=';'\n" + more, folder)
+    return job, data.load(job)
+
+
+def test_one_label_that_a_row_has_or_not_is_one_sigmoid(tmp_path: Path) -> None:
+    job, dataset = late(tmp_path, "[calibration]\nmethod='platt'\n")
+
+    fitted = fit(job, dataset, np.arange(99))
+
+    assert fitted.n_classes == 1
+    assert fitted.probabilities(dataset.features).shape == (99, 1)
+    assert np.array_equal(fitted.logits(dataset.features) > 0, fitted.probabilities(dataset.features) > 0.5)
+    assert np.array_equal(fitted.predict(dataset.features), dataset.codes)
+
+
+def test_one_label_is_published(tmp_path: Path) -> None:
+    job, _ = late(tmp_path, "[evaluation]\nfolds=2\nrepeats=1\n")
+
+    outcome = pipeline.run(job, tmp_path / "models", Silent(Console(quiet=True)))
+
+    assert outcome.published.version == 1
