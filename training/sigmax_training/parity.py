@@ -22,7 +22,16 @@ from sigmax.inference.proof import Proof
 from sigmax_training import golden
 from sigmax_training.data.dataset import F64, I64
 from sigmax_training.network import Network
-from sigmax_training.rows import Estimator, Reference, Rows, Scoring, Space, boundaries, decision_edges
+from sigmax_training.rows import (
+    TOUR,
+    Estimator,
+    Reference,
+    Rows,
+    Scoring,
+    Space,
+    boundaries,
+    decision_edges,
+)
 
 BATCHES = (0, 1, 2, 7, 33)
 """Batch sizes that the gate asks in, beside all rows at once."""
@@ -86,6 +95,7 @@ class _Asked:
     extremes: Rows
     scattered: Rows
     tour: Rows
+    codes: Rows
     edges: tuple[tuple[Rows, ...], ...]
 
     @property
@@ -95,6 +105,8 @@ class _Asked:
         found = {"held-out": self.held_out, "extreme": self.extremes, "random": self.scattered}
         if len(self.tour):
             found["tour of the categories"] = self.tour
+        if len(self.codes):
+            found["every code"] = self.codes
         return {**found, "edge of a decision": np.concatenate(walked)} if walked else found
 
 
@@ -197,7 +209,19 @@ def _asked(reference: Reference, manifest: Manifest, held_out: Rows, seed: int, 
     edges = tuple(
         decision_edges(boundary, space, pool, count, margin, resolution=resolution) for boundary in found
     )
-    return _Asked(held_out, extremes, scattered, tour, edges)
+    codes = _every_code(space, rng, manifest)
+    return _Asked(held_out, extremes, scattered, tour, reference.answered(codes) if jumps else codes, edges)
+
+
+def _every_code(space: Space, rng: np.random.Generator, manifest: Manifest) -> Rows:
+    """Rows that have every code, where the tour is too short for that; none where it is not.
+
+    The estimator sees a place for every code of every row, which bounds them: all of 4,000 codes are asked.
+    """
+    if space.codes <= TOUR:
+        return space.random(0, rng)
+    places = sum(block.n_codes or block.size for block in manifest.features)
+    return space.tour(rng, manifest.features, max(TOUR, _CELLS // places))
 
 
 def _count(manifest: Manifest) -> int:

@@ -32,8 +32,8 @@ _ABSENT = 0.1
 _BISECTIONS = 60
 """Halvings of a path: the step of float64."""
 
-_TOUR = 64
-"""Rows that go through the codes of every category column."""
+TOUR = 64
+"""Rows that go through the codes of every category column, and from which golden rows are chosen."""
 
 
 class Estimator(Protocol):
@@ -195,9 +195,12 @@ class Space:
             rows[(rng.random(rows.shape) < _ABSENT) & self.absent] = np.nan
         return self.typed(rows)
 
-    def tour(self, rng: np.random.Generator, blocks: Sequence[Feature]) -> Rows:
-        """Random rows that go through the codes of every category column, (at most 64, n_features)."""
-        count = min(self.codes, _TOUR)
+    def tour(self, rng: np.random.Generator, blocks: Sequence[Feature], most: int = TOUR) -> Rows:
+        """Random rows that go through the codes of every category column, (at most `most`, n_features).
+
+        A vocabulary of more codes is gone through in even steps.
+        """
+        count = min(self.codes, most)
         rows = self.random(count, rng)
         for column, block in enumerate(blocks if count else ()):
             if block.kind is Kind.CATEGORY:

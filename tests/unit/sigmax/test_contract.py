@@ -241,7 +241,12 @@ def test_every_task_has_a_head_and_no_head_is_without_a_task() -> None:
 
 def test_a_known_key_costs_no_search_for_the_nearest_one(monkeypatch: pytest.MonkeyPatch) -> None:
     searched: list[str] = []
-    monkeypatch.setattr("sigmax.contract.nearest", lambda name, _: searched.append(name) or "")
+
+    def search(name: str, _: object) -> str:
+        searched.append(name)
+        return ""
+
+    monkeypatch.setattr("sigmax.contract.nearest", search)
 
     Manifest.from_json(MULTICLASS.to_json())
 

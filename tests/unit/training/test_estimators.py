@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
@@ -15,8 +16,9 @@ from sigmax.contract import Head, Task
 from sigmax.errors import InvalidInput
 from sigmax_training import data, estimators, pipeline
 from sigmax_training import job as jobs
+from sigmax_training.data.dataset import Dataset
 from sigmax_training.fit import fit
-from sigmax_training.job import Logistic, Perceptron
+from sigmax_training.job import Job, Logistic, Perceptron
 from sigmax_training.progress import Silent
 
 WINE = "name='x'\n[data]\nbuiltin='wine'\n[estimator]\n"
@@ -144,12 +146,16 @@ def test_one_class_against_the_others_is_held_to_its_own_share() -> None:
     assert any("stopped before the optimum" in text for text in found.warnings)
 
 
-def test_one_label_that_a_row_has_or_not_is_one_sigmoid(tmp_path: Path) -> None:
+def late(folder: Path, more: str) -> tuple[Job, Dataset]:
+    """A job on rows that have the one label or not."""
     rows = "".join(f"{i % 9},{(i * 7) % 11},{'late' if i % 9 > 4 else ''}\n" for i in range(99))
-    (tmp_path / "rows.csv").write_text("a,b,what\n" + rows)
-    text = "name='m'\n[data]\npath='rows.csv'\ntarget='what'\nseparator=';'\n[calibration]\nmethod='platt'\n"
-    job = jobs.parse(text, tmp_path)
-    dataset = data.load(job)
+    (folder / "rows.csv").write_text("a,b,what\n" + rows)
+    job = jobs.parse("name='m'\n[data]\npath='rows.csv'\ntarget='what'\nseparator=';'\n" + more, folder)
+    return job, data.load(job)
+
+
+def test_one_label_that_a_row_has_or_not_is_one_sigmoid(tmp_path: Path) -> None:
+    job, dataset = late(tmp_path, "[calibration]\nmethod='platt'\n")
 
     fitted = fit(job, dataset, np.arange(99))
 
@@ -160,12 +166,8 @@ def test_one_label_that_a_row_has_or_not_is_one_sigmoid(tmp_path: Path) -> None:
 
 
 def test_one_label_is_published(tmp_path: Path) -> None:
-    rows = "".join(f"{i % 9},{(i * 7) % 11},{'late' if i % 9 > 4 else ''}\n" for i in range(99))
-    (tmp_path / "rows.csv").write_text("a,b,what\n" + rows)
-    text = (
-        "name='m'\n[data]\npath='rows.csv'\ntarget='what'\nseparator=';'\n[evaluation]\nfolds=2\nrepeats=1\n"
-    )
+    job, _ = late(tmp_path, "[evaluation]\nfolds=2\nrepeats=1\n")
 
-    outcome = pipeline.run(jobs.parse(text, tmp_path), tmp_path / "models", Silent())
+    outcome = pipeline.run(job, tmp_path / "models", Silent(Console(quiet=True)))
 
     assert outcome.published.version == 1

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sigmax.contract import Head, Manifest
+from sigmax.contract import FloatType, Head, Manifest
 from sigmax.errors import BundleRejected
 from sigmax.inference.decision import Rule
 from sigmax.inference.predictor import Predictor
 from sigmax.repository import bundle
 from sigmax.repository.golden import Golden
-from sigmax_training import data, golden, parity, splits
+from sigmax_training import data, draft, golden, parity, splits
 from sigmax_training import job as jobs
 from sigmax_training.fit import fit
 from sigmax_training.job import Job
@@ -258,3 +258,19 @@ def test_pixels_stay_whole_numbers_between_0_and_255(repository: Path) -> None:
     assert rows.dtype == np.uint8
     assert rows.min() == 0
     assert rows.max() == 255
+
+
+def test_the_gate_asks_every_code_of_a_long_vocabulary(tmp_path: Path) -> None:
+    rows = "".join(f"k{i % 700},{'' if i % 90 == 0 else f'c{i % 70}'},{'xy'[i % 2]}\n" for i in range(1500))
+    (tmp_path / "rows.csv").write_text("long,short,kind\n" + rows)
+    text = (
+        "name='m'\n[data]\npath='rows.csv'\ntarget='kind'\n"
+        "[features]\nmissing='category'\nunknown='zero'\n[features.columns]\nlong={kind='category'}\n"
+    )
+    job = jobs.parse(text, tmp_path)
+    manifest = draft.draft(job, data.load(job), FloatType.FLOAT64)
+
+    asked, _, _ = questions(job, manifest)
+
+    codes = [set(asked.gate.features[:, column].astype(int).tolist()) for column in range(2)]
+    assert codes == [set(range(702)), set(range(72))]
