@@ -286,7 +286,7 @@ def test_a_repository_that_cannot_be_made_is_named() -> None:
         ),
         ("head='sigmoid'\n" + IRIS, "head = 'sigmoid' is not for this data: it has 3 classes"),
         (IRIS.replace("folds=2", "folds=51"), "class 'setosa' has 50 rows, fewer than evaluation.folds = 51"),
-        (IRIS + "test_fraction=0.001\n", "evaluation.test_fraction does not fit the data"),
+        (IRIS + "test_fraction=0.001\n", "evaluation.test_fraction = 0.001 does not fit the data"),
         (
             "name='iris'\n[data]\nbuiltin='iris'\n[evaluation]\nby_group=true\n",
             "evaluation.by_group needs data that comes in two or more groups",
