@@ -251,8 +251,11 @@ def _check_vocabulary(name: str, vocabulary: tuple[str, ...], dtype: str) -> Non
     for text in vocabulary:
         _require(unicodedata.is_normalized("NFC", text), f"{name}: category {quoted(text)} is not in NFC")
     if dtype == "int64":
-        whole = all(re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) for text in vocabulary)
-        _require(whole, f"{name}: categories of int64 are integers in decimal")
+        whole = all(
+            re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) and -(2**63) <= int(text) < 2**63
+            for text in vocabulary
+        )
+        _require(whole, f"{name}: categories of int64 are integers in decimal, of 64 bits at most")
     if dtype == "bool":
         _require(set(vocabulary) <= {"true", "false"}, f"{name}: categories of bool are 'true' and 'false'")
 
@@ -369,6 +372,7 @@ class Manifest:
         _check_classes(self)
         _check_features(self.features)
         _check_decision(self)
+        _require(self.format > 1 or not _newer(self), "manifest format 1 has nothing that format 2 brought")
 
     @property
     def n_features(self) -> int:
@@ -462,6 +466,16 @@ def _check_classes(manifest: Manifest) -> None:
     )
     if manifest.task is Task.BINARY:
         _require(count == 2, f"a binary model has 2 classes, not {count}")
+
+
+def _newer(manifest: Manifest) -> bool:
+    """Whether something in it came with format 2, which golden rows of format 1 are no witness of."""
+    known = all(
+        feature.kind in (Kind.NUMERIC, Kind.IMAGE) and feature.missing is Missing.REJECT
+        for feature in manifest.features
+    )
+    graph = manifest.graph
+    return not known or bool(manifest.decision.band or graph.layers or LOGITS in graph.outputs)
 
 
 def _check_features(features: Sequence[Feature]) -> None:

@@ -171,6 +171,7 @@ def label_of(value: str | int | bool) -> str:
 
 
 def is_integer(text: str) -> bool:
-    """Whether a text is an integer in decimal as it is written canonically: no plus, no leading zero."""
+    """Whether a text is an integer of 64 bits in canonical decimal: no plus, no leading zero."""
     digits = text.removeprefix("-")
-    return digits.isascii() and digits.isdigit() and len(digits) < 20 and str(int(text)) == text
+    plain = digits.isascii() and digits.isdigit() and len(digits) < 20 and str(int(text)) == text
+    return plain and -(2**63) <= int(text) < 2**63

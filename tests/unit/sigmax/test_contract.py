@@ -251,3 +251,25 @@ def test_a_known_key_costs_no_search_for_the_nearest_one(monkeypatch: pytest.Mon
     Manifest.from_json(MULTICLASS.to_json())
 
     assert searched == []
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        replace(MULTICLASS, features=(CITY, MULTICLASS.features[0])),
+        replace(MULTICLASS, features=(replace(MULTICLASS.features[0], missing=Missing.IMPUTE),)),
+        replace(BINARY, decision=Decision({"yes": 0.5}, "yes", {"yes": (0.4, 0.6)})),
+        replace(MULTICLASS, graph=replace(MULTICLASS.graph, layers=(Layer("dense", 2, 3, 9),))),
+        replace(MULTICLASS, graph=replace(MULTICLASS.graph, outputs=("probabilities", "logits"))),
+    ],
+)
+def test_a_manifest_of_format_1_has_nothing_that_format_2_brought(manifest: Manifest) -> None:
+    written = manifest.to_json().replace(b'"format": 2', b'"format": 1')
+
+    with pytest.raises(BundleRejected, match="manifest format 1 has nothing that format 2 brought"):
+        Manifest.from_json(written)
+
+
+def test_a_category_of_int64_has_64_bits() -> None:
+    with pytest.raises(BundleRejected, match="integers in decimal, of 64 bits at most"):
+        Feature("k", Kind.CATEGORY, (), "int64", (0.0, 0.0), vocabulary=(str(2**63),), unknown=Unknown.REJECT)

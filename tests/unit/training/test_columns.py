@@ -244,3 +244,11 @@ def test_a_missing_text_is_refused_with_the_remedy_for_texts(tmp_path: Path) -> 
     message = refused(tmp_path, HEADER + ROWS + "1,,true,x\n")
 
     assert "the cell is empty (features.missing says what that means, for instance 'category')" in message
+
+
+def test_categories_beyond_64_bits_are_texts(tmp_path: Path) -> None:
+    rows = f"{2**63},서울,true,x\n{2**63 - 1},부산,false,y\n" * 2
+
+    found = read(tmp_path, HEADER + rows, **{"나이": Column(Kind.CATEGORY)})
+
+    assert found.blocks[0].dtype == "string"
