@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from sigmax.contract import Head, Task
+from sigmax.contract import Head, Kind, Task
 from sigmax.errors import InvalidInput, listed, quoted
 from sigmax_training import calibration, estimators, features, splits, tuning
 from sigmax_training.calibration import Calibration
@@ -26,6 +26,9 @@ from sigmax_training.job import Calibration as Method
 from sigmax_training.job import Job, Perceptron
 
 OnEpoch = Callable[[Epoch], None]
+
+MAX_EXPANDED_BYTES = 8 * 2**30
+"""How large the training rows may become with a column a code; scikit-learn copies them once more."""
 
 _OFF_THE_SHARE = 1e-3
 _NOT_OPTIMAL = (
@@ -143,6 +146,7 @@ def _fit(job: Job, dataset: Dataset, rows: I64, aside: I64, on_epoch: OnEpoch | 
     prepared = _scaled(matrix, scale)
     transformer = features.preprocessor(dataset.blocks, dataset.fills, standardise=job.standardise)
     if transformer is not None:
+        _check_size(dataset, len(prepared))
         prepared = transformer.fit_transform(prepared)
     task = dataset.task
     head = job.head_for(task)
@@ -171,6 +175,19 @@ def _fit(job: Job, dataset: Dataset, rows: I64, aside: I64, on_epoch: OnEpoch | 
         history=getattr(classifier, "history_", ()),
         best_epoch=getattr(classifier, "best_epoch_", 0),
     )
+
+
+def _check_size(dataset: Dataset, count: int) -> None:
+    """Refuse what does not fit into the memory before it is made: a category is as wide as its codes."""
+    wide = {block.name: block.n_codes for block in dataset.blocks if block.kind is Kind.CATEGORY}
+    size = 8 * count * (len(dataset.blocks) - len(wide) + sum(wide.values()))
+    if wide and size > MAX_EXPANDED_BYTES:
+        name = max(wide, key=wide.__getitem__)
+        raise InvalidInput(
+            f"{count} rows to fit on would take {size / 2**30:.1f} GiB, at most "
+            f"{MAX_EXPANDED_BYTES / 2**30:g} GiB are taken: a category is as wide as its vocabulary, and "
+            f"{quoted(name)} has {wide[name]} categories; group the rare ones, or name it in data.ignore"
+        )
 
 
 def _validated(job: Job, dataset: Dataset, aside: I64, fitted: Fitted) -> Fitted:

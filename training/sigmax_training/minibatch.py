@@ -223,6 +223,8 @@ class MiniBatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if epoch.epoch - best_epoch(history) >= self.patience:
                 break
         self.coefs_, self.intercepts_ = kept
+        # No row has taught these: they would be left at the random numbers that training begins with.
+        self.coefs_[0][~course.training.features.any(axis=0)] = 0.0
         self.classes_, self._output = np.arange(course.width), course.output
         self.history_, self.best_epoch_ = tuple(history), best_epoch(history)
         return self

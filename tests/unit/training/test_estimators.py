@@ -171,3 +171,19 @@ def test_one_label_is_published(tmp_path: Path) -> None:
     outcome = pipeline.run(job, tmp_path / "models", Silent(Console(quiet=True)))
 
     assert outcome.published.version == 1
+
+
+def test_a_vocabulary_too_wide_for_the_memory_is_refused_before_it_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"{i % 50},{'xy'[i % 2]}\n" for i in range(100))
+    (tmp_path / "rows.csv").write_text("city,kind\n" + rows)
+    text = "name='m'\n[data]\npath='rows.csv'\ntarget='kind'\n[features.columns.city]\nkind='category'\n"
+    job = jobs.parse(text, tmp_path)
+    dataset = data.load(job)
+    monkeypatch.setattr("sigmax_training.fit.MAX_EXPANDED_BYTES", 8 * 100 * 49)
+
+    with pytest.raises(
+        InvalidInput, match=r"100 rows to fit on would take .* 'city' has 50 categories; group"
+    ):
+        fit(job, dataset, np.arange(100))

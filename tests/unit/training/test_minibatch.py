@@ -575,3 +575,15 @@ def test_a_missing_value_is_refused() -> None:
 
     with pytest.raises(ValueError, match="NaN"):
         MiniBatchClassifier().fit(features, codes)
+
+
+def test_a_column_that_no_training_row_has_gets_no_weight() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(size=(60, 2)), np.zeros(60)])
+    codes = (rows[:, 0] > 0).astype(np.int64)
+    other = np.add(rows, (0.0, 0.0, 1.0))
+
+    trained = MiniBatchClassifier(hidden=(8,), epochs=3).fit(rows, codes)
+
+    assert (trained.coefs_[0][2] == 0.0).all()
+    assert trained.predict_proba(other).tolist() == trained.predict_proba(rows).tolist()
