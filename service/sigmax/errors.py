@@ -206,8 +206,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _letters(text: str) -> str:
-    """A text taken apart (NFD): a Korean syllable with one other letter in it is near, not another sign."""
-    return unicodedata.normalize("NFD", text[:200])
+    """A text taken apart (NFD), in one letter case: a Korean syllable with one other letter in it is near."""
+    return unicodedata.normalize("NFD", text[:200].casefold())
 
 
 def _likely(wanted: str, candidates: list[str]) -> list[str]:

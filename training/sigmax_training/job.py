@@ -366,8 +366,10 @@ def _column(table: Table, kind: Kind | None = None) -> Column:
     known = (REJECT, OWN_CATEGORY, *IMPUTATIONS)
     missing = table.choice("missing", known) if "missing" in table else None
     fill = table.number("fill", 0.0, low=-math.inf) if "fill" in table else None
-    if (missing == CONSTANT) != (fill is not None):
-        table.problem("fill", f"belongs to missing = '{CONSTANT}', and there")
+    if missing == CONSTANT and fill is None:
+        table.problem("fill", f"is missing: missing = '{CONSTANT}' needs a number")
+    if missing != CONSTANT and fill is not None:
+        table.problem("fill", f"belongs to missing = '{CONSTANT}'")
     unknown = None
     if "unknown" in table:
         unknown = Unknown(table.choice("unknown", [Unknown.REJECT.value, Unknown.ZERO.value]))

@@ -29,8 +29,10 @@ class Table:
         self._where = where
         self._problems = problems
         self._known: list[str] = []
+        self._asked: set[str] = set()
 
     def __contains__(self, key: str) -> bool:
+        self._asked.add(key)  # a key that would be read if it were there can be the one that is meant
         return key in self._values
 
     def __iter__(self) -> Iterator[str]:
@@ -149,7 +151,8 @@ class Table:
         """Refuse every key that nobody asked for."""
         for key in self._values:
             if key not in self._known:
-                self.problem(key, f"is not a key that is known here{nearest(key, self._known)}")
+                hint = nearest(key, sorted({*self._known, *self._asked} - {key}))
+                self.problem(key, f"is not a key that is known here{hint}")
 
     def _get(self, key: str, fallback: Any) -> Any:
         self._known.append(key)

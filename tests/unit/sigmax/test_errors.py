@@ -80,6 +80,11 @@ def test_a_korean_word_is_near_if_one_letter_of_a_syllable_differs() -> None:
     assert nearest("대전", ["부산", "서울"]) == ""
 
 
+def test_a_name_in_other_letter_case_is_near() -> None:
+    assert nearest("Y", ["x", "y"]) == ", did you mean 'y'?"
+    assert nearest("AGE", ["Sex", "age"]) == ", did you mean 'age'?"
+
+
 def test_the_nearest_of_many_names_is_found() -> None:
     names = [f"{first}{second}{third}" for first in "abcdefghij" for second in "klmnop" for third in "qrstu"]
 
