@@ -327,7 +327,7 @@ def test_an_mlp_without_a_hidden_layer_is_a_regression_by_mini_batches() -> None
         (CSV + "target='a'\n[features]\nmissing='mode'", "features.missing is one of reject, category, mean"),
         (
             CSV + "target='a'\n[features]\nmissing='constant'",
-            "features.fill is missing: missing = 'constant' needs",
+            "features.fill is missing: missing = 'constant'",
         ),
         (CSV + "target='a'\n[features]\nfill=1", "features.fill belongs to missing = 'constant'"),
         (CSV + "target='a'\n[features]\nunknown='native'", "features.unknown is one of reject, zero"),

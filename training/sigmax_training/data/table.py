@@ -38,6 +38,9 @@ class Reader(Protocol):
 _SHOWN_PER_COLUMN = 3
 """One text column must not hide the typing error in another one."""
 
+_NAMED = 10
+"""How many columns are named to somebody who asks for one that is not there."""
+
 
 @dataclass(slots=True)
 class _Table:
@@ -178,6 +181,8 @@ def canonical(labels: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _check_header(columns: Sequence[str], source: Csv) -> None:
+    if len(columns) == 1 and any(sign in columns[0] for sign in ";\t|"):
+        raise InvalidInput(f"the header {quoted(columns[0])} is one cell: a comma stands between cells")
     problems = [f"column {number} has no name" for number, name in enumerate(columns, 1) if name == ""]
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     problems += [f"column {quoted(name)} stands {columns.count(name)} times" for name in twice]
@@ -187,7 +192,7 @@ def _check_header(columns: Sequence[str], source: Csv) -> None:
         ("features.columns", source.columns),
     ):
         problems += [
-            f"there is no {what} column {quoted(name)}{nearest(name, columns)}"
+            f"there is no {what} column {quoted(name)}{nearest(name, columns) or _there_are(columns)}"
             for name in names
             if name not in columns
         ]
@@ -204,6 +209,12 @@ def _check_header(columns: Sequence[str], source: Csv) -> None:
         problems.append(f"there is no feature beside the target {quoted(source.targets[0])}")
     if problems:
         raise InvalidInput(listed(problems))
+
+
+def _there_are(columns: Sequence[str]) -> str:
+    """Name the columns, the first of many."""
+    more = ", …" if len(columns) > _NAMED else ""
+    return f"; there are {', '.join(map(quoted, columns[:_NAMED]))}{more}"
 
 
 def _read(reader: Reader, columns: Sequence[str]) -> _Table:
