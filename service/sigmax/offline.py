@@ -72,7 +72,11 @@ def find(root: Path, reference: str) -> Served:
     return open_version(locate(root, reference))
 
 
-_PICTURES = (".png", ".jpg", ".jpeg")
+_PICTURES = frozenset(
+    [".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".jp2"]
+)
+"""Endings of pictures: a format that is not read is refused as the picture it is, not as a wrong CSV file."""
+
 _ROW = re.compile(r"\brow (\d+): ")
 
 
@@ -108,7 +112,9 @@ def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabiliti
     they are asked for, in columns called `logit <class>`.
     """
     if "top_k" in options:
-        raise InvalidInput("option 'top_k' has no place in CSV; ask for --format json or --probabilities")
+        raise InvalidInput(
+            "option 'top_k' has no place in CSV; ask for --probabilities, or give the rows as JSON"
+        )
     columns = _read_csv(data, served.schema, options.get("id"))
     if options.get("extra") != "ignore":
         _refuse_extra(served, columns, options.get("id"))

@@ -148,3 +148,20 @@ def test_inspect_shows_the_band_of_a_threshold() -> None:
     assert "  positive    yes" in lines
     assert "  threshold   yes above 0.5" in lines
     assert "  band        yes unsure above 0.4 up to 0.6" in lines
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.gif", "a.webp", "a.bmp", "a.tiff", "a.heic"])
+def test_a_file_that_ends_as_a_picture_is_one_even_of_a_format_that_is_not_read(name: str) -> None:
+    assert offline.is_picture(name, b"")
+    assert not offline.is_picture("rows.csv", b"GIF8,a\n1,2\n")
+
+
+def test_top_k_of_csv_rows_is_told_what_there_is_instead(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        offline.answer_csv(
+            mixed.served(tmp_path), f"{HEADER}\n서울,1,1,1,1,1\n".encode(), {"top_k": 2}, False
+        )
+
+    assert str(refused.value) == (
+        "option 'top_k' has no place in CSV; ask for --probabilities, or give the rows as JSON"
+    )
