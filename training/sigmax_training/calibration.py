@@ -21,7 +21,7 @@ from sklearn.frozen import FrozenEstimator
 from sigmax.contract import Head
 from sigmax.errors import InvalidInput, listed, nearest, quoted
 from sigmax_training.data.dataset import F64
-from sigmax_training.heads import sigmoid
+from sigmax_training.heads import sigmoid, softmax
 
 METHODS = ("temperature", "platt")
 
@@ -116,8 +116,9 @@ def apply(calibration: Calibration, logits: F64) -> F64:
         return sigmoid(np.column_stack([-moved, moved]))
     if calibration.head is Head.SIGMOID:
         return sigmoid(moved)
-    softmax = calibration.head is Head.SOFTMAX
-    odds: F64 = np.exp(moved - moved.max(axis=1, keepdims=True)) if softmax else sigmoid(moved)
+    if calibration.head is Head.SOFTMAX:
+        return softmax(moved)
+    odds = sigmoid(moved)
     total = odds.sum(axis=1, keepdims=True)
     # as scikit-learn has it: where every sigmoid is 0, no class is more probable than another
     even = np.full_like(odds, 1 / odds.shape[1])

@@ -32,6 +32,12 @@ def sigmoid(logits: F64) -> F64:
     return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
 
 
+def softmax(logits: F64) -> F64:
+    """exp(z) divided by the row's sum of it; the maximum is subtracted first, so that nothing overflows."""
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
 def probabilities(output: Output, logits: F64) -> F64:
     """Apply the head.
 
@@ -48,8 +54,7 @@ def probabilities(output: Output, logits: F64) -> F64:
     if output is Output.BINARY:
         return sigmoid(logits * np.array([-1.0, 1.0]))
     if output is Output.SOFTMAX:
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+        return softmax(logits)
     chances = sigmoid(logits)
     if output is Output.LABELS:
         return chances

@@ -18,7 +18,7 @@ from sigmax.contract import Head, Layer
 from sigmax_training.data.dataset import F64
 from sigmax_training.features import Expansion
 from sigmax_training.fit import Fitted
-from sigmax_training.heads import sigmoid
+from sigmax_training.heads import sigmoid, softmax
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -207,12 +207,6 @@ def two_columns(weights: F64, bias: F64, head: Head) -> tuple[F64, F64]:
     """
     signs = np.array([[-1.0], [1.0]]) * (0.5 if head is Head.SOFTMAX else 1.0)
     return signs * weights, signs[:, 0] * bias
-
-
-def softmax(logits: F64) -> F64:
-    """exp(z) divided by the row's sum of it; the maximum is subtracted first, so that nothing overflows."""
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def one_vs_rest(logits: F64) -> F64:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -140,6 +140,15 @@ class Bar:
         if self._task is not None:
             left = timedelta(seconds=round(_seconds_left(epoch, self._clock() - self._begun)))
             self._progress.update(self._task, completed=epoch.epoch, epoch=epoch, left=left)
+            self._make_room(self._task)
+
+    def _make_room(self, shown: TaskID) -> None:
+        """Where the terminal is narrow, the figures of the training stand alone: no other stage, no title."""
+        if self._console.width >= _WIDE:
+            return
+        for task in self._progress.tasks:
+            self._progress.update(task.id, visible=task.id == shown)
+        self._progress.update(shown, description="")
 
     def finish(self) -> None:
         """Draw the bar of a training that stopped early as finished: there is nothing left to do."""
@@ -170,7 +179,7 @@ class _Bars(AbstractContextManager[Report]):
     def __init__(self, console: Console, clock: Clock) -> None:
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(40 if console.width >= _WIDE else 10),
+            _Line(narrow=console.width < _WIDE),
             _Count(),
             _Time(),
             _Figures(),
@@ -188,6 +197,18 @@ class _Bars(AbstractContextManager[Report]):
         if kind is None:
             self._bar.finish()
         self._progress.stop()
+
+
+class _Line(BarColumn):
+    """The bar itself; where the terminal is narrow, a training has none, so that its figures have room."""
+
+    def __init__(self, *, narrow: bool) -> None:
+        super().__init__(10 if narrow else 40)
+        self._narrow = narrow
+
+    def render(self, task: Task) -> RenderableType:  # type: ignore[override]  # a bar, or nothing in its place
+        """Draw the bar of a stage."""
+        return Text("") if self._narrow and task.fields["epoch"] is not None else super().render(task)
 
 
 class _Count(ProgressColumn):
@@ -239,4 +260,4 @@ def _figures(epoch: Epoch) -> str:
     parts = [f"loss {epoch.loss:.4f}"]
     if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
         parts.append(f"validation {epoch.validation_loss:.4f} {epoch.validation_accuracy:.1%}")
-    return "  ".join([*parts, f"{epoch.rows_per_second:,.0f} rows/s"])
+    return " ".join([*parts, f"{epoch.rows_per_second:,.0f} rows/s"])

@@ -22,8 +22,9 @@ from sigmax_training import data
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.export import export
 from sigmax_training.fit import Fitted, fit
+from sigmax_training.heads import softmax
 from sigmax_training.job import Job, Logistic, Perceptron, parse
-from sigmax_training.network import Inputs, Network, network_of, softmax
+from sigmax_training.network import Inputs, Network, network_of
 
 GRAPHS = {
     "breast_cancer": ["Gemm", "Sigmoid"],
