@@ -43,7 +43,8 @@ class Dataset:
         classes: labels in column order.
         blocks: what the columns are; their sizes add up to n_features.
         fills: by name, how the missing numbers of a column are imputed.
-        groups: (n_samples,) or None; rows of one group are never in both train and test.
+        groups: integers (n_samples,) or None; rows of one group are never in both train and test.
+        times: numbers (n_samples,) or None; when each row was, where the later ones are judged.
         flips: training rows are pictures that are also seen mirrored, left to right.
         files: of pictures that were read from files, where each row's file lies; else empty.
     """
@@ -54,7 +55,8 @@ class Dataset:
     classes: tuple[str, ...]
     blocks: tuple[Feature, ...]
     fills: Mapping[str, Fill] = field(default_factory=dict)
-    groups: I64 | None = None
+    groups: npt.NDArray[Any] | None = None
+    times: npt.NDArray[Any] | None = None
     flips: bool = False
     files: tuple[Path, ...] = ()
 
@@ -83,7 +85,8 @@ class Dataset:
             self.codes.tolist() if self.multilabel else [self.classes[code] for code in self.codes]
         )
         groups = None if self.groups is None else self.groups.tolist()
-        head = json.dumps([names, rows, groups, str(self.features.dtype), self.features.shape])
+        times = None if self.times is None else self.times.tolist()
+        head = json.dumps([names, rows, groups, times, str(self.features.dtype), self.features.shape])
         digest = hashlib.sha256(head.encode())
         digest.update(np.ascontiguousarray(self.features, self.features.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
