@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -66,20 +67,21 @@ class _Trained:
     metrics: dict[str, float]
 
 
-def run(job: Job, repository: Path, report: Report) -> Outcome:
+def run(job: Job, repository: Path, report: Report, rows: Any = None) -> Outcome:
     """Train, prove and publish; or find that the same job on the same data is already published.
 
     Args:
         job: what to train.
         repository: the folder of models; it is made if it is not there.
         report: told how far the job is.
+        rows: those of a table whose job names no files: a frame, an Arrow table.
 
     Raises:
         InvalidInput: job and data do not fit together, or the repository cannot be written.
         BundleRejected: the gate refuses.
     """
     report.stage(f"{job.name}: data", 1)
-    dataset = data.load(job)
+    dataset = data.load(job, rows)
     drafts = tuple(draft.draft(job, dataset, dtype) for dtype in draft.dtypes(job, dataset))
     fingerprint = draft.fingerprint(job, dataset, drafts)
     report.step()
@@ -133,7 +135,7 @@ def _train(job: Job, dataset: Dataset, manifest: Manifest, report: Report) -> _T
         "train_rows": float(len(split[0])),
         "baseline_accuracy": evaluate.baseline(dataset, split),
     }
-    notices = tuple(sorted(said.union(fitted.warnings)))
+    notices = (*dataset.notices, *sorted(said.union(fitted.warnings)))
     return _Trained(job, dataset, replace(fitted, warnings=notices), split, metrics)
 
 

@@ -23,7 +23,7 @@ from sigmax.errors import InvalidInput, listed, quoted
 from sigmax.pictures import decode
 from sigmax.protocol.containers import MAX_PIXELS, look
 from sigmax_training.data.pictures import File, find
-from sigmax_training.data.table import canonical
+from sigmax_training.data.target import canonical
 from sigmax_training.job import Pictures
 
 LONGEST_SIDE = 64
