@@ -17,6 +17,7 @@ from sigmax.errors import InvalidInput
 from sigmax_training.data import csvs, table
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.data.held import By
+from sigmax_training.data.look import look
 from sigmax_training.job import Column, Dialect, Format, Tabular
 
 ROWS = 40
@@ -157,7 +158,7 @@ def test_a_file_divided_into_pieces_gives_the_same_rows_and_lines(
     whole = load(path)
     monkeypatch.setattr(csvs, "PIECE_BYTES", 64)
 
-    survey = table.look(Tabular((path,), ("kind",)))
+    survey = look(Tabular((path,), ("kind",)))
     found = load(path)
 
     assert len(survey.pieces) > 5

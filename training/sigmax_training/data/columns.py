@@ -111,6 +111,33 @@ def _booleans(texts: pa.Array) -> F64 | None:
     return np.asarray(cell.taken(np.array(found, np.float64), places, np.nan), np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """What a column seems to be, for somebody who proposes a job.
+
+    Attributes:
+        name: of the column.
+        kind: what it seems to hold.
+        missing: how many rows have no value.
+        rows: how many there are.
+        range: of numbers.
+        texts: the different texts among numbers.
+        different: how many different texts a category has.
+        identifies: the texts differ in most rows.
+        unsupported: the type that no feature has; None for one that it has.
+    """
+
+    name: str
+    kind: Kind
+    missing: int
+    rows: int
+    range: tuple[float, float]
+    texts: tuple[str, ...]
+    different: int
+    identifies: bool
+    unsupported: str | None
+
+
 class Profile:
     """What a column has been so far.
 
@@ -199,6 +226,22 @@ class Profile:
             _add(counts, _sort_of(text) if self._parse else _TEXTS, count)
             if text in self._texts or len(self._texts) <= MAX_DIFFERENT:
                 _add(self._texts, text, count)
+
+    def impression(self) -> Impression:
+        """What the column seems to be, right or wrong."""
+        kind = self._own.kind or self._inferred()
+        numbers = self._of(_NUMBERS) if kind is Kind.NUMERIC else 0
+        return Impression(
+            name=self._name,
+            kind=kind,
+            missing=self._missing.count,
+            rows=self._rows,
+            range=self._range(kind),
+            texts=tuple(text for text in self._texts if _sort_of(text) != _NUMBERS) if numbers else (),
+            different=len(self._texts),
+            identifies=kind is Kind.CATEGORY and bool(self._identifies()),
+            unsupported=self._unsupported,
+        )
 
     def known(self) -> Known | tuple[str, ...]:
         """The column as all of its cells make it; or everything that is wrong with it."""

@@ -25,6 +25,11 @@ class Sample:
         self._most, self._seen, self._bound = most, 0, 1.0
         self._parts: list[tuple[npt.NDArray[np.float64], pa.RecordBatch]] = []
 
+    def clear(self) -> None:
+        """Forget every row: the table is read from its beginning."""
+        self._seen, self._bound = 0, 1.0
+        self._parts.clear()
+
     def add(self, batch: Batch) -> None:
         """Rows that stand behind those that were added before."""
         numbers = np.arange(self._seen, self._seen + batch.rows)
