@@ -96,7 +96,7 @@ def find(paths: Sequence[Path], wanted: Format | None) -> tuple[File, ...]:
         except OSError as error:
             raise unreadable(path.name, error) from error
     formats = {path: wanted or ENDINGS.get(path.suffix.lower()) for path, _ in found}
-    problems += [_unknown(name) for path, name in found if formats[path] is None]
+    problems += [_unknown(path, name) for path, name in found if formats[path] is None]
     different = sorted({kind.value for kind in formats.values() if kind is not None})
     if len(different) > 1:
         problems.append(f"data.path: the files are {' and '.join(different)}; one table is of one format")
@@ -123,7 +123,9 @@ def _inside(folder: Path, problems: list[str]) -> list[tuple[Path, str]]:
     return files
 
 
-def _unknown(name: str) -> str:
+def _unknown(path: Path, name: str) -> str:
+    if not path.exists():
+        return f"data {quoted(name)} cannot be read: No such file or directory"
     return (
         f"data {quoted(name)}: the ending says nothing about what it is ({', '.join(ENDINGS)} do): "
         f"say data.format = {' or '.join(repr(kind.value) for kind in Format)}"

@@ -24,7 +24,7 @@ from sigmax_training.data.headers import features_of
 from sigmax_training.data.held import By, Held, Key, Order
 from sigmax_training.data.sample import Sample
 from sigmax_training.data.stream import Part
-from sigmax_training.data.suspicions import suspicions
+from sigmax_training.data.suspicions import Suspicion, suspicions
 from sigmax_training.data.target import Target, target
 from sigmax_training.drawing import keys_of_integers
 from sigmax_training.job import Column, Format, Tabular
@@ -59,7 +59,7 @@ class Survey:
         target: knows the labels.
         held: what rows are divided by, if that is a column.
         pieces: in order.
-        notices: what a sample of the rows makes a person look at; none of a table that is held whole.
+        suspicions: what a sample of the rows makes a person look at; none of a table that is held whole.
     """
 
     source: Tabular
@@ -69,7 +69,7 @@ class Survey:
     target: Target
     held: Held | None
     pieces: tuple[Placed, ...]
-    notices: tuple[str, ...] = ()
+    suspicions: tuple[Suspicion, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -149,6 +149,15 @@ def glance(source: Tabular) -> Glance:
     """
     found = files.find(source.paths, source.format)
     return _passed(source, None, found, None, keep=lambda _: None, forget=lambda: None).glance()
+
+
+def columns_of(source: Tabular) -> tuple[str, ...]:
+    """The columns of a table's first file.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    return _open(files.find(source.paths, source.format)[0], source, strict=True).columns
 
 
 def _passed(
@@ -279,8 +288,8 @@ def _suspected(survey: Survey, sample: Sample) -> Survey:
     rows, count = sample.rows()
     blocks = tuple(known.block for known in survey.columns)
     features, codes = survey.encode(rows, count), survey.target.encode(rows)
-    notices = suspicions(features, codes, blocks, frozenset(survey.source.columns))
-    return replace(survey, notices=notices)
+    found = suspicions(features, codes, blocks, frozenset(survey.source.columns))
+    return replace(survey, suspicions=found)
 
 
 def _read(opened: Sequence[Opened], names: Sequence[str], pieces: list[Placed]) -> Iterator[Batch]:

@@ -8,6 +8,8 @@ named as an identifier.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
@@ -24,16 +26,48 @@ FAR_FROM_ZERO = 1e3
 GIVES_AWAY = 0.999
 """Of the pairs of two rows of different classes, the share that one feature puts into the right order."""
 
+
+class Suspected(StrEnum):
+    """What a column may be that is no good feature."""
+
+    CONSTANT = "constant"
+    TWICE = "the same as another"
+    IDENTIFIER = "an identifier"
+    GIVES_AWAY = "the answer"
+    FAR = "far from zero"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A column that a person should look at.
+
+    Attributes:
+        column: its name.
+        kind: what it may be.
+        reason: what was seen, to be read behind the column's name.
+        remedy: what to do, if it is so.
+    """
+
+    column: str
+    kind: Suspected
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"column {quoted(self.column)} {self.reason}: {self.remedy}"
+
+
+_SHOWN = 5
+_LEAVE_OUT = "name it in data.ignore"
 _FEW_ROWS = 20
 _MOST_ROWS = 50_000
 """Rows that are looked at; of more, so many at even distances."""
 
-_NAMED = 5
-
 
 def suspicions(
     features: F64, codes: npt.NDArray[Any], blocks: Sequence[Feature], declared: frozenset[str]
-) -> tuple[str, ...]:
+) -> tuple[Suspicion, ...]:
     """Look at a table, or at a sample of it.
 
     Args:
@@ -51,18 +85,31 @@ def suspicions(
     return (*found, *_far(features, blocks))
 
 
-def _constant(features: F64, blocks: Sequence[Feature]) -> Iterator[str]:
-    same = [(block, column[0]) for block, column in _columns(features, blocks) if (column == column[0]).all()]
-    for block, value in same[:_NAMED]:
-        yield (
-            f"column {quoted(block.name)} is constant: every row has {_shown(block, value)}, which tells no "
-            "class from another: name it in data.ignore"
+def told(found: Sequence[Suspicion]) -> tuple[str, ...]:
+    """Suspicions for a person: the first few of each kind, then how many columns more there are."""
+    shown: dict[Suspected, list[str]] = {}
+    for suspicion in found:
+        shown.setdefault(suspicion.kind, []).append(str(suspicion))
+    return tuple(
+        text
+        for kind, texts in shown.items()
+        for text in (
+            *texts[:_SHOWN],
+            *([f"{len(texts) - _SHOWN} more columns: {kind.value}"] if len(texts) > _SHOWN else []),
         )
-    if len(same) > _NAMED:
-        yield f"{len(same) - _NAMED} more columns are constant"
+    )
 
 
-def _twice(features: F64, blocks: Sequence[Feature]) -> Iterator[str]:
+def _constant(features: F64, blocks: Sequence[Feature]) -> Iterator[Suspicion]:
+    for block, column in _columns(features, blocks):
+        if (column == column[0]).all():
+            reason = (
+                f"is constant: every row has {_shown(block, column[0])}, which tells no class from another"
+            )
+            yield Suspicion(block.name, Suspected.CONSTANT, reason, _LEAVE_OUT)
+
+
+def _twice(features: F64, blocks: Sequence[Feature]) -> Iterator[Suspicion]:
     """Columns with the same content; constant ones are named as that."""
     first: dict[bytes, str] = {}
     for block, column in _columns(features, blocks):
@@ -70,35 +117,37 @@ def _twice(features: F64, blocks: Sequence[Feature]) -> Iterator[str]:
             continue
         content = np.ascontiguousarray(column).tobytes()
         if content in first:
-            yield (
-                f"column {quoted(block.name)} is the same as {quoted(first[content])} in every row: name "
-                "one of them in data.ignore"
-            )
+            reason = f"is the same as {quoted(first[content])} in every row"
+            yield Suspicion(block.name, Suspected.TWICE, reason, "name one of them in data.ignore")
         first.setdefault(content, block.name)
 
 
-def _identifiers(features: F64, blocks: Sequence[Feature], declared: frozenset[str]) -> Iterator[str]:
+def _identifiers(features: F64, blocks: Sequence[Feature], declared: frozenset[str]) -> Iterator[Suspicion]:
     for block, column in _columns(features, blocks):
         if block.kind is not Kind.NUMERIC or block.name in declared:
             continue
         whole = bool((column == np.floor(column)).all())
         if whole and len(np.unique(column)) == len(column):
-            yield (
-                f"column {quoted(block.name)} has another whole number in every row ({column[0]:.0f}, "
-                f"{column[1]:.0f}, …), as an identifier has: name it in data.ignore, or say "
-                f"features.columns.{quoted(block.name)}.kind = 'numeric'"
+            shown = f"{column[0]:.0f}, {column[1]:.0f}, …"
+            yield Suspicion(
+                block.name,
+                Suspected.IDENTIFIER,
+                f"has another whole number in every row ({shown}), as an identifier has",
+                f"{_LEAVE_OUT}, or say features.columns.{quoted(block.name)}.kind = 'numeric'",
             )
 
 
-def _give_away(features: F64, codes: npt.NDArray[Any], blocks: Sequence[Feature]) -> Iterator[str]:
+def _give_away(features: F64, codes: npt.NDArray[Any], blocks: Sequence[Feature]) -> Iterator[Suspicion]:
     """Features that tell the class alone, as what was written down after the answer was known does."""
     truths = codes.T if codes.ndim == 2 else [codes]
     for block, column in _columns(features, blocks):
         told = _codes_tell if block.kind in (Kind.CATEGORY, Kind.BOOLEAN) else _order_tells
         if any(told(column, truth) for truth in truths):
-            yield (
-                f"column {quoted(block.name)} alone gives the target away: name it in data.ignore if it "
-                "is not known before the answer is"
+            yield Suspicion(
+                block.name,
+                Suspected.GIVES_AWAY,
+                "alone gives the target away",
+                f"{_LEAVE_OUT} if it is not known before the answer is",
             )
 
 
@@ -134,7 +183,7 @@ def _area(column: F64, positive: npt.NDArray[np.bool_]) -> float:
     return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
 
 
-def _far(features: F64, blocks: Sequence[Feature]) -> Iterator[str]:
+def _far(features: F64, blocks: Sequence[Feature]) -> Iterator[Suspicion]:
     for block, column in _columns(features, blocks):
         if block.kind not in (Kind.NUMERIC, Kind.INTEGER):
             continue
@@ -142,10 +191,12 @@ def _far(features: F64, blocks: Sequence[Feature]) -> Iterator[str]:
         deviation = float(present.std()) if present.size else 0.0
         mean = float(present.mean()) if present.size else 0.0
         if deviation > 0 and abs(mean) / deviation > FAR_FROM_ZERO:
-            yield (
-                f"column {quoted(block.name)} lies {abs(mean) / deviation:,.0f} deviations from zero (mean "
-                f"{mean:.6g}, deviation {deviation:.3g}), so that most of its digits tell nothing: subtract "
-                "a constant from it in the data, for instance its smallest value"
+            yield Suspicion(
+                block.name,
+                Suspected.FAR,
+                f"lies {abs(mean) / deviation:,.0f} deviations from zero (mean {mean:.6g}, deviation "
+                f"{deviation:.3g}), so that most of its digits tell nothing",
+                "subtract a constant from it in the data, for instance its smallest value",
             )
 
 

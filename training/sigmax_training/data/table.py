@@ -18,7 +18,7 @@ from sigmax_training.data.dataset import Dataset, Fill
 from sigmax_training.data.held import By
 from sigmax_training.data.look import Survey, look
 from sigmax_training.data.stream import Part
-from sigmax_training.data.suspicions import suspicions
+from sigmax_training.data.suspicions import suspicions, told
 from sigmax_training.data.target import OneClass
 from sigmax_training.job import Tabular
 
@@ -58,7 +58,7 @@ def load(source: Tabular, by: By | None = None, given: Any = None) -> Dataset:
         fills={known.block.name: known.fill for known in survey.columns if known.fill is not None},
         groups=order if by is not None and not by.times else None,
         times=order if by is not None and by.times else None,
-        notices=(*survey.notices, *suspicions(features, truth, blocks, frozenset(source.columns))),
+        notices=told(suspicions(features, truth, blocks, frozenset(source.columns))),
     )
 
 
@@ -120,7 +120,7 @@ class Streamed:
     @property
     def notices(self) -> tuple[str, ...]:
         """What a person should look at, though nothing is wrong."""
-        return self.survey.notices
+        return told(self.survey.suspicions)
 
     @property
     def sha256(self) -> str:

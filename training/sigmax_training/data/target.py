@@ -70,6 +70,10 @@ class Target(Protocol):
         """The labels in column order."""
         ...
 
+    def counts(self) -> dict[str, int]:
+        """How many rows each label has, in column order."""
+        ...
+
     def encode(self, columns: Columns) -> Codes:
         """What is true of each row: (n_samples,), or bool (n_samples, n_classes)."""
         ...
@@ -144,14 +148,11 @@ class OneClass:
                 f"target {quoted(self._name)} has {different} different labels in {self._rows} rows, as an "
                 "identifier or a measured number has: name the column that holds the class"
             ]
-        return few_of_class(self._by_label()) if self._counts else []
+        return few_of_class(self.counts()) if self._counts else []
 
-    def _by_label(self) -> dict[str, int]:
-        known = self._known()
-        counts = dict.fromkeys(known.labels, 0)
-        for text, count in self._counts.items():
-            counts[known.labels[known.columns[text]]] += count
-        return counts
+    def counts(self) -> dict[str, int]:
+        """How many rows each class has."""
+        return _by_label(self._known(), self._counts)
 
     def _known(self) -> Classes:
         if self._classes is None:
@@ -192,11 +193,11 @@ class Separated:
         """Labels that nearly every row has, or nearly none."""
         if not self._counts:
             return ["no row has a label"]
-        known = self._known()
-        counts = dict.fromkeys(known.labels, 0)
-        for text, count in self._counts.items():
-            counts[known.labels[known.columns[text]]] += count
-        return few_of_label(counts, self._rows)
+        return few_of_label(self.counts(), self._rows)
+
+    def counts(self) -> dict[str, int]:
+        """How many rows have each label."""
+        return _by_label(self._known(), self._counts)
 
     def _known(self) -> Classes:
         if self._classes is None:
@@ -248,6 +249,10 @@ class Flags:
         ]
         return wrong or few_of_label(self._counts, self._rows)
 
+    def counts(self) -> dict[str, int]:
+        """How many rows have each label."""
+        return dict(self._counts)
+
     def labels(self) -> tuple[str, ...]:
         """The labels in column order."""
         return self._names
@@ -255,6 +260,14 @@ class Flags:
     def encode(self, columns: Columns) -> Codes:
         """Whether each label is there, bool (n_samples, n_classes)."""
         return np.column_stack([_flags(columns[name]) == 1.0 for name in self._names])
+
+
+def _by_label(known: Classes, texts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of labels, from those of the texts that stand for them."""
+    counts = dict.fromkeys(known.labels, 0)
+    for text, count in texts.items():
+        counts[known.labels[known.columns[text]]] += count
+    return counts
 
 
 def _no_flag(name: str, place: str, given: str | None) -> str:
