@@ -19,6 +19,7 @@ def train(
     rows: Any = None,
     *,
     models: str | Path = "models",
+    resume: bool = False,
     quiet: bool = True,
 ) -> Outcome:
     """Train, evaluate, export, prove and publish, as `sigmax-train run` does.
@@ -27,6 +28,7 @@ def train(
         job: a job file's path, or what would stand in one as nested mappings, `{"name": ..., "data": {...}}`.
         rows: a pandas or Polars DataFrame or an Arrow table; the job then names no `path`.
         models: the repository to publish into; it is made if it is not there.
+        resume: go on from the checkpoint of an interrupted run, if there is one.
         quiet: show no progress on standard error; notices come back in the outcome.
 
     Returns:
@@ -43,4 +45,4 @@ def train(
         job = jobs.parsed(job, Path(), given=given)
     console = Console(stderr=True, quiet=quiet)
     with progress.opened(console, quiet=quiet) as report:
-        return pipeline.run(job, Path(models), report, rows)
+        return pipeline.run(job, Path(models), report, rows, resume=resume)

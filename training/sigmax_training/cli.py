@@ -1,6 +1,8 @@
 """The command line: `sigmax-train init` writes a job, `check` checks it, `run` trains and publishes.
 
-`import` publishes what was trained elsewhere. Each of the last three prints one table a model.
+`import` publishes what was trained elsewhere; the last three print one table a model. What a command needs is
+loaded inside it, so that a signal that comes meanwhile ends it as any other does: one line, exit code 130
+(Ctrl-C) or 143 (SIGTERM), no traceback.
 """
 
 from __future__ import annotations
@@ -10,26 +12,40 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from sigmax.contract import Colour
 from sigmax.errors import InvalidInput, SigmaxError
-from sigmax_training import __version__, picture_proposal, pipeline, progress, table_proposal
-from sigmax_training import job as jobs
-from sigmax_training.job import Job
-from sigmax_training.pipeline import Outcome
+from sigmax_training import __version__
+from sigmax_training.interrupts import Interrupted, Interrupts
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sigmax_training.job import Job
+    from sigmax_training.pipeline import Outcome
+
+_SIGINT = 130
+"""What a shell reports of a process that Ctrl-C has ended."""
 
 _PLAIN_WIDTH = 200
 """Columns of a table that no terminal shows: a path is never broken."""
 
 
-@click.group()
+class _Commands(click.Group):
+    """Says in one line that a command was interrupted, where click would say no more than "Aborted!"."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as interrupt:
+            click.echo(f"interrupted: {interrupt}" if str(interrupt) else "interrupted", err=True)
+            sys.exit(_SIGINT)
+
+
+@click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="sigmax-train")
 def cli() -> None:
     """Train sigmoid and softmax classifiers and publish them as proven bundles."""
@@ -56,7 +72,8 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.argument("files", metavar="JOB...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_models
 @click.option("--quiet", is_flag=True, show_envvar=True, help="Show no progress.")
-def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
+@click.option("--resume", is_flag=True, show_envvar=True, help="Continue a run that was interrupted.")
+def run(files: tuple[Path, ...], models: Path, quiet: bool, resume: bool) -> None:
     """Train, evaluate, export, prove and publish each JOB (a TOML file).
 
     A job that is already published with the same data and the same versions is left as it is.
@@ -64,7 +81,11 @@ def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
     wanted = [_read(path) for path in files]
     if None in wanted:
         sys.exit(1)
-    done = [_run(path, job, models, quiet=quiet) for path, job in zip(files, wanted, strict=True) if job]
+    done = [
+        _run(path, job, models, quiet=quiet, resume=resume)
+        for path, job in zip(files, wanted, strict=True)
+        if job
+    ]
     sys.exit(0 if all(done) else 1)
 
 
@@ -104,15 +125,21 @@ def init(data: Path, target: str | None, output: Path | None) -> None:
 
 
 def _are_pictures(data: Path, target: str | None) -> bool:
+    from sigmax_training import picture_proposal
+
     return target is None and picture_proposal.may_be_pictures(data)
 
 
 def _name_of(data: Path, target: str | None) -> str:
+    from sigmax_training import picture_proposal, table_proposal
+
     return picture_proposal.job_name(data) if _are_pictures(data, target) else table_proposal.name_of(data)
 
 
 def _proposed(data: Path, target: str | None, job: Path) -> tuple[str, str]:
     """A job's text, and what is said of it."""
+    from sigmax_training import picture_proposal, table_proposal
+
     if _are_pictures(data, target):
         pictures = picture_proposal.look_at(data)
         text = picture_proposal.job_text(data, pictures, job)
@@ -132,6 +159,7 @@ def check(files: tuple[Path, ...], strict: bool) -> None:
 
 def _check(path: Path, *, strict: bool) -> bool:
     from sigmax_training import checking
+    from sigmax_training import job as jobs
 
     try:
         job = jobs.read(path)
@@ -206,11 +234,25 @@ def import_(file: Path, name: str, models: Path, quiet: bool, **said: Any) -> No
 
 def main() -> None:
     """The entry point; each option has an environment variable such as SIGMAX_TRAIN_RUN_MODELS."""
+    interrupts = Interrupts()
+    interrupts.install()
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when ONNX Runtime is loaded
-    cli(auto_envvar_prefix="SIGMAX_TRAIN")
+    try:
+        cli(auto_envvar_prefix="SIGMAX_TRAIN")
+    except SystemExit as end:
+        sys.exit(interrupts.exit_code if interrupts.received and end.code else end.code)
+    except Exception:
+        if interrupts.received is None:
+            raise
+        click.echo(
+            "interrupted", err=True
+        )  # an extension module that was being loaded makes another error of it
+        sys.exit(interrupts.exit_code)
 
 
 def _read(path: Path) -> Job | None:
+    from sigmax_training import job as jobs
+
     try:
         return jobs.read(path)
     except SigmaxError as error:
@@ -218,13 +260,19 @@ def _read(path: Path) -> Job | None:
         return None
 
 
-def _run(path: Path, job: Job, models: Path, *, quiet: bool) -> bool:
+def _run(path: Path, job: Job, models: Path, *, quiet: bool, resume: bool) -> bool:
+    from rich.console import Console
+
+    from sigmax_training import pipeline, progress
+
     try:
         with progress.opened(Console(stderr=True), quiet=quiet) as report:
-            outcome = pipeline.run(job, models, report)
+            outcome = pipeline.run(job, models, report, resume=resume)
     except SigmaxError as error:
         _fail(path, error)
         return False
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(f"{path}: {str(interrupt) or 'nothing was published'}") from None
     _print(outcome)
     return True
 
@@ -234,6 +282,8 @@ def _print(outcome: Outcome) -> None:
 
 
 def _print_table(title: str, lines: Iterable[tuple[str, str]]) -> None:
+    from rich.console import Console
+
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
@@ -245,6 +295,10 @@ def _fail(path: Path, error: SigmaxError) -> None:
 
 
 def _table(title: str, lines: Iterable[tuple[str, str]]) -> Table:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

@@ -1,7 +1,7 @@
 """Training by mini-batches: SGD with momentum or Adam over shuffled batches, watched epoch by epoch.
 
-The arithmetic of a step is scikit-learn's `MLPClassifier.partial_fit`; the loop around it is here: which
-epoch is the best, when to stop, what a diverging loss means. Without hidden layers it is logistic or softmax
+An estimator as scikit-learn's are. A step and a measurement are `steps`'; which epoch is the best, when to
+stop and what a diverging loss means is `course`'s. Without hidden layers it is logistic or softmax
 regression. Scaling features and splitting off validation rows is left to others.
 """
 
@@ -9,44 +9,28 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.neural_network import MLPClassifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sigmax_training import targets
+from sigmax_training import state, steps, targets
+from sigmax_training.course import Course
 from sigmax_training.data.dataset import F64
-from sigmax_training.heads import Codes, Output, decide, losses, probabilities, sigmoid, truths
-from sigmax_training.history import Epoch, best_epoch
+from sigmax_training.heads import Codes, Output, decide, probabilities
+from sigmax_training.history import Epoch
+from sigmax_training.state import Arrays
+from sigmax_training.steps import ACTIVATIONS, OPTIMISERS, Columns, Perceptron, Rows
 from sigmax_training.targets import ClassWeight
 
 __all__ = ["ACTIVATIONS", "OPTIMISERS", "Epoch", "MiniBatchClassifier"]
 
-Rows = npt.NDArray[Any]
-
-ACTIVATIONS: Mapping[str, Callable[[F64], F64]] = {
-    "relu": lambda inputs: np.maximum(inputs, 0.0),
-    "tanh": np.tanh,
-    "logistic": sigmoid,
-    "identity": lambda inputs: inputs,
-}
-OPTIMISERS = ("adam", "sgd")
-
 _FLOATS = (np.float64, np.float32)
 """What is trained in: the features' own type if it is one of these, else the first."""
-
-_BLOCK = 1 << 22
-"""Values that are widened to float64 at once (32 MiB): all pictures of a set would need much memory."""
-
-_INTERRUPTED = "Training interrupted by user"
-"""What scikit-learn warns of where it caught an interrupt, and left half an epoch behind."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,50 +46,6 @@ class _Sample:
     features: Rows
     codes: Codes
     weights: F64 | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Course:
-    """What is trained, on what, and measured with what.
-
-    Attributes:
-        output: what the last layer's columns are.
-        width: how many classes or labels there are.
-        training: the rows that are trained on.
-        validation: the rows that each epoch is measured with; None for none.
-    """
-
-    output: Output
-    width: int
-    training: _Sample
-    validation: _Sample | None
-
-    @property
-    def wanted(self) -> Codes:
-        """What scikit-learn is given: columns, or a matrix of truths for a sigmoid a column."""
-        codes = self.training.codes
-        if self.output is Output.LABELS and self.width == 1:
-            return np.asarray(codes[:, 0], np.int64)
-        return truths(self.output, self.width, codes) if self.sigmoids > 1 else codes
-
-    @property
-    def sigmoids(self) -> int:
-        """How many binary losses scikit-learn's loss is the sum of; 1 for softmax."""
-        return self.width if self.output in (Output.ONE_VS_REST, Output.LABELS) else 1
-
-
-class _Perceptron(MLPClassifier):  # type: ignore[misc]
-    """scikit-learn's perceptron, its gradients divided by the full batch size whatever is in the batch.
-
-    scikit-learn divides by the batch's own sum of weights. A batch without a row of the rare, heavy class
-    then counts as much as one with it (5,000 rows, 13 % positive, "balanced", batches of 32: the intercept is
-    -0.42 where the optimum's is -0.31), and a last batch of few rows as much as a full one. Always divided by
-    the same number, every row has the influence of its weight, and an epoch follows the sum of the weighted
-    losses.
-    """
-
-    def _compute_loss_grad(self, layer: int, _: float, *arrays: list[Rows]) -> None:
-        super()._compute_loss_grad(layer, self.batch_size, *arrays)
 
 
 class MiniBatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -178,6 +118,9 @@ class MiniBatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
         n_classes: int | None = None,
+        *,
+        begin_at: Arrays | None = None,
+        on_state: Callable[[Arrays], None] | None = None,
     ) -> Self:
         """Train until the validation loss has not fallen for `patience` epochs, or for all epochs.
 
@@ -192,9 +135,12 @@ class MiniBatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             validation: features and codes of rows that are not trained on.
             on_epoch: called after every epoch.
             n_classes: K; None for the highest code that occurs, and one. A class without a row has a column.
+            begin_at: a state that `on_state` was told of, by the same settings and the same data: training
+                goes on behind its epoch, and ends at the same bits as if it had not been interrupted.
+            on_state: told of the state after every epoch, before `on_epoch` is: arrays that nobody changes.
 
         Raises:
-            ValueError: the settings or the data are refused, or the loss is no longer a number.
+            ValueError: the settings, the data or the state are refused, or the loss is no longer a number.
             KeyboardInterrupt: the training was interrupted; nothing is fitted.
         """
         _refuse(self.get_params(deep=False))
@@ -208,68 +154,68 @@ class MiniBatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights = targets.class_weights(self.class_weight, known, width)
         output = targets.output(known, width, one_vs_rest=self.one_vs_rest)
         measured = None if held is None else _sample(*held, weights)
-        return self._fit(_Course(output, width, _sample(rows, known, weights), measured), on_epoch)
-
-    def _fit(self, course: _Course, on_epoch: Callable[[Epoch], None] | None) -> Self:
-        perceptron = self._perceptron(len(course.training.features))
-        history: list[Epoch] = []
-        kept: tuple[list[Rows], list[Rows]] = [], []
-        for epoch in self._epochs(perceptron, course):
-            history.append(epoch)
-            if epoch.best:
-                kept = [w.copy() for w in perceptron.coefs_], [b.copy() for b in perceptron.intercepts_]
+        columns, training = Columns(output, width), _sample(rows, known, weights)
+        course, perceptron = self._course(), self._perceptron(len(rows))
+        if begin_at is not None:
+            steps.restore(perceptron, columns, state.of("steps", begin_at))
+            course.restore(state.of("course", begin_at))
+        for epoch in self._epochs(perceptron, columns, course, training, measured):
+            if on_state is not None:
+                on_state(
+                    {
+                        **state.within("steps", steps.arrays(perceptron)),
+                        **state.within("course", course.arrays()),
+                    }
+                )
             if on_epoch is not None:
                 on_epoch(epoch)
-            if epoch.epoch - best_epoch(history) >= self.patience:
-                break
-        self.coefs_, self.intercepts_ = kept
+        return self._finish(course, columns, training)
+
+    def _epochs(
+        self,
+        perceptron: Perceptron,
+        columns: Columns,
+        course: Course,
+        training: _Sample,
+        held: _Sample | None,
+    ) -> Iterator[Epoch]:
+        """Train, measure and note one epoch after the other, until there is no further one."""
+        wanted = columns.wanted(training.codes)
+        while not course.over:
+            begun = time.perf_counter()
+            loss = steps.train(perceptron, columns, training.features, wanted, training.weights)
+            measured = None if held is None else self._measure(perceptron, columns.output, held)
+            speed = len(training.features) / max(time.perf_counter() - begun, 1e-9)
+            yield course.note(loss, measured, speed, perceptron.coefs_, perceptron.intercepts_)
+
+    def _measure(self, perceptron: Perceptron, output: Output, held: _Sample) -> tuple[float, float]:
+        """Log loss and accuracy of the validation rows, by the weights as they are now."""
+        with np.errstate(over="ignore", invalid="ignore"):  # the course looks at the loss
+            logits = steps.forward(perceptron.coefs_, perceptron.intercepts_, self.activation, held.features)
+        return steps.measure(output, logits, held.codes, held.weights)
+
+    def _finish(self, course: Course, columns: Columns, training: _Sample) -> Self:
+        self.coefs_, self.intercepts_ = course.coefs, course.intercepts
         # No row has taught these: they would be left at the random numbers that training begins with.
-        self.coefs_[0][~course.training.features.any(axis=0)] = 0.0
-        self.classes_, self._output = np.arange(course.width), course.output
-        self.history_, self.best_epoch_ = tuple(history), best_epoch(history)
+        taught = np.asarray(training.features.any(axis=0))
+        self.coefs_[0] = np.where(taught[:, np.newaxis], self.coefs_[0], self.coefs_[0].dtype.type(0))
+        self.classes_, self._output = np.arange(columns.width), columns.output
+        self.history_, self.best_epoch_ = tuple(course.history), course.best_epoch
         return self
 
-    def _epochs(self, perceptron: _Perceptron, course: _Course) -> Iterator[Epoch]:
-        """Train and measure one epoch after the other, as long as the next one is asked for."""
-        lowest, wanted = math.inf, course.wanted
-        classes = np.arange(max(2, course.width))  # one label is two classes to scikit-learn
-        for number in range(1, self.epochs + 1):
-            begun = time.perf_counter()
-            loss = _pass(perceptron, course.training, wanted, classes) / course.sigmoids
-            held, accuracy = self._measure(perceptron, course)
-            if not math.isfinite(loss if held is None else loss + held):
-                raise ValueError(
-                    f"the training diverged: in epoch {number} of {self.epochs} its loss is no finite "
-                    f"number. The learning rate {self.learning_rate:g} is likely too high: try a tenth of it"
-                )
-            best = held is None or held < lowest
-            lowest = lowest if held is None else min(lowest, held)
-            speed = len(course.training.features) / max(time.perf_counter() - begun, 1e-9)
-            yield Epoch(number, self.epochs, loss, held, accuracy, speed, best)
+    def _course(self) -> Course:
+        return Course(self.epochs, self.patience, self.learning_rate)
 
-    def _measure(self, perceptron: _Perceptron, course: _Course) -> tuple[float, float] | tuple[None, None]:
-        """Log loss and accuracy of the validation rows, by the weights as they are now."""
-        sample = course.validation
-        if sample is None:
-            return None, None
-        with np.errstate(over="ignore", invalid="ignore"):  # the caller looks at the loss
-            logits = _forward(perceptron.coefs_, perceptron.intercepts_, self.activation, sample.features)
-            loss = np.average(losses(course.output, logits, sample.codes), weights=sample.weights)
-            chosen = decide(course.output, probabilities(course.output, logits))
-        return float(loss), float(np.mean(chosen == sample.codes))
-
-    def _perceptron(self, n_samples: int) -> _Perceptron:
-        """What makes the steps; its seed is a generator, because a number would shuffle all epochs alike."""
-        return _Perceptron(
-            hidden_layer_sizes=self.hidden,
+    def _perceptron(self, n_samples: int) -> Perceptron:
+        return steps.perceptron(
+            hidden=self.hidden,
             activation=self.activation,
-            solver=self.optimiser,
-            alpha=self.alpha,
-            batch_size=min(self.batch_size, n_samples),
-            learning_rate_init=self.learning_rate,
+            optimiser=self.optimiser,
+            learning_rate=self.learning_rate,
             momentum=self.momentum,
-            nesterovs_momentum=False,
-            random_state=np.random.RandomState(self.seed),
+            batch_size=min(self.batch_size, n_samples),
+            alpha=self.alpha,
+            seed=self.seed,
         )
 
     def decision_function(self, features: npt.ArrayLike) -> F64:
@@ -283,7 +229,7 @@ class MiniBatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "coefs_")
         rows = validate_data(self, features, dtype=_FLOATS, reset=False, ensure_min_samples=0)
-        logits = _forward(self.coefs_, self.intercepts_, self.activation, rows)
+        logits = steps.forward(self.coefs_, self.intercepts_, self.activation, rows)
         return logits[:, 0] if self._output is Output.BINARY else logits
 
     def predict_proba(self, features: npt.ArrayLike) -> F64:
@@ -326,37 +272,3 @@ def _refuse(settings: Mapping[str, Any]) -> None:
 
 def _sample(features: Rows, codes: Codes, weights: F64 | None) -> _Sample:
     return _Sample(features, codes, None if weights is None else weights[codes])
-
-
-def _pass(perceptron: _Perceptron, training: _Sample, wanted: Codes, classes: Rows) -> float:
-    """One pass over the shuffled rows; the mean loss of its batches, not finite if it has diverged."""
-    with (
-        warnings.catch_warnings(),
-        np.errstate(over="ignore", invalid="ignore"),  # the caller looks at the loss
-        sklearn.config_context(assume_finite=True),  # the features have been looked through once
-    ):
-        warnings.filterwarnings("error", _INTERRUPTED, UserWarning)
-        try:
-            perceptron.partial_fit(training.features, wanted, training.weights, classes)
-        except UserWarning as warning:
-            if _INTERRUPTED not in str(warning):
-                raise
-            raise KeyboardInterrupt from None
-        except ValueError as error:
-            if "non-finite parameter weights" not in str(error):
-                raise
-            return math.nan
-    return float(perceptron.loss_)
-
-
-def _forward(coefs: list[Rows], intercepts: list[Rows], activation: str, features: Rows) -> F64:
-    """Logits (n_samples, n_outputs), float64 whatever the features and the weights are."""
-    matrices = [np.asarray(matrix, np.float64) for matrix in coefs]
-    logits = np.empty((len(features), matrices[-1].shape[1]))
-    step = max(1, _BLOCK // features.shape[1])
-    for start in range(0, len(features), step):
-        values = np.asarray(features[start : start + step], np.float64)
-        for matrix, intercept in zip(matrices[:-1], intercepts[:-1], strict=True):
-            values = ACTIVATIONS[activation](values @ matrix + intercept)
-        logits[start : start + step] = values @ matrices[-1] + intercepts[-1]
-    return logits

@@ -20,7 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sigmax_training.heads import Output, probabilities
-from sigmax_training.minibatch import ACTIVATIONS, Epoch, MiniBatchClassifier, _Perceptron
+from sigmax_training.minibatch import ACTIVATIONS, Epoch, MiniBatchClassifier
+from sigmax_training.steps import Perceptron
 
 Array = npt.NDArray[Any]
 
@@ -213,7 +214,7 @@ def test_every_epoch_has_every_row_once_in_another_order() -> None:
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
-class _Watching(_Perceptron):
+class _Watching(Perceptron):
     seen: list[float]
 
     def _compute_loss_grad(self, layer: int, _: float, *arrays: list[Any]) -> None:
@@ -224,7 +225,7 @@ class _Watching(_Perceptron):
 class _Watched(MiniBatchClassifier):
     """Remembers the first feature of every row, in the order of training."""
 
-    def _perceptron(self, n_samples: int) -> _Perceptron:
+    def _perceptron(self, n_samples: int) -> Perceptron:
         self.seen: list[float] = []
         watching = _Watching(**super()._perceptron(n_samples).get_params())
         watching.seen = self.seen
@@ -482,13 +483,13 @@ def test_a_penalty_that_grows_without_end_stops_with_a_later_epoch() -> None:
         classifier.fit(features, codes)
 
 
-class _Warned(_Perceptron):
+class _Warned(Perceptron):
     def _compute_loss_grad(self, layer: int, _: float, *arrays: list[Any]) -> None:
         warnings.warn("something else", UserWarning, stacklevel=1)
 
 
 class _WarnedOf(MiniBatchClassifier):
-    def _perceptron(self, n_samples: int) -> _Perceptron:
+    def _perceptron(self, n_samples: int) -> Perceptron:
         return _Warned((), batch_size=n_samples)
 
 
@@ -511,13 +512,13 @@ def test_an_interrupt_between_epochs_leaves_as_an_interrupt() -> None:
     assert not hasattr(classifier, "coefs_")
 
 
-class _PressedInABatch(_Perceptron):
+class _PressedInABatch(Perceptron):
     def _compute_loss_grad(self, layer: int, _: float, *arrays: list[Any]) -> None:
         signal.raise_signal(signal.SIGINT)
 
 
 class _Pressed(MiniBatchClassifier):
-    def _perceptron(self, n_samples: int) -> _Perceptron:
+    def _perceptron(self, n_samples: int) -> Perceptron:
         return _PressedInABatch((), batch_size=n_samples)
 
 
