@@ -88,13 +88,22 @@ def summary(scores: tuple[Score, ...]) -> dict[str, float]:
     }
 
 
-def baseline(dataset: Dataset, split: Split) -> float:
-    """The accuracy of always answering what is most frequent in the training rows, label by label."""
+def baseline(dataset: Dataset, split: Split) -> dict[str, float]:
+    """What no model at all comes to, by name.
+
+    The accuracy is that of always answering what is most frequent in the training rows, label by label; the
+    log loss that of always answering the classes' (or labels') shares of the training rows.
+    """
     train, test = split
+    truth = dataset.codes[test]
     if dataset.multilabel:
-        usual = dataset.codes[train].mean(axis=0) > 0.5
-        return float((dataset.codes[test] == usual).mean())
-    return float((dataset.codes[test] == np.bincount(dataset.codes[train]).argmax()).mean())
+        shares = dataset.codes[train].mean(axis=0)
+        accuracy = (truth == (shares > 0.5)).mean()
+    else:
+        shares = np.bincount(dataset.codes[train], minlength=len(dataset.classes)) / len(train)
+        accuracy = (truth == shares.argmax()).mean()
+    always = np.tile(shares, (len(test), 1))
+    return {"baseline_accuracy": float(accuracy), "baseline_log_loss": _log_loss(truth, always)}
 
 
 def _log_loss(truth: npt.NDArray[Any], probabilities: F64) -> float:

@@ -195,11 +195,29 @@ class Calibration(StrEnum):
     PLATT = "platt"
 
 
+class Splitting(StrEnum):
+    """What decides on which side of a split a row is."""
+
+    STRATIFIED = "stratified"
+    GROUP = "group"
+    TIME = "time"
+    HASH = "hash"
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How quality is measured: repeated stratified folds, or each group of the data once (`by_group`)."""
+    """How quality is measured.
 
-    by_group: bool = False
+    Attributes:
+        split: what decides which rows are judged.
+        key: of a table, the column that holds each row's group, time or key; None for `stratified`.
+        folds: how many; of `time` how many blocks, the first of which is not judged.
+        repeats: how many times the folds are drawn; without meaning beside `time`.
+        test_fraction: the share of the rows that the published model is not fitted on.
+    """
+
+    split: Splitting = Splitting.STRATIFIED
+    key: str | None = None
     folds: int = 10
     repeats: int = 3
     test_fraction: float = 0.2
@@ -282,11 +300,12 @@ def _job(table: Table, folder: Path) -> Job:
     name = table.text("name")
     if name and not NAME_PATTERN.fullmatch(name):
         table.problem("name", f"is 1 to 64 of a-z, 0-9, '_' and '-', not {quoted(name)}")
-    model = table.table("estimator")
+    model, rows = table.table("estimator"), table.table("data")
+    data = _data(rows, table.table("features"), folder)
     job = Job(
         name=name,
         seed=table.integer("seed", 0, low=0),
-        data=_data(table.table("data"), table.table("features"), folder),
+        data=data,
         standardise=model.flag("standardise", fallback=True),
         estimator=_estimator(model),
         calibration=_calibration(table.table("calibration")),
@@ -295,7 +314,7 @@ def _job(table: Table, folder: Path) -> Job:
         dtype=_dtype(table),
         logits=table.flag("logits", fallback=False),
         validation=_validation(table.table("validation")),
-        evaluation=_evaluation(table.table("evaluation")),
+        evaluation=_evaluation(table.table("evaluation"), data if rows.sound else None),
     )
     if job.head is Head.ONE_VS_REST and job.calibration is Calibration.TEMPERATURE:
         table.problem(
@@ -304,6 +323,12 @@ def _job(table: Table, folder: Path) -> Job:
     if "validation" in table and not job.validates:
         table.problem(
             "validation", "is for early stopping, calibration and tuned thresholds; this job has none of them"
+        )
+    if isinstance(data, Regions) and job.evaluation.split is Splitting.GROUP and job.validates:
+        table.problem(
+            "evaluation.split",
+            "= 'group' fits on one of the photographs' two halves, and validation rows would divide it: "
+            "use 'stratified', or leave out early stopping, calibration and tuned thresholds",
         )
     table.close()
     return job
@@ -467,6 +492,7 @@ def _calibration(table: Table) -> Calibration:
             "'isotonic' is no option: steps of a probability fold into no layer (and skl2onnx converts "
             "them to the nearest step, up to 0.30 wrong); use 'temperature' or 'platt'",
         )
+        table.close()
         return Calibration.NONE
     method = Calibration(table.choice("method", [kind.value for kind in Calibration], Calibration.NONE.value))
     table.close()
@@ -562,15 +588,46 @@ def _dtype(table: Table) -> FloatType | None:
     return None if choice == AUTOMATIC else FloatType(choice)
 
 
-def _evaluation(table: Table) -> Evaluation:
+_HELD = {Splitting.GROUP: "the group", Splitting.TIME: "the time", Splitting.HASH: "a key"}
+
+
+def _evaluation(table: Table, data: Data | None) -> Evaluation:
+    """How quality is measured, on data that is None where it is not known what it is."""
     default = Evaluation()
+    if table.value("by_group") is not None:
+        table.problem("by_group", "is written split = 'group' now, and key = the column that holds the group")
     evaluation = Evaluation(
-        by_group=table.flag("by_group", default.by_group),
+        split=Splitting(table.choice("split", [kind.value for kind in Splitting], default.split.value)),
+        key=table.text("key") if "key" in table else None,
         folds=table.integer("folds", default.folds, low=2),
         repeats=table.integer("repeats", default.repeats, low=1),
         test_fraction=table.number("test_fraction", default.test_fraction, high=1.0),
     )
-    if evaluation.by_group and ("folds" in table or "repeats" in table):
-        table.problem("by_group", "folds each group once: folds and repeats have no meaning beside it")
+    if evaluation.split is Splitting.TIME and "repeats" in table:
+        table.problem("repeats", "has no meaning beside split = 'time', whose folds are not drawn")
+    if table.sound and data is not None:
+        _check_key(table, evaluation, data)
     table.close()
     return evaluation
+
+
+def _check_key(table: Table, evaluation: Evaluation, data: Data) -> None:
+    """Whether the rows have what their split stands on, as far as that is known without them."""
+    split, key = evaluation.split, evaluation.key
+    own_groups = isinstance(data, Photographs | Regions)
+    no_table = isinstance(data, Builtin) or (isinstance(data, Pictures) and data.target is None)
+    if split is Splitting.STRATIFIED:
+        if key is not None:
+            table.problem("key", "belongs to split = 'group', 'time' or 'hash': give one of them, or no key")
+    elif own_groups and key is not None:
+        table.problem("key", "is for tables: the photographs have groups of their own")
+    elif own_groups and split is Splitting.TIME:
+        table.problem("split", "= 'time' needs times, and the photographs have none: use 'group' or 'hash'")
+    elif no_table:
+        table.problem(
+            "split", f"= '{split}' needs a column of a table (data.path): use 'stratified' for this data"
+        )
+    elif not own_groups and key is None:
+        table.problem("key", f"is missing: the column that holds {_HELD[split]} of each row")
+    elif isinstance(data, Csv) and key in data.targets:
+        table.problem("key", f"is a column that is not a target, not {quoted(key or '')}")

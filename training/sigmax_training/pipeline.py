@@ -131,7 +131,7 @@ def _train(job: Job, dataset: Dataset, manifest: Manifest, report: Report) -> _T
         **evaluate.closer_look(fitted, dataset, split[1], rule),
         "test_rows": float(len(split[1])),
         "train_rows": float(len(split[0])),
-        "baseline_accuracy": evaluate.baseline(dataset, split),
+        **evaluate.baseline(dataset, split),
     }
     notices = tuple(sorted(said.union(fitted.warnings)))
     return _Trained(job, dataset, replace(fitted, warnings=notices), split, metrics)

@@ -46,6 +46,11 @@ class Table:
         """Whether a table stands there."""
         return isinstance(self._values.get(key), dict)
 
+    @property
+    def sound(self) -> bool:
+        """Whether nothing that was read so far is wrong, in the tables inside as well."""
+        return not any(problem.startswith(self._where) for problem in self._problems)
+
     def problem(self, key: str, text: str) -> None:
         """Note what is wrong with a key."""
         self._problems.append(f"{self._where}{key} {text}")

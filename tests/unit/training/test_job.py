@@ -21,6 +21,7 @@ from sigmax_training.job import (
     Perceptron,
     Photographs,
     Pictures,
+    Splitting,
 )
 from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
@@ -99,7 +100,7 @@ def test_every_key_is_read() -> None:
         calibration=Calibration.TEMPERATURE,
         validation=0.25,
         standardise=False,
-        evaluation=Evaluation(by_group=False, folds=3, repeats=2, test_fraction=0.5),
+        evaluation=Evaluation(folds=3, repeats=2, test_fraction=0.5),
     )
 
 
@@ -202,7 +203,11 @@ def test_all_mistakes_are_reported_together() -> None:
             "decision.positive is one of decision.classes",
         ),
         (MINIMAL + "[decision]\npositive=''", "decision.positive is a label"),
-        (MINIMAL + "[evaluation]\nby_group=true\nfolds=3", "folds and repeats have no meaning beside it"),
+        (
+            MINIMAL + "[evaluation]\nby_group=true",
+            "evaluation.by_group is written split = 'group' now, and key",
+        ),
+        (MINIMAL + "[evaluation]\nby_group=false", "evaluation.by_group is written split = 'group' now, and"),
         ("head='sigmiod'\n" + MINIMAL, "did you mean 'sigmoid'?"),
         ("dtype='float16'\n" + MINIMAL, "dtype is one of automatic, float32, float64"),
         ("seed=-1\n" + MINIMAL, "seed is an integer of at least 0"),
@@ -210,6 +215,55 @@ def test_all_mistakes_are_reported_together() -> None:
     ],
 )
 def test_a_mistake_is_named(text: str, expected: str) -> None:
+    assert expected in refused(text)
+
+
+TABLE = "name='x'\n[data]\npath='a.csv'\ntarget='y'\n[evaluation]\n"
+PHOTOGRAPHS = "name='x'\n[data]\nbuiltin='sample_photographs'\n[evaluation]\n"
+HALVES = "name='x'\n[data]\nbuiltin='sample_regions'\n[calibration]\nmethod='platt'\n[evaluation]\n"
+FOLDER = "name='x'\n[data]\nimages='p'\nsize=8\n[evaluation]\n"
+
+
+@pytest.mark.parametrize("split", list(Splitting))
+def test_a_split_is_read_with_its_key(split: Splitting) -> None:
+    key = None if split is Splitting.STRATIFIED else "환자"
+    text = f"{TABLE}split='{split}'\nfolds=4\n" + ("" if key is None else f"key='{key}'\n")
+
+    assert jobs.parse(text, Path()).evaluation == Evaluation(split, key, folds=4)
+
+
+@pytest.mark.parametrize("split", ["group", "hash"])
+def test_photographs_are_split_by_their_own_groups(split: str) -> None:
+    job = jobs.parse(f"{PHOTOGRAPHS}split='{split}'", Path())
+
+    assert job.evaluation == Evaluation(Splitting(split))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            TABLE + "split='groups'",
+            "evaluation.split is one of stratified, group, time, hash, not 'groups', did",
+        ),
+        (TABLE + "split='group'", "evaluation.key is missing: the column that holds the group of each row"),
+        (TABLE + "split='time'", "evaluation.key is missing: the column that holds the time of each row"),
+        (TABLE + "split='hash'", "evaluation.key is missing: the column that holds a key of each row"),
+        (TABLE + "split='hash'\nkey=''", "evaluation.key is a text that is not empty"),
+        (TABLE + "split='hash'\nkey='y'", "evaluation.key is a column that is not a target, not 'y'"),
+        (TABLE + "key='id'", "evaluation.key belongs to split = 'group', 'time' or 'hash'"),
+        (TABLE + "split='time'\nkey='day'\nrepeats=2", "evaluation.repeats has no meaning beside split = 't"),
+        (MINIMAL + "[evaluation]\nsplit='hash'", "evaluation.split = 'hash' needs a column of a table"),
+        (FOLDER + "split='group'", "evaluation.split = 'group' needs a column of a table (data.path)"),
+        (PHOTOGRAPHS + "split='group'\nkey='strip'", "evaluation.key is for tables: the photographs have"),
+        (
+            PHOTOGRAPHS + "split='time'",
+            "evaluation.split = 'time' needs times, and the photographs have none",
+        ),
+        (HALVES + "split='group'", "evaluation.split = 'group' fits on one of the photographs' two halves"),
+    ],
+)
+def test_a_split_that_does_not_fit_the_job_is_named_before_the_data_is_read(text: str, expected: str) -> None:
     assert expected in refused(text)
 
 
