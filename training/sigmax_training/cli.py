@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from sigmax.contract import Colour
 from sigmax.errors import InvalidInput, SigmaxError
 from sigmax_training import __version__, pipeline, progress, proposal
 from sigmax_training import job as jobs
+from sigmax_training import overrides as overriding
 from sigmax_training.job import Job
+from sigmax_training.overrides import Override
 from sigmax_training.pipeline import Outcome
 
 _PLAIN_WIDTH = 200
@@ -50,16 +53,37 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str | No
     return tuple(name.strip() for name in next(csv.reader([value], skipinitialspace=True), []))
 
 
+def _overrides(
+    _context: click.Context, _parameter: click.Parameter, value: Sequence[str]
+) -> tuple[Override, ...]:
+    try:
+        return tuple(map(overriding.parse, value))
+    except InvalidInput as error:
+        raise click.BadParameter(str(error)) from error
+
+
+_set = click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_overrides,
+    allow_from_autoenv=False,  # words between spaces would be values of their own
+    help="Set a key of every JOB, as estimator.C=0.1; VALUE is TOML, or a bare word. Repeatable.",
+)
+
+
 @cli.command()
 @click.argument("files", metavar="JOB...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_models
+@_set
 @click.option("--quiet", is_flag=True, show_envvar=True, help="Show no progress.")
-def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
+def run(files: tuple[Path, ...], models: Path, overrides: tuple[Override, ...], quiet: bool) -> None:
     """Train, evaluate, export, prove and publish each JOB (a TOML file).
 
     A job that is already published with the same data and the same versions is left as it is.
     """
-    wanted = [_read(path) for path in files]
+    wanted = [_read(path, overrides) for path in files]
     if None in wanted:
         sys.exit(1)
     done = [_run(path, job, models, quiet=quiet) for path, job in zip(files, wanted, strict=True) if job]
@@ -161,9 +185,9 @@ def main() -> None:
     cli(auto_envvar_prefix="SIGMAX_TRAIN")
 
 
-def _read(path: Path) -> Job | None:
+def _read(path: Path, overrides: Sequence[Override]) -> Job | None:
     try:
-        return jobs.read(path)
+        return jobs.read(path, overrides)
     except SigmaxError as error:
         _fail(path, error)
         return None

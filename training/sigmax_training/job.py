@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head, Image, Kind, Resize, Task, Unknown
-from sigmax.errors import InvalidInput, listed, quoted
+from sigmax.errors import InvalidInput, quoted
+from sigmax_training.overrides import Override, applied
 from sigmax_training.reading import Table
 from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
@@ -25,6 +26,7 @@ MAX_SIDE = 1024
 """Pixels a side of a picture as the model sees it: three channels of more would be millions of features."""
 
 AUTOMATIC = "automatic"
+LOGISTIC, MLP = "logistic_regression", "mlp"
 NO_PENALTY, L1, L2, ELASTIC_NET = "none", "l1", "l2", "elastic_net"
 SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "saga")
 PENALTIES = {L2: SOLVERS, NO_PENALTY: SOLVERS, L1: ("saga",), ELASTIC_NET: ("saga",)}
@@ -262,8 +264,12 @@ class Job:
         return early or self.calibration is not Calibration.NONE or self.decision.tune is not None
 
 
-def read(path: Path) -> Job:
+def read(path: Path, overrides: Sequence[Override] = ()) -> Job:
     """Read a job file; a relative path of its data is relative to the file.
+
+    Args:
+        path: the file.
+        overrides: keys that are set before anything is read.
 
     Raises:
         InvalidInput: naming everything that is wrong with the file.
@@ -274,10 +280,10 @@ def read(path: Path) -> Job:
         raise InvalidInput(f"the job cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidInput(f"the job is not UTF-8 (byte {error.start})") from error
-    return parse(text, path.parent)
+    return parse(text, path.parent, overrides)
 
 
-def parse(text: str, folder: Path) -> Job:
+def parse(text: str, folder: Path, overrides: Sequence[Override] = ()) -> Job:
     """Read a job from TOML.
 
     Raises:
@@ -290,9 +296,9 @@ def parse(text: str, folder: Path) -> Job:
     except (ValueError, RecursionError) as error:
         raise InvalidInput("the job has an integer of too many digits, or lists too deep in lists") from error
     problems: list[str] = []
-    job = _job(Table(document, "", problems), folder)
+    job = _job(Table(applied(document, overrides), "", problems), folder)
     if problems:
-        raise InvalidInput(listed(problems))
+        raise InvalidInput("; ".join(dict.fromkeys(problems)))
     return job
 
 
@@ -300,8 +306,8 @@ def _job(table: Table, folder: Path) -> Job:
     name = table.text("name")
     if name and not NAME_PATTERN.fullmatch(name):
         table.problem("name", f"is 1 to 64 of a-z, 0-9, '_' and '-', not {quoted(name)}")
-    model, rows = table.table("estimator"), table.table("data")
-    data = _data(rows, table.table("features"), folder)
+    model = table.table("estimator")
+    data = _data(table.table("data"), table.table("features"), folder)
     job = Job(
         name=name,
         seed=table.integer("seed", 0, low=0),
@@ -314,13 +320,14 @@ def _job(table: Table, folder: Path) -> Job:
         dtype=_dtype(table),
         logits=table.flag("logits", fallback=False),
         validation=_validation(table.table("validation")),
-        evaluation=_evaluation(table.table("evaluation"), data if rows.sound else None),
+        evaluation=_evaluation(table.table("evaluation"), data if table.right("data") else None),
     )
     if job.head is Head.ONE_VS_REST and job.calibration is Calibration.TEMPERATURE:
         table.problem(
             "calibration.method", "'temperature' is for softmax and sigmoid; one_vs_rest has 'platt'"
         )
-    if "validation" in table and not job.validates:
+    read = all(map(table.right, ("estimator", "calibration", "decision")))
+    if "validation" in table and read and not job.validates:
         table.problem(
             "validation", "is for early stopping, calibration and tuned thresholds; this job has none of them"
         )
@@ -424,19 +431,33 @@ def _pictures(table: Table, path: Path, target: str | None = None, image: str | 
 
 
 def _estimator(table: Table) -> Estimator:
-    kind = table.choice("kind", ("logistic_regression", "mlp"), "logistic_regression")
-    estimator = _perceptron(table) if kind == "mlp" else _logistic(table)
+    kinds: dict[str, Callable[[Table], Estimator]] = {LOGISTIC: _logistic, MLP: _perceptron}
+    kind = table.choice("kind", tuple(kinds), LOGISTIC)
+    estimator = kinds.pop(kind)(table)
+    for name, read in kinds.items():
+        if not table.right("kind"):
+            read(table)  # which keys belong here is not known: those of every kind do
+            continue
+        for key in sorted(_KEYS[name] - _KEYS[kind]):
+            table.refuse(key, f"belongs to kind = '{name}'")
     table.close()
     return estimator
+
+
+_KEYS = {
+    LOGISTIC: {setting.name for setting in fields(Logistic)},
+    MLP: {setting.name for setting in fields(Perceptron)},
+}
 
 
 def _logistic(table: Table) -> Estimator:
     default = Logistic()
     penalty = table.choice("penalty", tuple(PENALTIES), default.penalty)
     solver = table.choice("solver", SOLVERS, PENALTIES[penalty][0])
-    if solver not in PENALTIES[penalty]:
+    known = table.right("penalty")
+    if known and solver not in PENALTIES[penalty]:
         table.problem("solver", f"of penalty = '{penalty}' is {' or '.join(PENALTIES[penalty])}")
-    if "l1_ratio" in table and penalty != ELASTIC_NET:
+    if known and "l1_ratio" in table and penalty != ELASTIC_NET:
         table.problem("l1_ratio", f"belongs to penalty = '{ELASTIC_NET}'")
     if "C" in table and penalty == NO_PENALTY:
         table.problem("C", f"has no meaning beside penalty = '{NO_PENALTY}'")
@@ -454,10 +475,10 @@ def _logistic(table: Table) -> Estimator:
 def _perceptron(table: Table) -> Estimator:
     default = Perceptron()
     optimiser = table.choice("optimiser", get_args(Optimiser), default.optimiser)
-    if "momentum" in table and optimiser != "sgd":
+    if table.right("optimiser") and "momentum" in table and optimiser != "sgd":
         table.problem("momentum", "belongs to optimiser = 'sgd'")
     early = table.flag("early_stopping", default.early_stopping)
-    if "patience" in table and not early:
+    if table.right("early_stopping") and "patience" in table and not early:
         table.problem("patience", "has no meaning beside early_stopping = false")
     return Perceptron(
         hidden=table.integers("hidden", default.hidden),
@@ -536,19 +557,24 @@ def _objective(table: Table) -> Objective | None:
     if "tune" not in table:
         return None
     settings = table.table("tune")
-    kind = settings.choice("objective", ("f_beta", "cost", "recall_at_precision"))
-    objective: Objective
-    if kind == "f_beta":
-        objective = FBeta(settings.number("beta", 1.0))
-    elif kind == "cost":
-        default = Cost()
-        names = ("true_positive", "false_positive", "true_negative", "false_negative")
-        found = {name: settings.number(name, getattr(default, name), low=-math.inf) for name in names}
-        objective = Cost(**found)
-    else:
-        objective = RecallAtPrecision(settings.number("precision", 0.9, high=1.0))
+    readers: dict[str, Callable[[Table], Objective]] = {
+        "f_beta": lambda given: FBeta(given.number("beta", 1.0)),
+        "cost": _cost,
+        "recall_at_precision": lambda given: RecallAtPrecision(given.number("precision", 0.9, high=1.0)),
+    }
+    kind = settings.choice("objective", tuple(readers))
+    objective = readers.pop(kind)(settings)
+    for read in () if settings.right("objective") else readers.values():
+        read(settings)  # which keys belong here is not known: those of every objective do
     settings.close()
     return objective
+
+
+def _cost(table: Table) -> Cost:
+    default = Cost()
+    names = ("true_positive", "false_positive", "true_negative", "false_negative")
+    found = {name: table.number(name, getattr(default, name), low=-math.inf) for name in names}
+    return Cost(**found)
 
 
 def _band(
@@ -594,8 +620,7 @@ _HELD = {Splitting.GROUP: "the group", Splitting.TIME: "the time", Splitting.HAS
 def _evaluation(table: Table, data: Data | None) -> Evaluation:
     """How quality is measured, on data that is None where it is not known what it is."""
     default = Evaluation()
-    if table.value("by_group") is not None:
-        table.problem("by_group", "is written split = 'group' now, and key = the column that holds the group")
+    table.refuse("by_group", "is written split = 'group' now, and key = the column that holds the group")
     evaluation = Evaluation(
         split=Splitting(table.choice("split", [kind.value for kind in Splitting], default.split.value)),
         key=table.text("key") if "key" in table else None,
@@ -605,7 +630,7 @@ def _evaluation(table: Table, data: Data | None) -> Evaluation:
     )
     if evaluation.split is Splitting.TIME and "repeats" in table:
         table.problem("repeats", "has no meaning beside split = 'time', whose folds are not drawn")
-    if table.sound and data is not None:
+    if data is not None and table.right("split") and table.right("key"):
         _check_key(table, evaluation, data)
     table.close()
     return evaluation

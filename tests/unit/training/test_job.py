@@ -188,7 +188,8 @@ def test_all_mistakes_are_reported_together() -> None:
         ("name='x'\n[data]\nimages='p'\nsize=8\ntarget='y'", "data.target is not a key"),
         ("name='x'\n[data]\npath='a.csv'\nimage='f'\nsize=8", "data.target is missing"),
         ("name='x'\n[data]\npath='a.csv'\ntarget='y'\nsize=8", "data.size is not a key"),
-        (MINIMAL + "[estimator]\nkind='mlp'\nC=1.0", "estimator.C is not a key"),
+        (MINIMAL + "[estimator]\nkind='mlp'\nC=1.0", "estimator.C belongs to kind = 'logistic_regression'"),
+        (MINIMAL + "[estimator]\nhidden=[8]", "estimator.hidden belongs to kind = 'mlp'"),
         (MINIMAL + "[estimator]\nkind='mlp'\nhidden=[true]", "estimator.hidden is a list of positive"),
         (MINIMAL + "[estimator]\nkind='forest'", "estimator.kind is one of logistic_regression, mlp"),
         (MINIMAL + "[estimator]\nstandardise=1", "estimator.standardise is true or false, not '1'"),
@@ -441,3 +442,70 @@ def test_a_path_with_a_nul_in_it_is_refused() -> None:
     message = refused('name = "m"\n[data]\npath = "a\\u0000.csv"\ntarget = "y"\n')
 
     assert "data.path is a text that is not empty and has no NUL in it" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            MINIMAL + "[evalution]\nfolds=3",
+            "evalution is not a key that is known here, did you mean 'evaluation'?",
+        ),
+        ("folds=3\n" + MINIMAL, "folds is not a key that is known here, did you mean 'evaluation.folds'?"),
+        ("fold=3\n" + MINIMAL, "fold is not a key that is known here, did you mean 'evaluation.folds'?"),
+        (MINIMAL + "seed=3", "data.seed is not a key that is known here, did you mean 'seed'?"),
+        (
+            MINIMAL + "[evaluation]\nsede=3",
+            "evaluation.sede is not a key that is known here, did you mean 'seed'?",
+        ),
+        (MINIMAL + "[estimator]\nkind='mlp'\nfraction=0.2", "did you mean 'validation.fraction'?"),
+        (MINIMAL + "[calibration]\nmethod='isotonic'\nfold=3", "calibration.fold is not a key"),
+        (
+            MINIMAL + "[[evaluation]]\nfolds=3",
+            "evaluation is one table: write [evaluation], not [[evaluation]]",
+        ),
+        (MINIMAL + "[seed]\nx=1", "seed is an integer of at least 0, not '{'x': 1}'"),
+        (MINIMAL + "[evaluation.folds]\nx=1", "evaluation.folds is an integer of at least 2, not '{'x': 1}'"),
+        (MINIMAL + "[estimator.hiden]\nx=1", "estimator.hiden is not a key that is known here"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_told_the_right_one(text: str, expected: str) -> None:
+    assert expected in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (MINIMAL + "[estimator]\nkind='mpl'\nhidden=[8]\nC=2", "estimator.kind is one of"),
+        (
+            MINIMAL + "[estimator]\npenalty='elasticnet'\nl1_ratio=0.5\nsolver='saga'",
+            "estimator.penalty is one",
+        ),
+        (MINIMAL + "[estimator]\nkind='mlp'\noptimiser='SGD'\nmomentum=0.5", "estimator.optimiser is one of"),
+        (
+            MINIMAL + "[decision.tune]\nobjective='costs'\nfalse_negative=5",
+            "decision.tune.objective is one of",
+        ),
+        (
+            MINIMAL + "[calibration]\nmethod='plat'\n[validation]\nfraction=0.2",
+            "calibration.method is one of",
+        ),
+        ("name='x'\ndata='iris'", "data is a table, not 'iris'"),
+        (MINIMAL + "[decision]\ntune='f_beta'", "decision.tune is a table, not 'f_beta'"),
+        ("name='x'\n[data]\nbuiltin='irsi'\n[evaluation]\nsplit='group'", "data.builtin is one of"),
+        (TABLE + "split='goup'\nkey='g'", "evaluation.split is one of"),
+    ],
+)
+def test_one_mistake_is_one_mistake_and_nothing_that_follows_from_it(text: str, expected: str) -> None:
+    message = refused(text)
+
+    assert message.startswith(expected)
+    assert ";" not in message
+
+
+def test_of_many_mistakes_none_is_left_out() -> None:
+    wrong = [f"key_{number} = {number}" for number in range(60)]
+
+    message = refused("\n".join(wrong) + "\n" + MINIMAL)
+
+    assert message.count("is not a key that is known here") == 60
