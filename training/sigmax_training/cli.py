@@ -1,11 +1,12 @@
 """The command line: `sigmax-train run JOB...` trains and publishes, `import` publishes, `init` writes a job.
 
-Each of the first two prints one table a model.
+Each of the first two prints one table a model; `compare` one a data set.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -17,9 +18,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sigmax.contract import Colour
+from sigmax.contract import Colour, Manifest
 from sigmax.errors import InvalidInput, SigmaxError
-from sigmax_training import __version__, pipeline, progress, proposal
+from sigmax.repository.layout import Published
+from sigmax_training import __version__, leaderboard, pipeline, progress, proposal
+from sigmax_training import compare as comparing
 from sigmax_training import job as jobs
 from sigmax_training import overrides as overriding
 from sigmax_training.job import Job
@@ -42,7 +45,7 @@ _models = click.option(
     default=Path("models"),
     show_default=True,
     show_envvar=True,
-    help="The repository to publish into; it is made if it is not there.",
+    help="The repository of models; `run` and `import` make it if it is not there.",
 )
 
 
@@ -179,6 +182,37 @@ def import_(file: Path, name: str, models: Path, quiet: bool, **said: Any) -> No
     _print(outcome)
 
 
+@cli.command()
+@click.argument("what", metavar="[WHAT]...", nargs=-1)
+@_models
+@click.option("--json", "as_json", is_flag=True, show_envvar=True, help="Print one JSON document.")
+@click.option("--quiet", is_flag=True, show_envvar=True, help="Show no progress.")
+def compare(what: tuple[str, ...], models: Path, as_json: bool, quiet: bool) -> None:
+    """Show which is best: of models, versions as iris/3 and JOB files, beside always answering the majority.
+
+    Without WHAT every version of the repository. A job is evaluated as `run` does, and not published; if it
+    is published already, its version answers. Figures of different data stand in tables of their own.
+    """
+
+    def measure(path: Path) -> tuple[Manifest, Published | None]:
+        job = jobs.read(path)
+        with progress.opened(Console(stderr=True), quiet=quiet) as report:
+            return pipeline.measure(job, models, report)
+
+    try:
+        found = comparing.compare(what, models, measure)
+    except SigmaxError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(json.dumps(comparing.to_json(found), indent=2, ensure_ascii=False))
+    else:
+        leaderboard.show(found, _console())
+    for name, problem in found.problems:
+        click.echo(f"error: {name}: {problem}", err=True)
+    sys.exit(1 if found.problems else 0)
+
+
 def main() -> None:
     """The entry point; each option has an environment variable such as SIGMAX_TRAIN_RUN_MODELS."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when ONNX Runtime is loaded
@@ -205,10 +239,12 @@ def _run(path: Path, job: Job, models: Path, *, quiet: bool) -> bool:
 
 
 def _print(outcome: Outcome) -> None:
+    _console().print(_table(outcome))
+
+
+def _console() -> Console:
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH)
-    console.print(_table(outcome))
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
 
 
 def _fail(path: Path, error: SigmaxError) -> None:

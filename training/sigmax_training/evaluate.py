@@ -18,7 +18,7 @@ from sigmax.inference.decision import Rule
 from sigmax_training import calibration
 from sigmax_training.data.dataset import F64, I64, Dataset
 from sigmax_training.fit import Fitted, fit
-from sigmax_training.job import Job
+from sigmax_training.job import Evaluation, Job, Splitting
 from sigmax_training.splits import Split
 
 
@@ -33,6 +33,14 @@ class Score:
 
     accuracy: float
     log_loss: float
+
+
+def describe(evaluation: Evaluation) -> str:
+    """How rows are judged in one line, for people."""
+    by = f" by {evaluation.key}" if evaluation.key else ""
+    repeated = "" if evaluation.split is Splitting.TIME else f", repeated {evaluation.repeats} times"
+    held_out = f"{evaluation.test_fraction:g} of the rows held out"
+    return f"{evaluation.split}{by}, {evaluation.folds} folds{repeated}, {held_out}"
 
 
 def rule_of(manifest: Manifest, fitted: Fitted) -> Rule:

@@ -18,7 +18,7 @@ from sigmax.contract import EXAMPLE_FILE, GOLDEN_FILE, HISTORY_FILE, MODEL_FILE,
 from sigmax.errors import BundleRejected, InvalidInput
 from sigmax.inference.decision import Rule
 from sigmax.inference.proof import Proof, load
-from sigmax.repository import layout
+from sigmax.repository import bundle, layout
 from sigmax.repository.golden import Golden
 from sigmax.repository.layout import Published
 from sigmax_training import data, draft, evaluate, golden, history, parity, splits
@@ -78,11 +78,7 @@ def run(job: Job, repository: Path, report: Report) -> Outcome:
         InvalidInput: job and data do not fit together, or the repository cannot be written.
         BundleRejected: the gate refuses.
     """
-    report.stage(f"{job.name}: data", 1)
-    dataset = data.load(job)
-    drafts = tuple(draft.draft(job, dataset, dtype) for dtype in draft.dtypes(job, dataset))
-    fingerprint = draft.fingerprint(job, dataset, drafts)
-    report.step()
+    dataset, drafts, fingerprint = _drafted(job, report)
     try:
         published = _published(job, repository, fingerprint, report)
         if published is not None:
@@ -93,6 +89,41 @@ def run(job: Job, repository: Path, report: Report) -> Outcome:
     with threadpool_limits(1):  # the same sums on every number of cores: golden rows are the same bytes, too
         trained = _train(job, dataset, drafts[0], report)
         return _publish(trained, [replace(m, fingerprint=fingerprint) for m in drafts], repository, report)
+
+
+def measure(job: Job, repository: Path, report: Report) -> tuple[Manifest, Published | None]:
+    """Train and evaluate as `run` does, and publish nothing; what is published already is not trained again.
+
+    Args:
+        job: what to train.
+        repository: the folder of models, where the job may be published; it is only read.
+        report: told how far the job is.
+
+    Returns:
+        The manifest with the metrics, and the version that it is of; None if the job is not published.
+
+    Raises:
+        InvalidInput: job and data do not fit together.
+    """
+    dataset, drafts, fingerprint = _drafted(job, report)
+    published = _published(job, repository, fingerprint, report)
+    if published is not None:
+        return bundle.read(published.path).manifest, published
+    with threadpool_limits(1):
+        trained = _train(job, dataset, drafts[0], report)
+    for text in trained.fitted.warnings:
+        report.notice(f"{job.name}: {text}")
+    return _manifest(trained, drafts[0], network_of(trained.fitted, logits=job.logits)), None
+
+
+def _drafted(job: Job, report: Report) -> tuple[Dataset, tuple[Manifest, ...], str]:
+    """The data, what may be published of it, and the fingerprint."""
+    report.stage(f"{job.name}: data", 1)
+    dataset = data.load(job)
+    drafts = tuple(draft.draft(job, dataset, dtype) for dtype in draft.dtypes(job, dataset))
+    fingerprint = draft.fingerprint(job, dataset, drafts)
+    report.step()
+    return dataset, drafts, fingerprint
 
 
 def _published(job: Job, repository: Path, fingerprint: str, report: Report) -> Published | None:
@@ -173,13 +204,7 @@ def _publish(trained: _Trained, drafts: list[Manifest], repository: Path, report
 def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: list[str]) -> Outcome:
     job, dataset, fitted = trained.job, trained.dataset, trained.fitted
     network = network_of(fitted, logits=job.logits)
-    manifest = replace(
-        draft_,
-        decision=draft.decided(job, draft_, fitted.thresholds),
-        graph=replace(draft_.graph, layers=network.layers()),
-        metrics=trained.metrics,
-        provenance=_provenance(job, dataset, fitted),
-    )
+    manifest = _manifest(trained, draft_, network)
     rule = Rule(manifest, np.float64, manifest.decision.thresholds, manifest.decision.band)
     reference = Reference(fitted, rule, decides=fitted.calibration is None)
     held_out = dataset.features[trained.split[1]]
@@ -195,6 +220,17 @@ def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: 
     if dataset.files and not golden.pictures(dataset, trained.split[1]):
         said = (*said, "no held-out picture is a small file: how pictures are decoded is not proved at load")
     return Outcome(job.name, published, trained.metrics, proofs[-1], manifest.graph.dtype, said)
+
+
+def _manifest(trained: _Trained, draft_: Manifest, network: Network) -> Manifest:
+    job, fitted = trained.job, trained.fitted
+    return replace(
+        draft_,
+        decision=draft.decided(job, draft_, fitted.thresholds),
+        graph=replace(draft_.graph, layers=network.layers()),
+        metrics=trained.metrics,
+        provenance=_provenance(job, trained.dataset, fitted),
+    )
 
 
 def _files(trained: _Trained, network: Network, manifest: Manifest, answers: Case) -> dict[str, bytes]:
@@ -224,6 +260,7 @@ def _provenance(job: Job, dataset: Dataset, fitted: Fitted) -> dict[str, str]:
         "data": dataset.description,
         "data_sha256": dataset.sha256,
         "estimator": describe(job),
+        "evaluation": evaluate.describe(job.evaluation),
         "seed": str(job.seed),
     }
     if fitted.thresholds:
