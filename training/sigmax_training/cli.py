@@ -307,16 +307,31 @@ def main() -> None:
         cli(auto_envvar_prefix="SIGMAX_TRAIN")
     except SystemExit as end:
         sys.exit(interrupts.exit_code if interrupts.received and end.code else end.code)
-    except Exception:
+    except OSError as error:
+        _no_output(error)
+        sys.exit(1)
+    except Exception:  # an extension module that is being loaded makes another error of an interrupt
         if interrupts.received is None:
             raise
-        click.echo(
-            "interrupted", err=True
-        )  # an extension module that was being loaded makes another error of it
+        click.echo("interrupted", err=True)
         sys.exit(interrupts.exit_code)
 
 
+<<<<<<< HEAD
 def _read(path: Path, overrides: Sequence[Override]) -> Job | None:
+=======
+def _no_output(error: OSError) -> None:
+    """Say that what a command prints does not fit on the disk; Python would fail once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+
+
+def _read(path: Path) -> Job | None:
+>>>>>>> resume
     from sigmax_training import job as jobs
 
     try:
