@@ -700,6 +700,9 @@ def _dtype(table: Table) -> FloatType | None:
     return None if choice == AUTOMATIC else FloatType(choice)
 
 
+_GROUPS: dict[type, int] = {Photographs: 4, Regions: 2}
+"""How many groups the photographs have: strips of both, or halves of both."""
+
 _HELD = {Splitting.GROUP: "the group", Splitting.TIME: "the time", Splitting.HASH: "a key"}
 
 
@@ -716,6 +719,9 @@ def _evaluation(table: Table, data: Data | None) -> Evaluation:
     )
     if evaluation.split is Splitting.TIME and "repeats" in table:
         table.problem("repeats", "has no meaning beside split = 'time', whose folds are not drawn")
+    strips = _GROUPS.get(type(data), math.inf)
+    if evaluation.split is Splitting.GROUP and "repeats" in table and strips <= evaluation.folds:
+        table.problem("repeats", f"has no meaning here: each of the {strips} groups is left out once")
     if data is not None and table.right("split") and table.right("key"):
         _check_key(table, evaluation, data)
     table.close()

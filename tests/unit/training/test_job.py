@@ -261,6 +261,10 @@ def test_photographs_are_split_by_their_own_groups(split: str) -> None:
             PHOTOGRAPHS + "split='time'",
             "evaluation.split = 'time' needs times, and the photographs have none",
         ),
+        (
+            PHOTOGRAPHS + "split='group'\nrepeats=2",
+            "evaluation.repeats has no meaning here: each of the 4 groups",
+        ),
         (HALVES + "split='group'", "evaluation.split = 'group' fits on one of the photographs' two halves"),
     ],
 )
