@@ -317,9 +317,6 @@ def main() -> None:
         sys.exit(interrupts.exit_code)
 
 
-<<<<<<< HEAD
-def _read(path: Path, overrides: Sequence[Override]) -> Job | None:
-=======
 def _no_output(error: OSError) -> None:
     """Say that what a command prints does not fit on the disk; Python would fail once more at its end."""
     for stream in (sys.stdout, sys.stderr):
@@ -330,8 +327,7 @@ def _no_output(error: OSError) -> None:
     click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
 
 
-def _read(path: Path) -> Job | None:
->>>>>>> resume
+def _read(path: Path, overrides: Sequence[Override]) -> Job | None:
     from sigmax_training import job as jobs
 
     try:

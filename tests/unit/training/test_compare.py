@@ -121,13 +121,15 @@ def test_a_job_is_evaluated_as_run_does_and_nothing_is_published(models: Path, t
     assert sorted(models.rglob("*")) == before
 
 
-def test_a_job_that_is_published_is_answered_from_its_version_and_stands_once(models: Path) -> None:
-    job = models.parent / "strong.toml"
+def test_a_job_that_is_published_is_answered_from_its_version_and_stands_once(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(models.parent)  # so that its name fits into a column
 
-    result = call("compare", "iris", job, "--models", models)
+    result = call("compare", "iris", "strong.toml", "--models", models)
 
     assert result.exit_code == 0
-    assert f"iris/2 ({job})" in result.stdout
+    assert "iris/2 (strong.toml)" in result.stdout
     assert result.stdout.count("iris/2") == 1
     assert "cross-validation" not in result.stderr
 
