@@ -33,7 +33,7 @@ def load(job: Job, given: Any = None) -> Dataset:
     elif isinstance(data, Builtin):
         dataset = builtin.load(data.name)
     elif isinstance(data, Pictures):
-        dataset = pictures.load(data)
+        dataset = pictures.load(data, by(job.evaluation))
     elif isinstance(data, Photographs):
         dataset = photographs.load(data)
     else:
