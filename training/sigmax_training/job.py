@@ -732,7 +732,7 @@ def _check_key(table: Table, evaluation: Evaluation, data: Data) -> None:
     """Whether the rows have what their split stands on, as far as that is known without them."""
     split, key = evaluation.split, evaluation.key
     own_groups = isinstance(data, Photographs | Regions)
-    no_table = isinstance(data, Builtin) or (isinstance(data, Pictures) and data.target is None)
+    no_table = isinstance(data, Builtin | Pictures)
     if split is Splitting.STRATIFIED:
         if key is not None:
             table.problem("key", "belongs to split = 'group', 'time' or 'hash': give one of them, or no key")
@@ -742,7 +742,7 @@ def _check_key(table: Table, evaluation: Evaluation, data: Data) -> None:
         table.problem("split", "= 'time' needs times, and the photographs have none: use 'group' or 'hash'")
     elif no_table:
         table.problem(
-            "split", f"= '{split}' needs a column of a table (data.path): use 'stratified' for this data"
+            "split", f"= '{split}' needs the key column of a table, which this data has not: use 'stratified'"
         )
     elif not own_groups and key is None:
         table.problem("key", f"is missing: the column that holds {_HELD[split]} of each row")

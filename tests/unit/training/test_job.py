@@ -254,8 +254,8 @@ def test_photographs_are_split_by_their_own_groups(split: str) -> None:
         (TABLE + "split='hash'\nkey='y'", "evaluation.key is a column that is not a target, not 'y'"),
         (TABLE + "key='id'", "evaluation.key belongs to split = 'group', 'time' or 'hash'"),
         (TABLE + "split='time'\nkey='day'\nrepeats=2", "evaluation.repeats has no meaning beside split = 't"),
-        (MINIMAL + "[evaluation]\nsplit='hash'", "evaluation.split = 'hash' needs a column of a table"),
-        (FOLDER + "split='group'", "evaluation.split = 'group' needs a column of a table (data.path)"),
+        (MINIMAL + "[evaluation]\nsplit='hash'", "evaluation.split = 'hash' needs the key column of a table"),
+        (FOLDER + "split='group'", "evaluation.split = 'group' needs the key column of a table"),
         (PHOTOGRAPHS + "split='group'\nkey='strip'", "evaluation.key is for tables: the photographs have"),
         (
             PHOTOGRAPHS + "split='time'",
