@@ -222,6 +222,12 @@ def test_every_key_of_a_job_is_documented() -> None:
     names = [field.name for kind in kinds for field in fields(kind)]
     names += [
         "path",
+        "format",
+        "delimiter",
+        "quote",
+        "encoding",
+        "stream",
+        "buffer",
         "target",
         "targets",
         "separator",

@@ -72,7 +72,7 @@ def _classes(dataset: Dataset) -> str:
         counts = dataset.codes.sum(axis=0).tolist()
     else:
         counts = np.bincount(dataset.codes, minlength=len(dataset.classes)).tolist()
-    shown = [f"{label} {count:,}" for label, count in zip(dataset.classes, counts, strict=True)]
+    shown = [f"{label} ({count:,})" for label, count in zip(dataset.classes, counts, strict=True)]
     return ", ".join(shown[:_CLASSES]) + (", …" if len(shown) > _CLASSES else "")
 
 
