@@ -23,7 +23,7 @@ STYLE = PLOTS / "sigmax.mplstyle"
 
 _FONTS_SECONDS = 120
 
-_ROW = re.compile(r"\| \[(?P<title>[^]]+)\]\((?P<name>[^)]+)\) \| (?P<sentence>.+) \|")
+_ROWS = re.compile(r"(?<=^\|---\|---\|\n)(?:\|.+\|\n)*", re.MULTILINE)
 
 
 def pages() -> list[Path]:
@@ -31,10 +31,13 @@ def pages() -> list[Path]:
     return sorted(LEARN.glob("[0-9][0-9]-*.md"))
 
 
-def contents() -> list[tuple[str, str, str]]:
-    """The table of contents: each page's file, title and sentence."""
-    rows = filter(None, map(_ROW.fullmatch, CONTENTS.read_text().splitlines()))
-    return [(row["name"], row["title"], row["sentence"]) for row in rows]
+def with_contents(text: str) -> str:
+    """The text of the table of contents, its rows written anew from the pages."""
+    rows = ""
+    for page in pages():
+        title, sentence = beginning(page)
+        rows += f"| [{title}]({page.name}) | {sentence} |\n"
+    return _ROWS.sub(lambda _: rows, text, count=1)
 
 
 def beginning(page: Path) -> tuple[str, str]:

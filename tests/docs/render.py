@@ -1,7 +1,7 @@
 """The course to be read in a browser: `python -m tests.docs.render` runs every page and writes build/learn.
 
-The plots of docs/learn/plots are drawn anew on the way. The pages are whole files without scripts; nothing
-is fetched from a network.
+The plots of docs/learn/plots are drawn, and the rows of the table of contents written, anew on the way. The
+pages are whole files without scripts; nothing is fetched from a network.
 """
 
 from __future__ import annotations
@@ -133,13 +133,14 @@ def _refresh(page: Path, settings: Path) -> None:
 
 
 def main() -> None:
-    """Run every page, draw its plots anew, write the course."""
+    """Run every page, draw its plots and write the table of contents anew, write the course."""
     with tempfile.TemporaryDirectory() as settings:
         course.list_fonts(Path(settings))
         for page in course.pages():
             sys.stdout.write(f"{page.relative_to(ROOT)}\n")
             sys.stdout.flush()
             _refresh(page, Path(settings))
+    course.CONTENTS.write_text(course.with_contents(course.CONTENTS.read_text()))
     contents, *_ = write(BUILD)
     sys.stdout.write(f"{contents.relative_to(ROOT)} is the course\n")
 

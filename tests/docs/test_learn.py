@@ -43,7 +43,10 @@ def test_every_committed_plot_is_shown() -> None:
 
 
 def test_the_table_of_contents_has_every_page_with_its_first_sentence() -> None:
-    assert course.contents() == [(page.name, *course.beginning(page)) for page in PAGES]
+    written = course.CONTENTS.read_text()
+
+    assert course.with_contents(written) == written, "`make learn` writes it"
+    assert {page.name for page in PAGES} <= set(markdown.links(course.CONTENTS))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
