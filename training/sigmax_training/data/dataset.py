@@ -47,6 +47,7 @@ class Dataset:
         times: numbers (n_samples,) or None; when each row was, where the later ones are judged.
         flips: training rows are pictures that are also seen mirrored, left to right.
         files: of pictures that were read from files, where each row's file lies; else empty.
+        digest: of the rows that these are a part of; None where they are all there are.
     """
 
     description: str
@@ -59,6 +60,7 @@ class Dataset:
     times: npt.NDArray[Any] | None = None
     flips: bool = False
     files: tuple[Path, ...] = ()
+    digest: str | None = None
 
     @property
     def multilabel(self) -> bool:
@@ -80,6 +82,8 @@ class Dataset:
     @property
     def sha256(self) -> str:
         """A digest of everything that a model could learn from; independent of file names and formats."""
+        if self.digest is not None:
+            return self.digest
         names = [[block.name, block.kind.value, block.vocabulary] for block in self.blocks]
         rows: list[Any] = (
             self.codes.tolist() if self.multilabel else [self.classes[code] for code in self.codes]
