@@ -7,6 +7,7 @@ before the first estimator is fitted; and nothing is seen in the repository befo
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ from sigmax.repository.golden import Golden
 from sigmax.repository.layout import Published
 from sigmax_training import data, draft, evaluate, golden, history, parity, splits
 from sigmax_training.data.dataset import Dataset
+from sigmax_training.data.stream import Stream
 from sigmax_training.example import example
 from sigmax_training.export import export
 from sigmax_training.fit import Fitted, describe, fit
@@ -32,6 +34,7 @@ from sigmax_training.parity import Case
 from sigmax_training.progress import Report
 from sigmax_training.rows import Reference
 from sigmax_training.splits import Split
+from sigmax_training.streaming import fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,49 @@ def run(job: Job, repository: Path, report: Report) -> Outcome:
     """
     report.stage(f"{job.name}: data", 1)
     dataset = data.load(job)
+
+    def train(manifest: Manifest) -> _Trained:
+        return _train(job, dataset, manifest, report)
+
+    return _run(job, dataset, train, repository, report)
+
+
+def run_streamed(job: Job, stream: Stream, buffer: int, repository: Path, report: Report) -> Outcome:
+    """The same on rows that are never held all at once.
+
+    Args:
+        job: what to train; its estimator is trained by mini-batches.
+        stream: where the rows are.
+        buffer: how many of them are held to be shuffled.
+        repository: as `run` has it.
+        report: likewise.
+
+    Raises:
+        InvalidInput: likewise.
+        BundleRejected: likewise.
+    """
+    report.stage(f"{job.name}: data", 1)
+
+    def train(manifest: Manifest) -> _Trained:
+        found = fitting.train(job, stream, manifest, fitting.Settings(buffer), report)
+        sampled = np.arange(len(found.dataset.codes))
+        return _Trained(job, found.dataset, found.fitted, (sampled[:0], sampled), dict(found.metrics))
+
+    return _run(job, fitting.outline(stream), train, repository, report, buffer=buffer)
+
+
+def _run(
+    job: Job,
+    dataset: Dataset,
+    train: Callable[[Manifest], _Trained],
+    repository: Path,
+    report: Report,
+    *,
+    buffer: int | None = None,
+) -> Outcome:
+    """Draft, train unless it is published already, prove and publish; the stage of the data is under way."""
     drafts = tuple(draft.draft(job, dataset, dtype) for dtype in draft.dtypes(job, dataset))
-    fingerprint = draft.fingerprint(job, dataset, drafts)
+    fingerprint = draft.fingerprint(job, dataset, drafts, buffer=buffer)
     report.step()
     try:
         published = _published(job, repository, fingerprint, report)
@@ -91,7 +135,7 @@ def run(job: Job, repository: Path, report: Report) -> Outcome:
     except OSError as error:
         raise InvalidInput(_unwritable(repository, error)) from error
     with threadpool_limits(1):  # the same sums on every number of cores: golden rows are the same bytes, too
-        trained = _train(job, dataset, drafts[0], report)
+        trained = train(drafts[0])
         return _publish(trained, [replace(m, fingerprint=fingerprint) for m in drafts], repository, report)
 
 
