@@ -1,6 +1,7 @@
 """The command line: `sigmax-train run JOB...` trains and publishes, `import` publishes, `init` writes a job.
 
-Each of the first two prints one table a model.
+`run` and `import` print one table a model. What a command needs is loaded inside it, so that a signal that
+comes meanwhile ends it as any other does: one line, exit code 130 (Ctrl-C) or 143 (SIGTERM), no traceback.
 """
 
 from __future__ import annotations
@@ -9,25 +10,40 @@ import csv
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from sigmax.contract import Colour
 from sigmax.errors import InvalidInput, SigmaxError
-from sigmax_training import __version__, pipeline, progress, proposal
-from sigmax_training import job as jobs
-from sigmax_training.job import Job
-from sigmax_training.pipeline import Outcome
+from sigmax_training import __version__
+from sigmax_training.interrupts import Interrupted, Interrupts
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sigmax_training.job import Job
+    from sigmax_training.pipeline import Outcome
+
+_SIGINT = 130
+"""What a shell reports of a process that Ctrl-C has ended."""
 
 _PLAIN_WIDTH = 200
 """Columns of a table that no terminal shows: a path is never broken."""
 
 
-@click.group()
+class _Commands(click.Group):
+    """Says in one line that a command was interrupted, where click would say no more than "Aborted!"."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt as interrupt:
+            click.echo(f"interrupted: {interrupt}" if str(interrupt) else "interrupted", err=True)
+            sys.exit(_SIGINT)
+
+
+@click.group(cls=_Commands)
 @click.version_option(__version__, prog_name="sigmax-train")
 def cli() -> None:
     """Train sigmoid and softmax classifiers and publish them as proven bundles."""
@@ -54,7 +70,8 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.argument("files", metavar="JOB...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_models
 @click.option("--quiet", is_flag=True, show_envvar=True, help="Show no progress.")
-def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
+@click.option("--resume", is_flag=True, show_envvar=True, help="Continue a run that was interrupted.")
+def run(files: tuple[Path, ...], models: Path, quiet: bool, resume: bool) -> None:
     """Train, evaluate, export, prove and publish each JOB (a TOML file).
 
     A job that is already published with the same data and the same versions is left as it is.
@@ -62,7 +79,11 @@ def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
     wanted = [_read(path) for path in files]
     if None in wanted:
         sys.exit(1)
-    done = [_run(path, job, models, quiet=quiet) for path, job in zip(files, wanted, strict=True) if job]
+    done = [
+        _run(path, job, models, quiet=quiet, resume=resume)
+        for path, job in zip(files, wanted, strict=True)
+        if job
+    ]
     sys.exit(0 if all(done) else 1)
 
 
@@ -75,6 +96,8 @@ def run(files: tuple[Path, ...], models: Path, quiet: bool) -> None:
 )
 def init(folder: Path, output: Path | None) -> None:
     """Look at FOLDER, which holds a folder of PNG or JPEG files for each class, and write a job for it."""
+    from sigmax_training import proposal
+
     job = output or Path(f"{proposal.job_name(folder)}.toml")
     try:
         look = proposal.look_at(folder)
@@ -157,11 +180,25 @@ def import_(file: Path, name: str, models: Path, quiet: bool, **said: Any) -> No
 
 def main() -> None:
     """The entry point; each option has an environment variable such as SIGMAX_TRAIN_RUN_MODELS."""
+    interrupts = Interrupts()
+    interrupts.install()
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when ONNX Runtime is loaded
-    cli(auto_envvar_prefix="SIGMAX_TRAIN")
+    try:
+        cli(auto_envvar_prefix="SIGMAX_TRAIN")
+    except SystemExit as end:
+        sys.exit(interrupts.exit_code if interrupts.received and end.code else end.code)
+    except Exception:
+        if interrupts.received is None:
+            raise
+        click.echo(
+            "interrupted", err=True
+        )  # an extension module that was being loaded makes another error of it
+        sys.exit(interrupts.exit_code)
 
 
 def _read(path: Path) -> Job | None:
+    from sigmax_training import job as jobs
+
     try:
         return jobs.read(path)
     except SigmaxError as error:
@@ -169,18 +206,26 @@ def _read(path: Path) -> Job | None:
         return None
 
 
-def _run(path: Path, job: Job, models: Path, *, quiet: bool) -> bool:
+def _run(path: Path, job: Job, models: Path, *, quiet: bool, resume: bool) -> bool:
+    from rich.console import Console
+
+    from sigmax_training import pipeline, progress
+
     try:
         with progress.opened(Console(stderr=True), quiet=quiet) as report:
-            outcome = pipeline.run(job, models, report)
+            outcome = pipeline.run(job, models, report, resume=resume)
     except SigmaxError as error:
         _fail(path, error)
         return False
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(f"{path}: {str(interrupt) or 'nothing was published'}") from None
     _print(outcome)
     return True
 
 
 def _print(outcome: Outcome) -> None:
+    from rich.console import Console
+
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
@@ -192,6 +237,9 @@ def _fail(path: Path, error: SigmaxError) -> None:
 
 
 def _table(outcome: Outcome) -> Table:
+    from rich import box
+    from rich.table import Table
+
     table = Table(title=outcome.name, title_justify="left", box=box.SIMPLE, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

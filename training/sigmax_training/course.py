@@ -121,6 +121,11 @@ class Course:
         return Epoch(number, self._epochs, loss, measured, right, speed, bool(best))
 
 
+def epochs_done(arrays: Arrays) -> int:
+    """How many epochs a training has done, from its state: a course's arrays behind "course/"."""
+    return len(arrays["course/history"])
+
+
 def _row(epoch: Epoch) -> tuple[float, ...]:
     """An epoch as numbers; NaN stands for what was not measured, because a loss that is kept is finite."""
     held = math.nan if epoch.validation_loss is None else epoch.validation_loss

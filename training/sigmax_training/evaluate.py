@@ -17,7 +17,7 @@ from sigmax.contract import Manifest
 from sigmax.inference.decision import Rule
 from sigmax_training import calibration
 from sigmax_training.data.dataset import F64, I64, Dataset
-from sigmax_training.fit import Fitted, fit
+from sigmax_training.fit import Fitted, Memory, fit
 from sigmax_training.job import Job
 from sigmax_training.splits import Split
 
@@ -61,15 +61,24 @@ def closer_look(fitted: Fitted, dataset: Dataset, rows: I64, rule: Rule) -> dict
 
 
 def cross_validate(
-    job: Job, dataset: Dataset, splits: list[Split], manifest: Manifest, after_each: Callable[[Fitted], None]
+    job: Job,
+    dataset: Dataset,
+    splits: list[Split],
+    manifest: Manifest,
+    after_each: Callable[[Score, Fitted], None],
+    *,
+    done: tuple[Score, ...] = (),
+    memory: Memory | None = None,
 ) -> tuple[Score, ...]:
-    """Fit and judge once for every split."""
+    """Fit and judge once for every split, but for the first ones that are done already."""
 
     def scores() -> Iterator[Score]:
-        for train, test in splits:
-            fitted = fit(job, dataset, train)
-            yield score(fitted, dataset, test, rule_of(manifest, fitted))
-            after_each(fitted)
+        yield from done
+        for train, test in splits[len(done) :]:
+            fitted = fit(job, dataset, train, memory=memory)
+            found = score(fitted, dataset, test, rule_of(manifest, fitted))
+            after_each(found, fitted)
+            yield found
 
     return tuple(scores())
 

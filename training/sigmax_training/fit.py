@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from sigmax_training.features import Expansion
 from sigmax_training.history import Epoch
 from sigmax_training.job import Calibration as Method
 from sigmax_training.job import Job, Perceptron
+from sigmax_training.state import Arrays
 
 OnEpoch = Callable[[Epoch], None]
 
@@ -36,6 +37,18 @@ _NOT_OPTIMAL = (
     "the solver stopped before the optimum: the mean probability of a class is off its share of the rows by "
     "{short:.2g}; another solver, a smaller tol or a weaker penalty finds it"
 )
+
+
+class Memory(Protocol):
+    """Where the state of a training by epochs is kept, so that it can go on after an interrupt."""
+
+    def begin_at(self) -> Arrays | None:
+        """The state that the training begins at; None for its beginning."""
+        ...
+
+    def keep(self, arrays: Arrays) -> None:
+        """The training has done an epoch, and this is its state."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +120,9 @@ class Fitted:
         return scaled if self.preprocessor is None else self.preprocessor.transform(scaled)
 
 
-def fit(job: Job, dataset: Dataset, rows: I64, on_epoch: OnEpoch | None = None) -> Fitted:
+def fit(
+    job: Job, dataset: Dataset, rows: I64, on_epoch: OnEpoch | None = None, memory: Memory | None = None
+) -> Fitted:
     """Fit a job's estimator on some rows of a data set.
 
     On one thread: sums are then added up in the same order on every number of cores, and a logistic
@@ -118,6 +133,7 @@ def fit(job: Job, dataset: Dataset, rows: I64, on_epoch: OnEpoch | None = None) 
         dataset: where the rows are.
         rows: indices into it; every class has a row among them.
         on_epoch: told of each epoch, where training goes by epochs.
+        memory: keeps its state after each of them, and knows the one to begin at.
 
     Raises:
         InvalidInput: scikit-learn refuses the data, for instance because its scale overflows.
@@ -126,7 +142,7 @@ def fit(job: Job, dataset: Dataset, rows: I64, on_epoch: OnEpoch | None = None) 
     if job.validates:
         rows, aside = splits.validation(dataset, rows, job.evaluation, job.validation, job.seed)
     with guarded(len(rows)) as said:
-        fitted = _fit(job, dataset, rows, aside, on_epoch)
+        fitted = _fit(job, dataset, rows, aside, on_epoch, memory=memory)
     fitted = replace(fitted, warnings=tuple(said))
     return validated(job, dataset.classes, dataset.features[aside], dataset.codes[aside], fitted)
 
@@ -159,7 +175,9 @@ def guarded(count: int) -> Iterator[list[str]]:
     said += dict.fromkeys(_first_line(warning.message) for warning in caught)
 
 
-def _fit(job: Job, dataset: Dataset, rows: I64, aside: I64, on_epoch: OnEpoch | None) -> Fitted:
+def _fit(
+    job: Job, dataset: Dataset, rows: I64, aside: I64, on_epoch: OnEpoch | None, *, memory: Memory | None
+) -> Fitted:
     image = dataset.image
     scale = image.scale if image else 1.0
     matrix, codes = training_rows(dataset, rows)
@@ -178,8 +196,15 @@ def _fit(job: Job, dataset: Dataset, rows: I64, aside: I64, on_epoch: OnEpoch | 
             watched = _scaled(dataset.features[aside], scale)
             watched = watched if transformer is None else transformer.transform(watched)
             validation = (watched, dataset.codes[aside])
-        count = len(dataset.classes)
-        classifier.fit(prepared, codes, validation=validation, on_epoch=on_epoch, n_classes=count)
+        classifier.fit(
+            prepared,
+            codes,
+            validation=validation,
+            on_epoch=on_epoch,
+            n_classes=len(dataset.classes),
+            begin_at=memory and memory.begin_at(),
+            on_state=memory and memory.keep,
+        )
     else:
         classifier.fit(prepared, codes.astype(np.int64))
         short = estimators.short_of_the_optimum(classifier, prepared, codes)

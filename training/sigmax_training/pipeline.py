@@ -23,11 +23,14 @@ from sigmax.repository import layout
 from sigmax.repository.golden import Golden
 from sigmax.repository.layout import Published
 from sigmax_training import data, draft, evaluate, golden, history, parity, splits
+from sigmax_training.checkpoint import Checkpoint, Mark
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.data.stream import Stream
+from sigmax_training.evaluate import Score
 from sigmax_training.example import example
 from sigmax_training.export import export
 from sigmax_training.fit import Fitted, describe, fit
+from sigmax_training.interrupts import Interrupted
 from sigmax_training.job import Job, Perceptron
 from sigmax_training.network import Network, network_of
 from sigmax_training.parity import Case
@@ -69,28 +72,53 @@ class _Trained:
     metrics: dict[str, float]
 
 
-def run(job: Job, repository: Path, report: Report) -> Outcome:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """What a job is run on.
+
+    Attributes:
+        dataset: all rows; of a stream none, but everything else that is known of it.
+        train: trains, given the manifest as far as it is known and what keeps the state of the training.
+        folds: counts the trainings before that of the published model.
+        buffer: of a stream, how many rows are held to be shuffled.
+    """
+
+    dataset: Dataset
+    train: Callable[[Manifest, Checkpoint], _Trained]
+    folds: Callable[[], int]
+    buffer: int | None = None
+
+
+def run(job: Job, repository: Path, report: Report, *, resume: bool = False) -> Outcome:
     """Train, prove and publish; or find that the same job on the same data is already published.
 
     Args:
         job: what to train.
         repository: the folder of models; it is made if it is not there.
         report: told how far the job is.
+        resume: go on from the checkpoint of an interrupted run, if there is one.
 
     Raises:
-        InvalidInput: job and data do not fit together, or the repository cannot be written.
+        InvalidInput: job and data do not fit together, the repository cannot be written, or the checkpoint is
+            not one of this job.
         BundleRejected: the gate refuses.
+        Interrupted: by a signal; what was done so far is in the checkpoint.
     """
     report.stage(f"{job.name}: data", 1)
     dataset = data.load(job)
 
-    def train(manifest: Manifest) -> _Trained:
-        return _train(job, dataset, manifest, report)
+    def train(manifest: Manifest, checkpoint: Checkpoint) -> _Trained:
+        return _train(job, dataset, manifest, report, checkpoint)
 
-    return _run(job, dataset, train, repository, report)
+    def folds() -> int:
+        return len(splits.folds(dataset, job.evaluation, job.seed))
+
+    return _run(job, _Rows(dataset, train, folds), repository, report, resume=resume)
 
 
-def run_streamed(job: Job, stream: Stream, buffer: int, repository: Path, report: Report) -> Outcome:
+def run_streamed(
+    job: Job, stream: Stream, buffer: int, repository: Path, report: Report, *, resume: bool = False
+) -> Outcome:
     """The same on rows that are never held all at once.
 
     Args:
@@ -99,44 +127,92 @@ def run_streamed(job: Job, stream: Stream, buffer: int, repository: Path, report
         buffer: how many of them are held to be shuffled.
         repository: as `run` has it.
         report: likewise.
+        resume: likewise.
 
     Raises:
         InvalidInput: likewise.
         BundleRejected: likewise.
+        Interrupted: likewise.
     """
     report.stage(f"{job.name}: data", 1)
 
-    def train(manifest: Manifest) -> _Trained:
-        found = fitting.train(job, stream, manifest, fitting.Settings(buffer), report)
+    def train(manifest: Manifest, checkpoint: Checkpoint) -> _Trained:
+        found = fitting.train(job, stream, manifest, fitting.Settings(buffer, checkpoint), report)
         sampled = np.arange(len(found.dataset.codes))
         return _Trained(job, found.dataset, found.fitted, (sampled[:0], sampled), dict(found.metrics))
 
-    return _run(job, fitting.outline(stream), train, repository, report, buffer=buffer)
+    rows = _Rows(fitting.outline(stream), train, lambda: 0, buffer)
+    return _run(job, rows, repository, report, resume=resume)
 
 
-def _run(
-    job: Job,
-    dataset: Dataset,
-    train: Callable[[Manifest], _Trained],
-    repository: Path,
-    report: Report,
-    *,
-    buffer: int | None = None,
-) -> Outcome:
+def _run(job: Job, rows: _Rows, repository: Path, report: Report, *, resume: bool) -> Outcome:
     """Draft, train unless it is published already, prove and publish; the stage of the data is under way."""
+    dataset = rows.dataset
     drafts = tuple(draft.draft(job, dataset, dtype) for dtype in draft.dtypes(job, dataset))
-    fingerprint = draft.fingerprint(job, dataset, drafts, buffer=buffer)
+    fingerprint = draft.fingerprint(job, dataset, drafts, buffer=rows.buffer)
     report.step()
+    checkpoint = Checkpoint(repository, job.name, Mark(fingerprint, dataset.sha256, draft.versions()))
     try:
         published = _published(job, repository, fingerprint, report)
         if published is not None:
+            checkpoint.remove_own()
             return Outcome(job.name, published)
         _check_writable(repository, job.name)
     except OSError as error:
         raise InvalidInput(_unwritable(repository, error)) from error
-    with threadpool_limits(1):  # the same sums on every number of cores: golden rows are the same bytes, too
-        trained = train(drafts[0])
-        return _publish(trained, [replace(m, fingerprint=fingerprint) for m in drafts], repository, report)
+    _open(checkpoint, job, rows, report, resume=resume)
+    try:
+        with threadpool_limits(1):  # the same sums on every number of cores: golden rows are the same bytes
+            trained = rows.train(drafts[0], checkpoint)
+            final = [replace(manifest, fingerprint=fingerprint) for manifest in drafts]
+            outcome = _publish(trained, final, repository, report)
+    except KeyboardInterrupt:
+        raise Interrupted(_interrupted(checkpoint, job, rows, repository, fingerprint)) from None
+    checkpoint.remove()
+    return outcome
+
+
+def _open(checkpoint: Checkpoint, job: Job, rows: _Rows, report: Report, *, resume: bool) -> None:
+    """Go on from a checkpoint if that is wanted; otherwise say what is lost with the one that lies there."""
+    if resume:
+        found = checkpoint.found()
+        if found is None:
+            report.notice(f"{job.name}: there is no checkpoint to resume, the run begins anew")
+        else:
+            checkpoint.resume(found)
+            report.notice(f"{job.name}: resumed {_where(checkpoint, job, rows)}")
+        return
+    try:
+        found = checkpoint.found()
+    except InvalidInput:
+        report.notice(
+            f"{job.name}: the checkpoint in '{checkpoint.folder}' is of no use here and is replaced"
+        )
+    else:
+        if found is not None:
+            report.notice(
+                f"{job.name}: the run begins anew; --resume would have continued the checkpoint in "
+                f"'{checkpoint.folder}', which is replaced"
+            )
+
+
+def _where(checkpoint: Checkpoint, job: Job, rows: _Rows) -> str:
+    epochs = job.estimator.epochs if isinstance(job.estimator, Perceptron) else 0
+    return checkpoint.progress.where(rows.folds(), epochs)
+
+
+def _interrupted(checkpoint: Checkpoint, job: Job, rows: _Rows, repository: Path, fingerprint: str) -> str:
+    """Write the checkpoint; in words how far the run was, and what a person can do."""
+    for published in layout.published_as(repository, job.name, fingerprint):
+        checkpoint.remove()
+        return f"version {published.version} had just been published"
+    where = _where(checkpoint, job, rows)
+    try:
+        checkpoint.write()
+    except InvalidInput as error:
+        return f"{where}; nothing was published; {error}"
+    remedy = "" if checkpoint.progress.nothing else "; the same command with --resume continues"
+    return f"{where}; nothing was published{remedy}"
 
 
 def _published(job: Job, repository: Path, fingerprint: str, report: Report) -> Published | None:
@@ -153,19 +229,23 @@ def _published(job: Job, repository: Path, fingerprint: str, report: Report) -> 
     return None
 
 
-def _train(job: Job, dataset: Dataset, manifest: Manifest, report: Report) -> _Trained:
+def _train(
+    job: Job, dataset: Dataset, manifest: Manifest, report: Report, checkpoint: Checkpoint
+) -> _Trained:
     """Cross-validate for the promised figures, then fit the model that is published."""
     folds = splits.folds(dataset, job.evaluation, job.seed)
     split = splits.holdout(dataset, job.evaluation, job.seed)
     report.stage(f"{job.name}: cross-validation", len(folds))
-    said: set[str] = set()
-
-    def after_each(fitted: Fitted) -> None:
-        said.update(fitted.warnings)
+    done = checkpoint.progress.scores
+    for _ in done:
         report.step()
 
-    scores = evaluate.cross_validate(job, dataset, folds, manifest, after_each)
-    fitted = _fit(job, dataset, split, report)
+    def after_each(score: Score, fitted: Fitted) -> None:
+        checkpoint.fold(score, fitted.warnings)
+        report.step()
+
+    scores = evaluate.cross_validate(job, dataset, folds, manifest, after_each, done=done, memory=checkpoint)
+    fitted = _fit(job, dataset, split, report, checkpoint)
     rule = evaluate.rule_of(manifest, fitted)
     test = evaluate.score(fitted, dataset, split[1], rule)
     metrics = {
@@ -177,15 +257,15 @@ def _train(job: Job, dataset: Dataset, manifest: Manifest, report: Report) -> _T
         "train_rows": float(len(split[0])),
         "baseline_accuracy": evaluate.baseline(dataset, split),
     }
-    notices = tuple(sorted(said.union(fitted.warnings)))
+    notices = tuple(sorted({*checkpoint.progress.said, *fitted.warnings}))
     return _Trained(job, dataset, replace(fitted, warnings=notices), split, metrics)
 
 
-def _fit(job: Job, dataset: Dataset, split: Split, report: Report) -> Fitted:
+def _fit(job: Job, dataset: Dataset, split: Split, report: Report, checkpoint: Checkpoint) -> Fitted:
     """The model that is published; where training goes by epochs, each of them is reported."""
     if isinstance(job.estimator, Perceptron):
         report.stage(f"{job.name}: the published model", job.estimator.epochs)
-        return fit(job, dataset, split[0], report.epoch)
+        return fit(job, dataset, split[0], report.epoch, checkpoint)
     report.stage(f"{job.name}: the published model", 1)
     fitted = fit(job, dataset, split[0])
     report.step()
@@ -198,6 +278,7 @@ def _publish(trained: _Trained, drafts: list[Manifest], repository: Path, report
     report.stage(f"{trained.job.name}: export and proof", 1)
     for manifest in drafts:
         try:
+            repository.stat()  # one that has vanished meanwhile is not made again
             outcome = _publish_as(trained, manifest, repository, notices)
         except BundleRejected as error:
             if manifest is drafts[-1]:

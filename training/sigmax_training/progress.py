@@ -91,11 +91,12 @@ class Lines:
         self._console, self._clock = console, clock
         self._title, self._steps, self._done, self._begun = "", 0, 0, clock()
         self._said = self._begun
+        self._before: int | None = None
 
     def stage(self, title: str, steps: int) -> None:
         """Print the title."""
         self._title, self._steps, self._done, self._begun = title, steps, 0, self._clock()
-        self._said = self._begun
+        self._said, self._before = self._begun, None
         self._print(title)
 
     def step(self) -> None:
@@ -115,7 +116,8 @@ class Lines:
     def epoch(self, epoch: Epoch) -> None:
         """Print the epoch as one line of JSON."""
         self._said = self._clock()
-        left = _seconds_left(epoch, self._said - self._begun)
+        self._before = epoch.epoch - 1 if self._before is None else self._before
+        left = _seconds_left(epoch, self._before, self._said - self._begun)
         line = {
             "epoch": epoch.epoch,
             "epochs": epoch.epochs,
@@ -143,13 +145,14 @@ class Bar:
         self._progress = progress
         self._task: TaskID | None = None
         self._epoch: Epoch | None = None
+        self._before: int | None = None
         self._done, self._begun = 0, clock()
 
     def stage(self, title: str, steps: int) -> None:
         """Start a bar."""
         self.finish()
         self._task = self._progress.add_task(title, total=steps, epoch=None, left=None, share=None)
-        self._done, self._epoch, self._begun = 0, None, self._clock()
+        self._done, self._epoch, self._before, self._begun = 0, None, None, self._clock()
 
     def step(self) -> None:
         """Move the bar."""
@@ -166,8 +169,10 @@ class Bar:
     def epoch(self, epoch: Epoch) -> None:
         """Move the bar to the epoch, and show its figures and the time that is left."""
         self._epoch, self._done = epoch, epoch.epoch
+        self._before = epoch.epoch - 1 if self._before is None else self._before
         if self._task is not None:
-            left = timedelta(seconds=round(_seconds_left(epoch, self._clock() - self._begun)))
+            seconds = _seconds_left(epoch, self._before, self._clock() - self._begun)
+            left = timedelta(seconds=round(seconds))
             self._progress.update(self._task, completed=epoch.epoch, epoch=epoch, left=left, share=None)
             self._make_room(self._task)
 
@@ -281,9 +286,15 @@ class _Figures(ProgressColumn):
         return Text("" if epoch is None else _figures(epoch), no_wrap=True, overflow="ellipsis")
 
 
-def _seconds_left(epoch: Epoch, elapsed: float) -> float:
-    """How long the remaining epochs take at most, if they take as long as those so far did."""
-    return elapsed / epoch.epoch * (epoch.epochs - epoch.epoch)
+def _seconds_left(epoch: Epoch, before: int, elapsed: float) -> float:
+    """How long the remaining epochs take at most, if they take as long as those of this run did.
+
+    Args:
+        epoch: the last one.
+        before: how many were done when the run was resumed.
+        elapsed: seconds since then.
+    """
+    return elapsed / (epoch.epoch - before) * (epoch.epochs - epoch.epoch)
 
 
 def _figures(epoch: Epoch) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -132,35 +129,3 @@ def test_a_terminal_gets_a_bar_and_notices() -> None:
     assert "iris: folds" in text
     assert "2/2" in text
     assert "note: something to know" in text
-
-
-def test_an_interrupt_while_a_network_trains_publishes_nothing(tmp_path: Path) -> None:
-    job = tmp_path / "slow.toml"
-    job.write_text(
-        'name = "slow"\n[data]\nbuiltin = "digits"\n'
-        '[estimator]\nkind = "mlp"\nhidden = [300, 300]\nearly_stopping = false\nepochs = 100000\n'
-        "[evaluation]\nfolds = 2\nrepeats = 1\n"
-    )
-    command = [
-        sys.executable,
-        "-u",
-        "-m",
-        "sigmax_training",
-        "run",
-        str(job),
-        "--models",
-        str(tmp_path / "models"),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "cross-validation" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    rest = process.stdout.read()
-    code = process.wait(60)
-    process.stdout.close()
-
-    assert code != 0
-    assert "Aborted!" in rest
-    assert not list((tmp_path / "models").rglob("manifest.json"))

@@ -60,6 +60,16 @@ def test_every_epoch_is_one_line_of_json() -> None:
     assert json.loads(second)["seconds_left"] == 16.0
 
 
+def test_a_resumed_training_reckons_with_the_time_of_its_own_epochs() -> None:
+    console, file = pipe()
+
+    with progress.opened(console, quiet=False, clock=ticking(2.0)) as report:
+        training(7, 8)(report)
+
+    seventh, eighth = map(json.loads, file.getvalue().splitlines()[1:])
+    assert (seventh["seconds_left"], eighth["seconds_left"]) == (6.0, 4.0)
+
+
 def test_a_line_has_null_where_nothing_was_measured() -> None:
     console, file = pipe()
 
@@ -146,7 +156,7 @@ def test_a_narrow_terminal_shows_every_figure_in_place_of_a_bar() -> None:
     picture = re.sub(r"\x1b\[\d+[A-Z]", "", drawn(draw, width=80, interrupted=True)[-1])
 
     assert "epoch 7/200" in picture
-    assert "0:00:55 left" in picture
+    assert "0:06:26 left" in picture
     assert "rows/s" in picture
     assert len(picture) <= 80
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sigmax_training import job as jobs
 from sigmax_training.data.dataset import Dataset, numeric_blocks
 from sigmax_training.drawing import shares
 from sigmax_training.history import Epoch
+from sigmax_training.interrupts import Interrupted
 from sigmax_training.job import Job
 from sigmax_training.pipeline import Outcome
 from sigmax_training.state import Arrays
@@ -147,15 +148,56 @@ def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
         assert (paths[0] / name).read_bytes() == (paths[1] / name).read_bytes()
 
 
+@dataclass
+class Kept:
+    """Remembers a training, and interrupts it after some epochs."""
+
+    left: int
+    states: list[Arrays] = field(default_factory=list)
+
+    def begin_at(self) -> Arrays | None:
+        return self.states[-1] if self.states else None
+
+    def keep(self, arrays: Arrays) -> None:
+        self.states.append(arrays)
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
 def test_an_interrupted_training_ends_at_the_same_model() -> None:
-    stream = binary(3000)
-    states: list[Arrays] = []
-    whole = result(a_job(), stream, fitting.Settings(1000, on_state=states.append))
+    stream, memory = binary(3000), Kept(2)
+    whole = result(a_job(), stream)
+    with pytest.raises(KeyboardInterrupt):
+        result(a_job(), stream, fitting.Settings(1000, memory))
 
-    again = result(a_job(), stream, fitting.Settings(1000, begin_at=states[1]))
+    again = result(a_job(), stream, fitting.Settings(1000, memory))
 
+    assert len(memory.states) == 4
     assert whole.fitted.classifier.coefs_[0].tobytes() == again.fitted.classifier.coefs_[0].tobytes()
     assert whole.metrics == again.metrics
+
+
+class Interrupting(Recorder):
+    """A report that somebody interrupts behind the second epoch."""
+
+    def epoch(self, epoch: Epoch) -> None:
+        super().epoch(epoch)
+        if len(self.epochs) == 2:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_is_resumed_behind_its_last_epoch(tmp_path: Path) -> None:
+    stream, report = binary(3000), Recorder()
+    whole = run(a_job(), stream, tmp_path / "whole")
+    with pytest.raises(Interrupted, match=r"published model's epoch 2 of 4; .* --resume continues"):
+        pipeline.run_streamed(a_job(), stream, 1000, tmp_path / "again", Interrupting())
+
+    again = pipeline.run_streamed(a_job(), stream, 1000, tmp_path / "again", report, resume=True)
+
+    assert [epoch.epoch for epoch in report.epochs] == [3, 4]
+    for name in ("model.onnx", "golden.json", "history.json"):
+        assert (whole.published.path / name).read_bytes() == (again.published.path / name).read_bytes()
 
 
 @pytest.mark.parametrize("method", ["temperature", "platt"])

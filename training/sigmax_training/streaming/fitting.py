@@ -6,7 +6,7 @@ is left to the pipeline, which finds the same kinds of things here as there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,9 @@ from sigmax.errors import InvalidInput
 from sigmax_training import estimators, evaluate
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.data.stream import Stream
-from sigmax_training.fit import Fitted, guarded, validated
+from sigmax_training.fit import Fitted, Memory, guarded, validated
 from sigmax_training.job import Job, Perceptron
 from sigmax_training.progress import Report
-from sigmax_training.state import Arrays
 from sigmax_training.streaming.division import TRAINING, Fractions, divide
 from sigmax_training.streaming.epochs import Epochs
 from sigmax_training.streaming.judging import judge
@@ -34,13 +33,11 @@ class Settings:
 
     Attributes:
         buffer: how many rows are held to be shuffled.
-        begin_at: a state that `on_state` was told of; None to begin at the beginning.
-        on_state: told of the training's state after every epoch.
+        memory: keeps the training's state after each epoch, and knows the one to begin at.
     """
 
     buffer: int
-    begin_at: Arrays | None = None
-    on_state: Callable[[Arrays], None] | None = None
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +107,13 @@ def _fit(job: Job, settings: Perceptron, epochs: Epochs, how: Settings, report: 
         validation = None
         if settings.early_stopping:
             validation = (preparation.transform(watched.features), watched.codes)
-        classifier.fit_chunks(epochs, validation, report.epoch, begin_at=how.begin_at, on_state=how.on_state)
+        classifier.fit_chunks(
+            epochs,
+            validation,
+            report.epoch,
+            begin_at=how.memory and how.memory.begin_at(),
+            on_state=how.memory and how.memory.keep,
+        )
     fitted = Fitted(
         classifier=classifier,
         preprocessor=preparation,
