@@ -21,8 +21,11 @@ from sigmax_training.fit import Fitted
 from sigmax_training.streaming.division import TEST, Division
 from sigmax_training.streaming.survey import OnRows
 
-_BLOCK = 1 << 21
-"""Numbers that are prepared at once, 16 MiB: a part may be wide once its categories are one-hot."""
+Block = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+"""Features (n_samples, n_features) and codes of some rows."""
+
+_BLOCK = 1 << 20
+"""Numbers that are prepared at once, 8 MiB: a few rows at a time would cost more in calls than in numbers."""
 
 
 class Tally:
@@ -105,17 +108,37 @@ def judge(stream: Stream, division: Division, fitted: Fitted, rule: Rule, on_row
         on_rows: told how far it is.
     """
     tally = Tally(len(stream.classes), multilabel=stream.multilabel)
-    seen = 0
-    for part in stream.read(range(stream.pieces)):
-        judged = division.sides(part) == TEST
-        for features, codes in _blocks(part.features[judged], part.codes[judged], fitted):
-            tally.add(fitted.probabilities(features), codes, rule)
-        seen += len(part.keys)
-        on_rows(seen)
+    for features, codes in _blocks(_judged(stream, division, on_rows), fitted.classifier.n_features_in_):
+        tally.add(fitted.probabilities(features), codes, rule)
     return tally
 
 
-def _blocks(features: F64, codes: npt.NDArray[Any], fitted: Fitted) -> Iterator[tuple[F64, npt.NDArray[Any]]]:
-    step = max(1, _BLOCK // max(1, fitted.classifier.n_features_in_))
-    for start in range(0, len(features), step):
+def _judged(stream: Stream, division: Division, on_rows: OnRows) -> Iterator[Block]:
+    """The rows that are judged, part by part."""
+    seen = 0
+    for part in stream.read(range(stream.pieces)):
+        judged = division.sides(part) == TEST
+        yield part.features[judged], part.codes[judged]
+        seen += len(part.keys)
+        on_rows(seen)
+
+
+def _blocks(parts: Iterator[Block], width: int) -> Iterator[Block]:
+    """The same rows, as many at once as are well prepared at once, `width` numbers each."""
+    step = max(1, _BLOCK // width)
+    waiting: list[Block] = []
+    count = 0
+    for part in parts:
+        waiting.append(part)
+        count += len(part[1])
+        if count >= step:
+            yield from _cut(waiting, step)
+            waiting, count = [], 0
+    if count:
+        yield from _cut(waiting, step)
+
+
+def _cut(parts: list[Block], step: int) -> Iterator[Block]:
+    features, codes = (np.concatenate(column) for column in zip(*parts, strict=True))
+    for start in range(0, len(codes), step):
         yield features[start : start + step], codes[start : start + step]

@@ -20,7 +20,7 @@ from sigmax_training.data.stream import Part, Stream
 
 Rows = npt.NDArray[Any]
 
-LANES = 8
+LANES = 4
 """How many pieces are read at once; each holds a file open, and what was decoded of it."""
 
 
