@@ -20,10 +20,11 @@ from sigmax_training.history import Epoch
 
 JOB = (
     'name = "iris"\n[data]\nbuiltin = "iris"\n'
-    '[estimator]\nkind = "mlp"\nhidden = [4]\nbatch_size = 8\nepochs = 250\npatience = 250\n'
+    '[estimator]\nkind = "mlp"\nhidden = [4]\nepochs = 60\npatience = 60\n'
     "[evaluation]\nfolds = 2\nrepeats = 1\n"
 )
 EXACT = 'name = "iris"\n[data]\nbuiltin = "iris"\n[evaluation]\nfolds = 2\nrepeats = 1\n'
+ENDLESS = JOB.replace("epochs = 60", "epochs = 1000000").replace("patience = 60", "early_stopping = false")
 DEADLINE = 60
 
 
@@ -95,40 +96,60 @@ def publish(folder: Path, *, resume: bool = False) -> dict[str, object]:
     return {**files, "manifest.json": manifest}
 
 
-def test_sigterm_in_a_fold_and_ctrl_c_in_the_published_model_end_at_the_same_files(
+def test_a_run_that_sigterm_ended_is_resumed_to_the_same_files(
     folder: Path, whole: dict[str, object]
 ) -> None:
-    first = Run(folder)
-    first.until(lambda line: "1 of 2" in line)
-    terminated, said = first.end(signal.SIGTERM)
+    run = Run(folder)
+    run.until(is_epoch(5))
 
-    second = Run(folder, "--resume")
-    second.until(is_epoch(5))
-    pressed, again = second.end(signal.SIGINT)
+    code, rest = run.end(signal.SIGTERM)
 
-    assert (terminated, pressed) == (143, 130)
-    assert said.startswith(f"interrupted: {folder / 'job.toml'}: after fold 1 of 2")
-    assert said.endswith("; nothing was published; the same command with --resume continues\n")
-    *_, last = again.splitlines()
-    assert "job.toml: after fold 2 of 2 and the published model's epoch " in last
-    assert "Traceback" not in said + again
+    last = rest.splitlines()[-1]
+    assert code == 143
+    assert last.startswith(
+        f"interrupted: {folder / 'job.toml'}: after fold 2 of 2 and the published model's epoch "
+    )
+    assert last.endswith(" of 60; nothing was published; the same command with --resume continues")
+    assert epoch_in(last) >= 5
+    assert "Traceback" not in rest
     assert [path.name for path in (folder / "models").iterdir()] == [".checkpoints"]
     assert publish(folder, resume=True) == whole
     assert [path.name for path in (folder / "models").iterdir()] == ["iris"]
 
 
-def test_sigkill_loses_no_more_than_the_last_second(folder: Path, whole: dict[str, object]) -> None:
+class Stopping(Quiet):
+    """A report that ends the run as soon as it has said what it resumes."""
+
+    def __init__(self) -> None:
+        self.said = ""
+
+    def notice(self, text: str) -> None:
+        self.said = text
+        raise KeyboardInterrupt
+
+
+def test_sigkill_loses_no_more_than_what_was_not_written_yet(folder: Path) -> None:
+    (folder / "job.toml").write_text(ENDLESS)
     checkpoint = folder / "models" / ".checkpoints" / "iris" / "checkpoint"
     run = Run(folder, "--quiet")
     deadline = time.monotonic() + DEADLINE
     while not checkpoint.exists():
         assert time.monotonic() < deadline
         assert run.process.poll() is None
-    code, said = run.end(signal.SIGKILL)
 
-    assert (code, said) == (-signal.SIGKILL, "")
+    killed = run.end(signal.SIGKILL)
+
+    report = Stopping()
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(jobs.read(folder / "job.toml"), folder / "models", report, resume=True)
+    assert killed == (-signal.SIGKILL, "")
     assert layout.names(folder / "models") == []
-    assert publish(folder, resume=True) == whole
+    assert report.said.startswith("iris: resumed after epoch ")
+    assert epoch_in(report.said) >= 1
+
+
+def epoch_in(text: str) -> int:
+    return int(text.rpartition("epoch ")[2].split()[0])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,7 +1,8 @@
-"""The command line: `sigmax-train run JOB...` trains and publishes, `import` publishes, `init` writes a job.
+"""The command line: `sigmax-train init` writes a job, `check` checks it, `run` trains and publishes.
 
-`run` and `import` print one table a model. What a command needs is loaded inside it, so that a signal that
-comes meanwhile ends it as any other does: one line, exit code 130 (Ctrl-C) or 143 (SIGTERM), no traceback.
+`import` publishes what was trained elsewhere; the last three print one table a model. What a command needs is
+loaded inside it, so that a signal that comes meanwhile ends it as any other does: one line, exit code 130
+(Ctrl-C) or 143 (SIGTERM), no traceback.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,35 +90,87 @@ def run(files: tuple[Path, ...], models: Path, quiet: bool, resume: bool) -> Non
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--target", show_envvar=True, help="Of a table, the column that holds the class.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The job file; default: the folder's name with .toml, here.",
+    help="The job file; default: the name of DATA with .toml, here.",
 )
-def init(folder: Path, output: Path | None) -> None:
-    """Look at FOLDER, which holds a folder of PNG or JPEG files for each class, and write a job for it."""
-    from sigmax_training import proposal
+def init(data: Path, target: str | None, output: Path | None) -> None:
+    """Look at DATA and write a job for it, with every choice explained.
 
-    job = output or Path(f"{proposal.job_name(folder)}.toml")
+    DATA is a table (CSV, Parquet or Arrow: a file, or a folder of files), or a folder that holds a folder of
+    PNG or JPEG files for each class.
+    """
+    job = output or Path(f"{_name_of(data, target)}.toml")
     try:
-        look = proposal.look_at(folder)
-        text = proposal.job_text(folder, look, job).encode()
+        text, summary = _proposed(data, target, job)
+        content = text.encode()
         with job.open("xb") as file:
-            file.write(text)
+            file.write(content)
     except FileExistsError:
         _fail(job, InvalidInput("is there already, and is left as it is; --output names another file"))
         sys.exit(1)
     except UnicodeEncodeError:
-        _fail(folder, InvalidInput("the folder's path is not UTF-8, so that no job can name it"))
+        _fail(data, InvalidInput("the path is not UTF-8, so that no job can name it"))
         sys.exit(1)
     except OSError as error:
         _fail(job, InvalidInput(f"cannot be written: {error.strerror}"))
         sys.exit(1)
     except SigmaxError as error:
-        _fail(folder, error)
+        _fail(data, error)
         sys.exit(1)
-    click.echo(proposal.summary(folder, look, job))
+    click.echo(summary)
+
+
+def _are_pictures(data: Path, target: str | None) -> bool:
+    from sigmax_training import picture_proposal
+
+    return target is None and picture_proposal.may_be_pictures(data)
+
+
+def _name_of(data: Path, target: str | None) -> str:
+    from sigmax_training import picture_proposal, table_proposal
+
+    return picture_proposal.job_name(data) if _are_pictures(data, target) else table_proposal.name_of(data)
+
+
+def _proposed(data: Path, target: str | None, job: Path) -> tuple[str, str]:
+    """A job's text, and what is said of it."""
+    from sigmax_training import picture_proposal, table_proposal
+
+    if _are_pictures(data, target):
+        pictures = picture_proposal.look_at(data)
+        text = picture_proposal.job_text(data, pictures, job)
+        return text, picture_proposal.summary(data, pictures, job)
+    table = table_proposal.look_at(data, target)
+    return table_proposal.job_text(data, table, job), table_proposal.summary(data, table, job)
+
+
+@cli.command()
+@click.argument("files", metavar="JOB...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, show_envvar=True, help="A notice is an error, too.")
+def check(files: tuple[Path, ...], strict: bool) -> None:
+    """Check each JOB and its data without training: what would be fitted, on which rows, what is wrong."""
+    good = [_check(path, strict=strict) for path in files]
+    sys.exit(0 if all(good) else 1)
+
+
+def _check(path: Path, *, strict: bool) -> bool:
+    from sigmax_training import checking
+    from sigmax_training import job as jobs
+
+    try:
+        job = jobs.read(path)
+        checked = checking.check(job)
+    except SigmaxError as error:
+        _fail(path, error)
+        return False
+    _print_table(job.name, checked.lines)
+    for text in checked.notices:
+        click.echo(f"note: {job.name}: {text}", err=True)
+    return not (strict and checked.notices)
 
 
 @cli.command("import")
@@ -224,27 +278,32 @@ def _run(path: Path, job: Job, models: Path, *, quiet: bool, resume: bool) -> bo
 
 
 def _print(outcome: Outcome) -> None:
+    _print_table(outcome.name, _lines(outcome))
+
+
+def _print_table(title: str, lines: Iterable[tuple[str, str]]) -> None:
     from rich.console import Console
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
-    console.print(_table(outcome))
+    console.print(_table(title, lines))
 
 
 def _fail(path: Path, error: SigmaxError) -> None:
     click.echo(f"error: {path}: {error}", err=True)
 
 
-def _table(outcome: Outcome) -> Table:
+def _table(title: str, lines: Iterable[tuple[str, str]]) -> Table:
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=outcome.name, title_justify="left", box=box.SIMPLE, show_header=False)
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in _lines(outcome):
-        table.add_row(name, value)
+    for name, value in lines:
+        table.add_row(name, escape(value))
     return table
 
 

@@ -6,16 +6,18 @@ the data is there; everything else is checked here, and all mistakes of a file a
 
 from __future__ import annotations
 
+import codecs
 import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from encodings.aliases import aliases
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head, Image, Kind, Resize, Task, Unknown
-from sigmax.errors import InvalidInput, listed, quoted
+from sigmax.errors import InvalidInput, listed, nearest, quoted
 from sigmax_training.reading import Table
 from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
@@ -80,12 +82,35 @@ class Column:
     unknown: Unknown | None = None
 
 
+class Format(StrEnum):
+    """What the files of a table are."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+
 @dataclass(frozen=True, slots=True)
-class Csv:
-    """A CSV file with a header; every column that is neither target nor ignored is a feature.
+class Dialect:
+    """How a CSV file is written.
 
     Attributes:
-        path: the file.
+        delimiter: what stands between cells; None for a comma, or a tab where the file ends in `.tsv`.
+        quote: what a cell is put into that has a delimiter in it; empty for nothing.
+        encoding: as Python names it; a byte-order mark of UTF-8 is no part of the first cell.
+    """
+
+    delimiter: str | None = None
+    quote: str = '"'
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Tabular:
+    """A table; every column that is neither target, key nor ignored is a feature.
+
+    Attributes:
+        paths: its files, or folders that stand for the files in them; none where the caller hands the rows.
         targets: one column that holds the class (or several labels, with a separator), or for a
             multi-label model one column of yes and no a label.
         separator: what stands between the labels of one cell; None if a cell holds one class.
@@ -93,15 +118,23 @@ class Csv:
         missing_values: the cells that mean a missing value, beside empty ones.
         default: what holds for every column that `columns` does not name.
         columns: what holds for single columns.
+        format: what the files are; None to tell by their endings.
+        dialect: of CSV files.
+        stream: the rows are read again in every epoch instead of being held.
+        buffer: of a stream, how many rows are shuffled among each other.
     """
 
-    path: Path
+    paths: tuple[Path, ...]
     targets: tuple[str, ...]
     separator: str | None = None
     ignore: tuple[str, ...] = ()
     missing_values: tuple[str, ...] = ()
     default: Column = Column()
     columns: Mapping[str, Column] = field(default_factory=dict)
+    format: Format | None = None
+    dialect: Dialect = Dialect()
+    stream: bool = False
+    buffer: int = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +163,7 @@ class Pictures:
         return Image(self.colour, "CHW", height, width, self.resize, scale=1 / 255)
 
 
-Data = Builtin | Photographs | Regions | Csv | Pictures
+Data = Builtin | Photographs | Regions | Tabular | Pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +277,12 @@ class Job:
         return early or self.calibration is not Calibration.NONE or self.decision.tune is not None
 
 
-def read(path: Path) -> Job:
+def read(path: Path, *, given: bool = False) -> Job:
     """Read a job file; a relative path of its data is relative to the file.
+
+    Args:
+        path: where it lies.
+        given: the rows are handed over, so that it names no files.
 
     Raises:
         InvalidInput: naming everything that is wrong with the file.
@@ -256,11 +293,16 @@ def read(path: Path) -> Job:
         raise InvalidInput(f"the job cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidInput(f"the job is not UTF-8 (byte {error.start})") from error
-    return parse(text, path.parent)
+    return parse(text, path.parent, given=given)
 
 
-def parse(text: str, folder: Path) -> Job:
+def parse(text: str, folder: Path, *, given: bool = False) -> Job:
     """Read a job from TOML.
+
+    Args:
+        text: the file's.
+        folder: what relative paths are relative to.
+        given: the rows are handed over, so that no file is named.
 
     Raises:
         InvalidInput: naming everything that is wrong with it.
@@ -271,14 +313,28 @@ def parse(text: str, folder: Path) -> Job:
         raise InvalidInput(f"the job is not TOML: {error}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidInput("the job has an integer of too many digits, or lists too deep in lists") from error
+    return parsed(document, folder, given=given)
+
+
+def parsed(document: Mapping[str, Any], folder: Path, *, given: bool = False) -> Job:
+    """Read a job from tables, as TOML's are.
+
+    Args:
+        document: as of `parse`.
+        folder: likewise.
+        given: likewise.
+
+    Raises:
+        InvalidInput: naming everything that is wrong with it.
+    """
     problems: list[str] = []
-    job = _job(Table(document, "", problems), folder)
+    job = _job(Table(document, "", problems), folder, given=given)
     if problems:
         raise InvalidInput(listed(problems))
     return job
 
 
-def _job(table: Table, folder: Path) -> Job:
+def _job(table: Table, folder: Path, *, given: bool) -> Job:
     name = table.text("name")
     if name and not NAME_PATTERN.fullmatch(name):
         table.problem("name", f"is 1 to 64 of a-z, 0-9, '_' and '-', not {quoted(name)}")
@@ -286,7 +342,7 @@ def _job(table: Table, folder: Path) -> Job:
     job = Job(
         name=name,
         seed=table.integer("seed", 0, low=0),
-        data=_data(table.table("data"), table.table("features"), folder),
+        data=_data(table.table("data"), table.table("features"), folder, given=given),
         standardise=model.flag("standardise", fallback=True),
         estimator=_estimator(model),
         calibration=_calibration(table.table("calibration")),
@@ -309,9 +365,13 @@ def _job(table: Table, folder: Path) -> Job:
     return job
 
 
-def _data(table: Table, features: Table, folder: Path) -> Data:
+def _data(table: Table, features: Table, folder: Path, *, given: bool) -> Data:
     sources = [key for key in ("images", "path", "builtin") if key in table]
-    if len(sources) != 1:
+    if given:
+        for key in sources:
+            table.value(key)
+            table.problem(key, "says where the rows are, but rows were handed over: give one of them")
+    elif len(sources) != 1:
         table.problem("builtin", "or path or images: exactly one of them says where the rows are")
         for key in sources[1:]:
             table.text(key)
@@ -321,8 +381,8 @@ def _data(table: Table, features: Table, folder: Path) -> Data:
     elif "path" in table and "image" in table:
         path, target = folder / table.text("path"), table.text("target")
         data = _pictures(table, path, target, table.text("image"))
-    elif "path" in table:
-        data = _csv(table, features, folder)
+    elif "path" in table or given:
+        data = _tabular(table, features, folder)
     else:
         name = table.choice("builtin", (*BUILTIN, PHOTOGRAPHS, REGIONS), BUILTIN[0])
         data = _patches(table, name) if name in (PHOTOGRAPHS, REGIONS) else Builtin(name)
@@ -331,8 +391,8 @@ def _data(table: Table, features: Table, folder: Path) -> Data:
     return data
 
 
-def _csv(table: Table, features: Table, folder: Path) -> Csv:
-    path = folder / table.text("path")
+def _tabular(table: Table, features: Table, folder: Path) -> Tabular:
+    paths = table.texts("path") if table.is_list("path") else (table.text("path"),) if "path" in table else ()
     if ("target" in table) == ("targets" in table):
         table.problem("target", "or data.targets: one column of classes, or one column of yes and no a label")
     targets = table.texts("targets") if "targets" in table else (table.text("target"),)
@@ -344,15 +404,43 @@ def _csv(table: Table, features: Table, folder: Path) -> Csv:
     default = _column(features)
     named = features.table("columns")
     columns = {name: _closed(named.table(name)) for name in named}
-    return Csv(
-        path,
+    kind = Format(table.choice("format", [name.value for name in Format])) if "format" in table else None
+    stream = table.flag("stream", fallback=False)
+    if "buffer" in table and not stream:
+        table.problem("buffer", "belongs to stream = true")
+    return Tabular(
+        tuple(folder / path for path in paths),
         targets,
         separator,
         table.texts("ignore") if "ignore" in table else (),
         table.texts("missing_values", empty=True) if "missing_values" in table else (),
         default,
         columns,
+        kind,
+        _dialect(table, kind),
+        stream,
+        table.integer("buffer", 65_536, low=1),
     )
+
+
+def _dialect(table: Table, kind: Format | None) -> Dialect:
+    given = [key for key in ("delimiter", "quote", "encoding") if key in table]
+    if kind not in (None, Format.CSV):
+        for key in given:
+            table.problem(key, f"is for CSV files, not for data.format = '{kind}'")
+    default = Dialect()
+    delimiter = table.sign("delimiter") if "delimiter" in table else None
+    quote = table.sign("quote", empty=True) if "quote" in table else default.quote
+    encoding = table.text("encoding", default.encoding)
+    try:
+        codecs.lookup(encoding).name.encode("ascii")
+        "".encode(encoding)
+    except (LookupError, ValueError):
+        hint = nearest(encoding, sorted({*aliases, *aliases.values()}))
+        table.problem("encoding", f"is no text encoding that is known here: {quoted(encoding)}{hint}")
+    if delimiter is not None and delimiter == quote:
+        table.problem("quote", "and data.delimiter are the same sign")
+    return Dialect(delimiter, quote, encoding)
 
 
 def _closed(table: Table) -> Column:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -89,13 +90,14 @@ class _Rows:
     buffer: int | None = None
 
 
-def run(job: Job, repository: Path, report: Report, *, resume: bool = False) -> Outcome:
+def run(job: Job, repository: Path, report: Report, rows: Any = None, *, resume: bool = False) -> Outcome:
     """Train, prove and publish; or find that the same job on the same data is already published.
 
     Args:
         job: what to train.
         repository: the folder of models; it is made if it is not there.
         report: told how far the job is.
+        rows: those of a table whose job names no files: a frame, an Arrow table.
         resume: go on from the checkpoint of an interrupted run, if there is one.
 
     Raises:
@@ -105,7 +107,7 @@ def run(job: Job, repository: Path, report: Report, *, resume: bool = False) -> 
         Interrupted: by a signal; what was done so far is in the checkpoint.
     """
     report.stage(f"{job.name}: data", 1)
-    dataset = data.load(job)
+    dataset = data.load(job, rows)
 
     def train(manifest: Manifest, checkpoint: Checkpoint) -> _Trained:
         return _train(job, dataset, manifest, report, checkpoint)
@@ -257,7 +259,7 @@ def _train(
         "train_rows": float(len(split[0])),
         "baseline_accuracy": evaluate.baseline(dataset, split),
     }
-    notices = tuple(sorted({*checkpoint.progress.said, *fitted.warnings}))
+    notices = (*dataset.notices, *sorted({*checkpoint.progress.said, *fitted.warnings}))
     return _Trained(job, dataset, replace(fitted, warnings=notices), split, metrics)
 
 

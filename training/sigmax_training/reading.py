@@ -46,6 +46,10 @@ class Table:
         """Whether a table stands there."""
         return isinstance(self._values.get(key), dict)
 
+    def is_list(self, key: str) -> bool:
+        """Whether a list stands there."""
+        return isinstance(self._values.get(key), list)
+
     def problem(self, key: str, text: str) -> None:
         """Note what is wrong with a key."""
         self._problems.append(f"{self._where}{key} {text}")
@@ -118,6 +122,14 @@ class Table:
         if known and len(set(value)) == len(value) and (empty or "" not in value):
             return tuple(value)
         return self._wrong(key, value, "a list of different texts", ())
+
+    def sign(self, key: str, *, empty: bool = False) -> str:
+        """One ASCII character that is no line end; none at all only where that has a meaning."""
+        value = self._get(key, None)
+        known = isinstance(value, str) and value.isascii() and value not in ("\n", "\r", "\0")
+        if known and (len(value) == 1 or (empty and not value)):
+            return str(value)
+        return self._wrong(key, value, "one ASCII character" + (", or an empty text" if empty else ""), "\0")
 
     def sides(self, key: str, high: int) -> tuple[int, int]:
         """Height and width, each in [1, high]: one number for both, or a list of two."""

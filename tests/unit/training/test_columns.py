@@ -12,7 +12,7 @@ from sigmax.contract import Kind, Missing, Task, Unknown
 from sigmax.errors import InvalidInput
 from sigmax_training.data import table
 from sigmax_training.data.dataset import Dataset, Fill
-from sigmax_training.job import Column, Csv
+from sigmax_training.job import Column, Tabular
 
 HEADER = "나이,도시,flag,kind\n"
 ROWS = "31,서울,true,x\n42,부산,false,y\n27,서울,TRUE,x\n50,대구,false,y\n"
@@ -21,7 +21,7 @@ ROWS = "31,서울,true,x\n42,부산,false,y\n27,서울,TRUE,x\n50,대구,false,y
 def read(tmp_path: Path, content: str, default: Column | None = None, **columns: Column) -> Dataset:
     path = tmp_path / "rows.csv"
     path.write_text(content)
-    return table.load(Csv(path, ("kind",), default=default or Column(), columns=columns))
+    return table.load(Tabular((path,), ("kind",), default=default or Column(), columns=columns))
 
 
 def refused(tmp_path: Path, content: str, columns: Mapping[str, Column] | None = None) -> str:
@@ -73,7 +73,8 @@ def test_words_for_a_missing_value_are_the_jobs(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(HEADER + ROWS + "NA,서울,true,x\n")
 
-    found = table.load(Csv(path, ("kind",), missing_values=("NA",), columns={"나이": Column(missing="mean")}))
+    columns = {"나이": Column(missing="mean")}
+    found = table.load(Tabular((path,), ("kind",), missing_values=("NA",), columns=columns))
 
     assert np.isnan(found.features[4, 0])
 
@@ -149,7 +150,7 @@ def test_ignored_columns_are_no_features(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(HEADER + ROWS)
 
-    found = table.load(Csv(path, ("kind",), ignore=("나이",)))
+    found = table.load(Tabular((path,), ("kind",), ignore=("나이",)))
 
     assert [block.name for block in found.blocks] == ["도시", "flag"]
 
@@ -170,14 +171,14 @@ def test_columns_that_are_not_there_are_named(
     path.write_text(HEADER + ROWS)
 
     with pytest.raises(InvalidInput, match=expected):
-        table.load(Csv(path, ("kind",), **source))  # type: ignore[arg-type]
+        table.load(Tabular((path,), ("kind",), **source))  # type: ignore[arg-type]
 
 
 def test_labels_in_one_cell_are_divided_by_the_separator(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,tags\n1,red;big\n2,\n3,big\n4,red\n")
 
-    found = table.load(Csv(path, ("tags",), separator=";"))
+    found = table.load(Tabular((path,), ("tags",), separator=";"))
 
     assert found.task is Task.MULTILABEL
     assert found.classes == ("big", "red")
@@ -188,7 +189,7 @@ def test_a_column_of_yes_and_no_a_label_is_a_label_too(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,red,big\n1,1,true\n2,0,false\n3,0,True\n4,1,0\n")
 
-    found = table.load(Csv(path, ("red", "big")))
+    found = table.load(Tabular((path,), ("red", "big")))
 
     assert found.classes == ("red", "big")
     assert found.codes.tolist() == [[True, True], [False, False], [False, True], [True, False]]
@@ -199,7 +200,7 @@ def test_a_label_column_that_is_no_yes_or_no_is_named(tmp_path: Path) -> None:
     path.write_text("a,red,big\n1,1,maybe\n2,0,false\n3,0,true\n4,1,\n")
 
     with pytest.raises(InvalidInput) as error:
-        table.load(Csv(path, ("red", "big")))
+        table.load(Tabular((path,), ("red", "big")))
 
     assert "line 2, target 'big': 'maybe' is not true, false, 1 or 0" in str(error.value)
     assert "line 5, target 'big': '' is not true, false, 1 or 0" in str(error.value)
@@ -210,7 +211,7 @@ def test_a_label_that_nearly_every_row_or_nearly_none_has_is_refused(tmp_path: P
     path.write_text("a,red,big\n1,1,1\n2,0,1\n3,0,1\n4,1,1\n")
 
     with pytest.raises(InvalidInput, match="label 'big' is there in 4 of 4 rows"):
-        table.load(Csv(path, ("red", "big")))
+        table.load(Tabular((path,), ("red", "big")))
 
 
 @pytest.mark.parametrize(

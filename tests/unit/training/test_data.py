@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sigmax.contract import Colour
 from sigmax.errors import InvalidInput
 from sigmax_training import data
-from sigmax_training.data import builtin, photographs, table
+from sigmax_training.data import builtin, photographs, table, target
 from sigmax_training.data.dataset import Dataset, assemble, ordered
-from sigmax_training.job import Csv, Photographs, parse
+from sigmax_training.job import Photographs, Tabular, parse
 
 GOOD = "a,b,kind\n1,2,x\n3,4,y\n5,6,x\n7,8,y\n"
 
@@ -26,15 +26,15 @@ def csv(tmp_path: Path) -> Path:
     return path
 
 
-def refused(path: Path, content: str | bytes, target: str = "kind") -> str:
+def refused(path: Path, content: str | bytes, name: str = "kind") -> str:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InvalidInput) as error:
-        table.load(Csv(path, (target,)))
+        table.load(Tabular((path,), (name,)))
     return str(error.value)
 
 
 def test_a_csv_becomes_features_classes_and_blocks_with_ranges(csv: Path) -> None:
-    found = table.load(Csv(csv, ("kind",)))
+    found = table.load(Tabular((csv,), ("kind",)))
 
     assert found.features.tolist() == [[1, 2], [3, 4], [5, 6], [7, 8]]
     assert found.classes == ("x", "y")
@@ -54,17 +54,17 @@ def test_a_csv_becomes_features_classes_and_blocks_with_ranges(csv: Path) -> Non
     ],
 )
 def test_byte_order_marks_line_ends_blanks_and_quotes_change_nothing(csv: Path, content: str) -> None:
-    plain = table.load(Csv(csv, ("kind",)))
+    plain = table.load(Tabular((csv,), ("kind",)))
     csv.write_bytes(content.encode())
 
-    assert table.load(Csv(csv, ("kind",))).sha256 == plain.sha256
+    assert table.load(Tabular((csv,), ("kind",))).sha256 == plain.sha256
 
 
 def test_the_digest_does_not_depend_on_the_name_of_the_file(csv: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text(GOOD)
 
-    assert table.load(Csv(csv, ("kind",))).sha256 == table.load(Csv(other, ("kind",))).sha256
+    assert table.load(Tabular((csv,), ("kind",))).sha256 == table.load(Tabular((other,), ("kind",))).sha256
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_the_digest_does_not_depend_on_the_name_of_the_file(csv: Path, tmp_path:
     [("5,6,x\n7,8,y", "5,6,y\n7,8,x"), ("1,2,x", "1,3,x"), ("a,b", "a,c"), ("1,2,x\n3,4,y", "3,4,y\n1,2,x")],
 )
 def test_the_digest_depends_on_every_cell_name_label_and_the_order(csv: Path, old: str, new: str) -> None:
-    before = table.load(Csv(csv, ("kind",))).sha256
+    before = table.load(Tabular((csv,), ("kind",))).sha256
     csv.write_text(GOOD.replace(old, new))
 
-    assert table.load(Csv(csv, ("kind",))).sha256 != before
+    assert table.load(Tabular((csv,), ("kind",))).sha256 != before
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def test_a_column_of_texts_does_not_hide_the_mistake_in_another_one(csv: Path) -
 
 def test_a_missing_csv_and_a_folder_in_its_place_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"'none.csv' cannot be read: No such file"):
-        table.load(Csv(tmp_path / "none.csv", ("kind",)))
-    with pytest.raises(InvalidInput, match="cannot be read: Is a directory"):
-        table.load(Csv(tmp_path, ("kind",)))
+        table.load(Tabular((tmp_path / "none.csv",), ("kind",)))
+    with pytest.raises(InvalidInput, match="is a folder without a file"):
+        table.load(Tabular((tmp_path,), ("kind",)))
 
 
 @pytest.mark.parametrize(
@@ -147,12 +147,12 @@ def test_a_missing_csv_and_a_folder_in_its_place_are_named(tmp_path: Path) -> No
 def test_labels_are_canonical_texts_sorted_by_their_meaning(
     labels: list[str], texts: list[str], classes: list[str]
 ) -> None:
-    assert table.canonical(labels) == (texts, classes)
+    assert target.canonical(labels) == (texts, classes)
 
 
 @given(st.lists(st.integers(-(10**15), 10**15), min_size=1))
 def test_integers_stay_themselves_and_sort_by_value(numbers: list[int]) -> None:
-    texts, classes = table.canonical([str(number) for number in numbers])
+    texts, classes = target.canonical([str(number) for number in numbers])
 
     assert list(map(int, texts)) == numbers
     assert list(map(int, classes)) == sorted(set(numbers))

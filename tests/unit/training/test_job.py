@@ -14,13 +14,13 @@ from sigmax_training.job import (
     Builtin,
     Calibration,
     Column,
-    Csv,
     Decision,
     Evaluation,
     Logistic,
     Perceptron,
     Photographs,
     Pictures,
+    Tabular,
 )
 from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
@@ -82,7 +82,7 @@ def test_every_key_is_read() -> None:
         seed=7,
         head=Head.SOFTMAX,
         dtype=FloatType.FLOAT32,
-        data=Csv(Path("/jobs/rows.csv"), ("left",)),
+        data=Tabular((Path("/jobs/rows.csv"),), ("left",)),
         decision=Decision(("true", "false"), "true", 0.25),
         estimator=Perceptron(
             hidden=(8, 4),
@@ -112,7 +112,7 @@ def test_the_colour_mode_of_the_photographs_is_a_key() -> None:
 def test_an_absolute_path_of_data_stays_as_it_is(tmp_path: Path) -> None:
     job = jobs.parse(f"name='x'\n[data]\npath='{tmp_path}/r.csv'\ntarget='y'", Path("/jobs"))
 
-    assert job.data == Csv(tmp_path / "r.csv", ("y",))
+    assert job.data == Tabular((tmp_path / "r.csv",), ("y",))
 
 
 def test_a_folder_of_pictures_needs_a_size_and_nothing_else() -> None:
@@ -266,8 +266,8 @@ def test_what_a_job_says_of_columns_is_read() -> None:
     job = jobs.parse(text, Path("/jobs"))
 
     assert job.logits
-    assert job.data == Csv(
-        Path("/jobs/a.csv"),
+    assert job.data == Tabular(
+        (Path("/jobs/a.csv"),),
         ("red", "big"),
         ignore=("id",),
         missing_values=("NA",),

@@ -56,7 +56,7 @@ from sigmax.telemetry.metrics import Metrics
 from sigmax_training import data, pipeline, splits
 from sigmax_training import job as jobs
 from sigmax_training.data.dataset import Dataset
-from sigmax_training.job import Csv, Evaluation, Job, Perceptron
+from sigmax_training.job import Evaluation, Job, Perceptron, Tabular
 
 JOBS = Path(__file__).parents[3] / "training" / "jobs"
 UNHEARD = "어디에도 없는 값"
@@ -227,11 +227,11 @@ def original(job: Job, root: Path) -> Original:
 
 def raw_rows(job: Job, dataset: Dataset, rows: np.ndarray) -> list[Any]:
     """Held-out rows by name, as a caller has them; then one with an unknown category, where that is taken."""
-    if not isinstance(job.data, Csv):
+    if not isinstance(job.data, Tabular):
         names = [block.name for block in dataset.blocks]
         values = dataset.features[rows].tolist()
         return values if dataset.image else [dict(zip(names, row, strict=True)) for row in values]
-    with job.data.path.open(encoding="utf-8", newline="") as file:
+    with job.data.paths[0].open(encoding="utf-8", newline="") as file:
         cells = list(csv.DictReader(file))
     found = [{block.name: _value(block, cells[row][block.name]) for block in dataset.blocks} for row in rows]
     unknown = [block.name for block in dataset.blocks if block.unknown is Unknown.ZERO]

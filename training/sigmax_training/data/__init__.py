@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sigmax_training.data import builtin, photographs, pictures, regions, table
 from sigmax_training.data.dataset import Dataset, ordered
-from sigmax_training.job import Builtin, Csv, Job, Photographs, Pictures
+from sigmax_training.job import Builtin, Job, Photographs, Pictures, Tabular
 
 
-def load(job: Job) -> Dataset:
+def load(job: Job, given: Any = None) -> Dataset:
     """Load a job's data, its classes in the job's order.
+
+    Args:
+        job: says where the rows are.
+        given: the rows of a table whose job names no files.
 
     Raises:
         InvalidInput: naming everything that is wrong with the data.
     """
     data = job.data
-    if isinstance(data, Csv):
-        dataset = table.load(data)
+    if isinstance(data, Tabular):
+        dataset = table.load(data, given=given)
     elif isinstance(data, Builtin):
         dataset = builtin.load(data.name)
     elif isinstance(data, Pictures):

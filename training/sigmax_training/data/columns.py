@@ -1,82 +1,412 @@
-"""One column of text cells as numbers: what it holds, what is missing, and everything that is wrong with it.
+"""One column of a table: what it holds, what is missing, and everything that is wrong with it.
 
 The kind of a column is what the job says, else what all of its cells agree on; where they do not agree, the
-cells that differ are errors, never a guess.
+cells that differ are errors, never a guess. A column is looked through once, batch by batch, and nothing of
+it is kept but counts, its different texts and the first few cells that are wrong.
 """
 
 from __future__ import annotations
 
-import math
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from sigmax.contract import Feature, Kind, Missing, Unknown
-from sigmax.errors import quoted
+from sigmax.errors import InvalidInput, quoted
 from sigmax.protocol.categories import encode
+from sigmax_training.data import cells as cell
+from sigmax_training.data.batches import Batch
+from sigmax_training.data.cells import BOOLEANS, Absent, Cells, Mask
 from sigmax_training.data.dataset import F64, Fill
 from sigmax_training.job import IMPUTATIONS, OWN_CATEGORY, REJECT, Column
 from sigmax_training.reading import is_integer
 
-BOOLEANS = {"true": 1.0, "false": 0.0}
-_ZERO_ONE = {**BOOLEANS, "1": 1.0, "0": 0.0}
-_MOST_EXACT = 2**53
+SHOWN = 3
+"""One column of texts must not hide the typing error in another one."""
+
+MAX_DIFFERENT = 100_000
+"""Of a vocabulary; a column with more different texts is no category."""
+
 _FEW_ROWS = 20
 _IDENTIFIES = 0.5
 """A text column with more different texts than this share of its rows names rows, as an identifier does."""
 
+_EXPECTED = {
+    Kind.NUMERIC: "a finite number",
+    Kind.INTEGER: "a whole number of at most 2**53",
+    Kind.BOOLEAN: "true, false, 1 or 0",
+}
+_DTYPES = {Kind.NUMERIC: "float64", Kind.INTEGER: "int64", Kind.BOOLEAN: "bool"}
+_NUMBERS, _TEXTS, _BOOLEANS = "numbers", "texts", "true and false"
+
+
+@dataclass(slots=True)
+class Offences:
+    """Cells that are wrong in one way: the first few, and how many there are."""
+
+    count: int = 0
+    first: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def add(self, mask: Mask, shown: pa.Array, where: Callable[[int], str]) -> None:
+        """Note the cells for which the mask holds, by place and by what they are written as."""
+        for row in cell.first_rows(mask, SHOWN - len(self.first)):
+            self.first.append((where(row), shown[row].as_py()))
+        self.count += int(np.count_nonzero(mask))
+
+    def texts(self, say: Callable[[str, str | None], str], name: str) -> Iterable[str]:
+        """Each of the first as a message, then how many more there are."""
+        yield from (say(place, text) for place, text in self.first)
+        if self.count > len(self.first):
+            yield f"{self.count - len(self.first)} more in column {quoted(name)}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cells:
-    """The cells of one column as they are written, with the lines that they stand in."""
-
-    name: str
-    texts: Sequence[str]
-    lines: Sequence[int]
-    missing_values: frozenset[str]
-
-    def is_missing(self, text: str) -> bool:
-        """Whether a cell means a missing value; one with nothing in it always does."""
-        return not text.strip() or text in self.missing_values or text.strip() in self.missing_values
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Values:
-    """A column as the features matrix has it.
+class Known:
+    """A column that was looked through: what it is, and how its cells become numbers.
 
     Attributes:
-        numbers: (n_samples,), numbers or codes; NaN where a number is missing.
         block: what the column is.
         fill: what is put in place of a missing number.
-        problems: what is wrong; the rest means nothing where there is any.
+        absent: which cells are missing.
+        parse: its texts may be numbers.
     """
 
-    numbers: F64
     block: Feature
-    fill: Fill | None = None
-    problems: tuple[str, ...] = ()
+    fill: Fill | None
+    absent: Absent
+    parse: bool
+
+    def encode(self, array: pa.Array) -> F64:
+        """Some cells as numbers or codes, NaN where a number is missing, (n_samples,).
+
+        Raises:
+            InvalidInput: the column is not what it was.
+        """
+        if self.block.kind is Kind.CATEGORY:
+            return self._codes(cell.read(array, self.absent, parse=False).shown)
+        numbers = cell.read(array, self.absent, parse=True).numbers
+        if numbers is None and self.block.kind is Kind.BOOLEAN:
+            numbers = _booleans(cell.read(array, self.absent, parse=False).shown)
+        if numbers is None:
+            raise InvalidInput(f"column {quoted(self.block.name)} has changed since it was looked through")
+        return numbers
+
+    def _codes(self, texts: pa.Array) -> F64:
+        places = texts.dictionary_encode()
+        different = [canonical(text, self.block.dtype) for text in places.dictionary.to_pylist()]
+        missing = self.block.missing_code
+        codes = encode(self.block, different) if different else np.empty(0)
+        return np.asarray(cell.taken(codes, places, np.nan if missing is None else missing), np.float64)
 
 
-def read(cells: Cells, own: Column, default: Column) -> Values:
-    """Read a column.
+def _booleans(texts: pa.Array) -> F64 | None:
+    places = texts.dictionary_encode()
+    found = [cell.boolean(text.strip()) for text in places.dictionary.to_pylist()]
+    if None in found:
+        return None
+    return np.asarray(cell.taken(np.array(found, np.float64), places, np.nan), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """What a column seems to be, for somebody who proposes a job.
+
+    Attributes:
+        name: of the column.
+        kind: what it seems to hold.
+        missing: how many rows have no value.
+        rows: how many there are.
+        range: of numbers.
+        texts: the different texts among numbers.
+        different: how many different texts a category has.
+        identifies: the texts differ in most rows.
+        unsupported: the type that no feature has; None for one that it has.
+    """
+
+    name: str
+    kind: Kind
+    missing: int
+    rows: int
+    range: tuple[float, float]
+    texts: tuple[str, ...]
+    different: int
+    identifies: bool
+    unsupported: str | None
+
+
+class Profile:
+    """What a column has been so far.
 
     Args:
-        cells: as they are written.
+        name: of the column.
         own: what the job says of this column.
         default: what it says of all columns.
+        absent: which cells mean a missing value.
+        parse: the column comes from a file of texts, which may be numbers.
     """
-    present = [text for text in cells.texts if not cells.is_missing(text)]
-    kind = own.kind or _kind(present)
-    wrong = _wrong_settings(cells.name, own, kind)
-    if not present:
-        wrong = [f"column {quoted(cells.name)} has no value at all: name it in data.ignore"]
-    if wrong:
-        return Values(np.empty(0), _numeric(cells.name), problems=tuple(wrong))
-    if kind is Kind.CATEGORY:
-        return _categories(cells, present, own, default)
-    return _numbers(cells, kind, own, default)
+
+    def __init__(self, name: str, own: Column, default: Column, absent: Absent, *, parse: bool) -> None:
+        self._name, self._own, self._default = name, own, default
+        self._absent, self._parse = absent, parse
+        self._rows = 0
+        self._kinds: dict[str, dict[str, int]] = {}
+        self._low, self._high = np.inf, -np.inf
+        self._wrong, self._missing, self._inexact = Offences(), Offences(), Offences()
+        self._texts: dict[str, int] = {}
+        self._unsupported: str | None = None
+
+    def see(self, array: pa.Array, batch: Batch) -> None:
+        """Look at the cells of a batch."""
+        self._rows += batch.rows
+        declared = self._own.kind
+        try:
+            cells = cell.read(array, self._absent, parse=self._parse or declared not in (None, Kind.CATEGORY))
+        except ValueError as error:
+            self._unsupported = str(error)
+            return
+        if cells.missing.any():
+            self._missing.add(cells.missing, array if cells.values is None else cells.shown, batch.where)
+        counts = self._kinds.setdefault(batch.file, {})
+        if declared is Kind.CATEGORY:
+            self._collect(cells.shown, counts)
+        elif cells.booleans and declared in (None, Kind.BOOLEAN):
+            _add(counts, _BOOLEANS, batch.rows - int(cells.missing.sum()))
+            self._note_range(np.asarray(cells.numbers), cells.missing)
+        elif cells.numbers is not None and not cells.booleans:
+            self._see_numbers(cells, cells.numbers, counts, batch)
+        else:
+            self._see_texts(cells, counts, batch)
+
+    def _see_numbers(self, cells: Cells, numbers: F64, counts: dict[str, int], batch: Batch) -> None:
+        _add(counts, _NUMBERS, batch.rows - int(cells.missing.sum()))
+        wrong = ~cells.missing & ~_RIGHT[self._own.kind or Kind.NUMERIC](numbers)
+        if wrong.any():
+            self._wrong.add(wrong, cells.shown, batch.where)
+        if cells.values is not None and pa.types.is_integer(cells.values.type):
+            beyond = np.abs(numbers) > cell.MOST_EXACT
+            if beyond.any():
+                self._inexact.add(beyond, cells.shown, batch.where)
+        self._note_range(numbers, cells.missing | wrong)
+
+    def _see_texts(self, cells: Cells, counts: dict[str, int], batch: Batch) -> None:
+        """Cells of which some are no numbers: each different one is looked at once."""
+        texts = cells.shown
+        places = texts.dictionary_encode()
+        different = [text.strip() for text in places.dictionary.to_pylist()]
+        expected = self._own.kind or Kind.NUMERIC
+        parsed = [_PARSERS[expected](text) for text in different]
+        good = np.array([value is not None for value in parsed], np.bool_)
+        wrong = ~np.asarray(cell.taken(good, places, True), np.bool_)
+        if wrong.any():
+            self._wrong.add(wrong, texts, batch.where)
+        values = np.array([np.nan if value is None else value for value in parsed], np.float64)
+        numbers = np.asarray(cell.taken(values, places, np.nan), np.float64)
+        self._note_range(numbers, np.isnan(numbers))
+        if self._own.kind is None:
+            self._collect(texts, counts, places)
+
+    def _note_range(self, numbers: F64, without: Mask) -> None:
+        there = numbers[~without] if without.any() else numbers
+        if there.size:
+            self._low = min(self._low, float(there.min()))
+            self._high = max(self._high, float(there.max()))
+
+    def _collect(self, texts: pa.Array, counts: dict[str, int], places: pa.Array | None = None) -> None:
+        """Count the different texts, and what they could be."""
+        places = texts.dictionary_encode() if places is None else places
+        indices = places.indices.drop_null().to_numpy(zero_copy_only=False)
+        different = places.dictionary.to_pylist()
+        for text, count in zip(
+            different, np.bincount(indices, minlength=len(different)).tolist(), strict=True
+        ):
+            _add(counts, _sort_of(text) if self._parse else _TEXTS, count)
+            if text in self._texts or len(self._texts) <= MAX_DIFFERENT:
+                _add(self._texts, text, count)
+
+    def impression(self) -> Impression:
+        """What the column seems to be, right or wrong."""
+        kind = self._own.kind or self._inferred()
+        numbers = self._of(_NUMBERS) if kind is Kind.NUMERIC else 0
+        return Impression(
+            name=self._name,
+            kind=kind,
+            missing=self._missing.count,
+            rows=self._rows,
+            range=self._range(kind),
+            texts=tuple(text for text in self._texts if _sort_of(text) != _NUMBERS) if numbers else (),
+            different=len(self._texts),
+            identifies=kind is Kind.CATEGORY and bool(self._identifies()),
+            unsupported=self._unsupported,
+        )
+
+    def known(self) -> Known | tuple[str, ...]:
+        """The column as all of its cells make it; or everything that is wrong with it."""
+        kind = self._own.kind or self._inferred()
+        problems = [*_wrong_settings(self._name, self._own, kind), *self._between_files()]
+        if self._unsupported is not None:
+            return (
+                f"column {quoted(self._name)} holds {self._unsupported}, which no feature is: "
+                "name it in data.ignore, or give it as numbers or texts",
+            )
+        if self._missing.count == self._rows:
+            return (f"column {quoted(self._name)} has no value at all: name it in data.ignore",)
+        block, fill = self._category() if kind is Kind.CATEGORY else self._number(kind)
+        problems += [] if problems else self._wrong_cells(kind, block)
+        return tuple(problems) or Known(block, fill, self._absent, self._parse)
+
+    def _of(self, sort: str) -> int:
+        return sum(counts.get(sort, 0) for counts in self._kinds.values())
+
+    def _inferred(self) -> Kind:
+        """What all cells agree on; numbers, where they do not, so that the others are reported."""
+        if self._of(_BOOLEANS) and not self._of(_NUMBERS) and not self._of(_TEXTS):
+            return Kind.BOOLEAN
+        return Kind.NUMERIC if self._of(_NUMBERS) else Kind.CATEGORY
+
+    def _between_files(self) -> list[str]:
+        """Whether a column is one thing in one file and something else in another."""
+        if self._own.kind is not None:
+            return []
+        pure = {
+            file: next(iter(counts))
+            for file, counts in self._kinds.items()
+            if len([sort for sort in counts if counts[sort]]) == 1
+        }
+        first = next(iter(pure), "")
+        other = next((file for file, sort in pure.items() if sort != pure[first]), None)
+        if other is None:
+            return []
+        kind = Kind.CATEGORY if _TEXTS in (pure[first], pure[other]) else Kind.BOOLEAN
+        return [
+            f"column {quoted(self._name)} holds {pure[first]} in {first} and {pure[other]} in {other}: "
+            f"make the files alike, or say {self._key('kind')} = '{kind}'"
+        ]
+
+    def _wrong_cells(self, kind: Kind, block: Feature) -> list[str]:
+        problems: list[str] = []
+        if kind is not Kind.CATEGORY and not self._is_boolean(kind):
+            problems += self._wrong.texts(partial(self._not, kind), self._name)
+            problems += self._mixed(kind)
+            problems += self._inexact.texts(self._too_large, self._name)
+        elif kind is Kind.CATEGORY and self._own.kind is None:
+            problems += self._identifies()
+        if kind is Kind.CATEGORY and len(self._texts) > MAX_DIFFERENT:
+            problems = [
+                f"column {quoted(self._name)} has more than {MAX_DIFFERENT:,} different texts: "
+                "name it in data.ignore, or group the rare ones"
+            ]
+        if block.missing is Missing.REJECT:
+            remedy = OWN_CATEGORY if kind is Kind.CATEGORY else "mean"
+            problems += self._missing.texts(partial(self._no_value, remedy), self._name)
+        return problems
+
+    def _is_boolean(self, kind: Kind) -> bool:
+        """Whether the column was found to be boolean, so that no cell of it is wrong."""
+        return kind is Kind.BOOLEAN and self._own.kind is None
+
+    def _not(self, kind: Kind, place: str, text: str | None) -> str:
+        return (
+            f"{place}, column {quoted(self._name)}: {quoted((text or '').strip())} is not {_EXPECTED[kind]}"
+        )
+
+    def _too_large(self, place: str, text: str | None) -> str:
+        return (
+            f"{place}, column {quoted(self._name)}: {text} is beyond 2**53, which float64 does not hold "
+            f"exactly: name an identifier in data.ignore, or say {self._key('kind')} = 'category'"
+        )
+
+    def _mixed(self, kind: Kind) -> list[str]:
+        """The remedy for texts among numbers."""
+        if self._own.kind is not None or not self._of(_TEXTS) or kind is not Kind.NUMERIC:
+            return []
+        return [
+            f"column {quoted(self._name)} has {self._of(_NUMBERS):,} numbers and {self._of(_TEXTS):,} texts: "
+            f"correct the cells, name them in data.missing_values if they mean a missing value, or say "
+            f"{self._key('kind')} = 'category'"
+        ]
+
+    def _no_value(self, remedy: str, place: str, text: str | None) -> str:
+        if text is None:
+            given = "the value is missing"
+        else:
+            given = f"{quoted(text.strip())} is a missing value" if text.strip() else "the cell is empty"
+        return (
+            f"{place}, column {quoted(self._name)}: {given} (features.missing says what that means, for "
+            f"instance '{remedy}')"
+        )
+
+    def _identifies(self) -> list[str]:
+        different = len(self._texts)
+        if self._rows < _FEW_ROWS or different <= _IDENTIFIES * self._rows:
+            return []
+        return [
+            f"column {quoted(self._name)} has {different} different texts in {self._rows} rows, as an "
+            f"identifier has: name it in data.ignore, or say {self._key('kind')} = 'category'"
+        ]
+
+    def _key(self, key: str) -> str:
+        return f"features.columns.{quoted(self._name)}.{key}"
+
+    def _number(self, kind: Kind) -> tuple[Feature, Fill | None]:
+        own, default = self._own, self._default
+        missing = own.missing or (default.missing if default.missing in IMPUTATIONS else REJECT)
+        low, high = self._range(kind)
+        block = Feature(self._name, kind, (), _DTYPES[kind], (low, high))
+        if missing not in IMPUTATIONS:
+            return block, None
+        fill = Fill(missing, own.fill if own.missing else default.fill)
+        return replace(block, missing=Missing.IMPUTE), fill
+
+    def _range(self, kind: Kind) -> tuple[float, float]:
+        if self._is_boolean(kind) and self._texts:
+            seen = [BOOLEANS[text.strip().casefold()] for text in self._texts]
+            return min(seen), max(seen)
+        return (self._low, self._high) if self._low <= self._high else (0.0, 0.0)
+
+    def _category(self) -> tuple[Feature, None]:
+        own, default = self._own, self._default
+        vocabulary, dtype = vocabulary_of(self._texts)
+        wanted = own.missing or (REJECT if default.missing in (None, REJECT) else OWN_CATEGORY)
+        missing = Missing.CATEGORY if wanted == OWN_CATEGORY else Missing.REJECT
+        unknown = own.unknown or default.unknown or Unknown.REJECT
+        count = len(vocabulary) + (missing is not Missing.REJECT) + (unknown is not Unknown.REJECT)
+        return (
+            Feature(
+                self._name,
+                Kind.CATEGORY,
+                (),
+                dtype,
+                (0.0, float(count - 1)),
+                missing,
+                vocabulary=vocabulary,
+                unknown=unknown,
+            ),
+            None,
+        )
+
+
+def _add(counts: dict[str, int], key: str, count: int) -> None:
+    counts[key] = counts.get(key, 0) + count
+
+
+def _sort_of(text: str) -> str:
+    """What one text could be."""
+    text = text.strip()
+    if text.casefold() in BOOLEANS:
+        return _BOOLEANS
+    return _TEXTS if cell.number(text) is None else _NUMBERS
+
+
+_RIGHT: Mapping[Kind, Callable[[F64], Mask]] = {
+    Kind.NUMERIC: np.isfinite,
+    Kind.INTEGER: lambda numbers: (np.floor(numbers) == numbers) & (np.abs(numbers) <= cell.MOST_EXACT),
+    Kind.BOOLEAN: lambda numbers: np.isin(numbers, (0.0, 1.0)),
+}
+_PARSERS = {Kind.NUMERIC: cell.finite, Kind.INTEGER: cell.whole, Kind.BOOLEAN: cell.boolean}
 
 
 def _wrong_settings(name: str, own: Column, kind: Kind) -> list[str]:
@@ -92,117 +422,7 @@ def _wrong_settings(name: str, own: Column, kind: Kind) -> list[str]:
     return problems
 
 
-def _kind(present: Sequence[str]) -> Kind:
-    """What all cells agree on; numbers, where they do not, so that the others are reported."""
-    if all(text.strip().casefold() in BOOLEANS for text in present):
-        return Kind.BOOLEAN
-    return Kind.NUMERIC if any(_is_number(text) for text in present) else Kind.CATEGORY
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _numeric(name: str) -> Feature:
-    return Feature(name, Kind.NUMERIC, (), "float64", (0.0, 0.0))
-
-
-def _numbers(cells: Cells, kind: Kind, own: Column, default: Column) -> Values:
-    missing = own.missing or (default.missing if default.missing in IMPUTATIONS else REJECT)
-    parse, expected = _PARSERS[kind]
-    numbers, problems = np.empty(len(cells.texts)), []
-    for row, (text, line) in enumerate(zip(cells.texts, cells.lines, strict=True)):
-        number = math.nan if cells.is_missing(text) else parse(text.strip())
-        if number is None:
-            problems.append(f"{_where(cells, line)}: {quoted(text.strip())} is not {expected}")
-        elif math.isnan(number) and missing not in IMPUTATIONS:
-            problems.append(f"{_where(cells, line)}: {_no_value(text, 'mean')}")
-        numbers[row] = math.nan if number is None else number
-    if problems:
-        return Values(numbers, _numeric(cells.name), problems=tuple(problems))
-    return _imputed(cells.name, kind, numbers, missing, own.fill if own.missing else default.fill)
-
-
-def _imputed(name: str, kind: Kind, numbers: F64, missing: str, fill: float | None) -> Values:
-    block = replace(
-        _numeric(name),
-        kind=kind,
-        dtype=_DTYPES[kind],
-        range=(float(np.nanmin(numbers)), float(np.nanmax(numbers))),
-    )
-    if missing not in IMPUTATIONS:
-        return Values(numbers, block)
-    return Values(numbers, replace(block, missing=Missing.IMPUTE), Fill(missing, fill))
-
-
-def _where(cells: Cells, line: int) -> str:
-    return f"line {line}, column {quoted(cells.name)}"
-
-
-def _no_value(text: str, remedy: str) -> str:
-    given = f"{quoted(text.strip())} is a missing value" if text.strip() else "the cell is empty"
-    return f"{given} (features.missing says what that means, for instance '{remedy}')"
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and "_" not in text else None
-
-
-def _whole(text: str) -> float | None:
-    number = _number(text)
-    return number if number is not None and number.is_integer() and abs(number) <= _MOST_EXACT else None
-
-
-def boolean(text: str) -> float | None:
-    """1 or 0 for true and false in any letter case, or for the digits; None for anything else."""
-    return _ZERO_ONE.get(text.casefold())
-
-
-_PARSERS: dict[Kind, tuple[Callable[[str], float | None], str]] = {
-    Kind.NUMERIC: (_number, "a finite number"),
-    Kind.INTEGER: (_whole, "a whole number of at most 2**53"),
-    Kind.BOOLEAN: (boolean, "true, false, 1 or 0"),
-}
-_DTYPES = {Kind.NUMERIC: "float64", Kind.INTEGER: "int64", Kind.BOOLEAN: "bool"}
-
-
-def _categories(cells: Cells, present: Sequence[str], own: Column, default: Column) -> Values:
-    vocabulary, dtype = vocabulary_of(present)
-    problems = [] if own.kind else _identifies(cells, len(vocabulary))
-    wanted = own.missing or (REJECT if default.missing in (None, REJECT) else OWN_CATEGORY)
-    missing = Missing.CATEGORY if wanted == OWN_CATEGORY else Missing.REJECT
-    unknown = own.unknown or default.unknown or Unknown.REJECT
-    count = len(vocabulary) + (missing is not Missing.REJECT) + (unknown is not Unknown.REJECT)
-    block = Feature(
-        cells.name,
-        Kind.CATEGORY,
-        (),
-        dtype,
-        (0.0, float(count - 1)),
-        missing,
-        vocabulary=vocabulary,
-        unknown=unknown,
-    )
-    texts = [None if cells.is_missing(text) else canonical(text, dtype) for text in cells.texts]
-    if block.missing_code is None:
-        problems += [
-            f"{_where(cells, line)}: {_no_value(cell, OWN_CATEGORY)}"
-            for cell, text, line in zip(cells.texts, texts, cells.lines, strict=True)
-            if text is None
-        ]
-    numbers = np.empty(0) if problems else encode(block, texts)
-    return Values(numbers, block, problems=tuple(problems))
-
-
-def vocabulary_of(present: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def vocabulary_of(present: Iterable[str]) -> tuple[tuple[str, ...], str]:
     """The different categories of a column in order, and what a caller sends for one.
 
     Integers are ordered by value and sent as integers, booleans as booleans, everything else as text.
@@ -223,11 +443,6 @@ def canonical(text: str, dtype: str) -> str:
     return text.strip().casefold()
 
 
-def _identifies(cells: Cells, different: int) -> list[str]:
-    rows = len(cells.texts)
-    if rows < _FEW_ROWS or different <= _IDENTIFIES * rows:
-        return []
-    return [
-        f"column {quoted(cells.name)} has {different} different texts in {rows} rows, as an identifier has: "
-        f"name it in data.ignore, or say features.columns.{quoted(cells.name)}.kind = 'category'"
-    ]
+def problems_of(found: Sequence[Known | tuple[str, ...]]) -> list[str]:
+    """Everything that is wrong with some columns."""
+    return [text for column in found if isinstance(column, tuple) for text in column]

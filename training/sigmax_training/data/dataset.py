@@ -48,6 +48,7 @@ class Dataset:
         flips: training rows are pictures that are also seen mirrored, left to right.
         files: of pictures that were read from files, where each row's file lies; else empty.
         digest: of the rows that these are a part of; None where they are all there are.
+        notices: what a person should look at, though nothing is wrong.
     """
 
     description: str
@@ -61,6 +62,7 @@ class Dataset:
     flips: bool = False
     files: tuple[Path, ...] = ()
     digest: str | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def multilabel(self) -> bool:
@@ -199,11 +201,16 @@ def _not_finite(features: F64, names: Sequence[str]) -> list[str]:
 
 def class_problems(labels: Sequence[str], classes: Sequence[str]) -> list[str]:
     """What is wrong with one class a row: fewer than two classes, or one that only one row has."""
-    if len(classes) < 2:
-        return [f"the target is constant: every row is {quoted(classes[0])}; two classes are needed"]
     counts = dict.fromkeys(classes, 0)
     for label in labels:
         counts[label] += 1
+    return few_of_class(counts)
+
+
+def few_of_class(counts: Mapping[str, int]) -> list[str]:
+    """The same by how many rows each class has."""
+    if len(counts) < 2:
+        return [f"the target is constant: every row is {quoted(next(iter(counts)))}; two classes are needed"]
     return [
         f"class {quoted(label)} has one row; at least two are needed, one to train and one to test"
         for label, count in counts.items()
@@ -211,17 +218,16 @@ def class_problems(labels: Sequence[str], classes: Sequence[str]) -> list[str]:
     ]
 
 
-def label_problems(truth: npt.NDArray[np.bool_], classes: Sequence[str]) -> list[str]:
+def few_of_label(counts: Mapping[str, int], rows: int) -> list[str]:
     """What is wrong with labels that any number of which a row may have.
 
     Args:
-        truth: (n_samples, n_classes), whether each label is there.
-        classes: the labels in column order.
+        counts: how many rows each label is there in.
+        rows: how many there are.
     """
-    counts = truth.sum(axis=0).tolist()
     return [
-        f"label {quoted(label)} is there in {count} of {len(truth)} rows; at least two with it and two "
+        f"label {quoted(label)} is there in {count} of {rows} rows; at least two with it and two "
         "without it are needed"
-        for label, count in zip(classes, counts, strict=True)
-        if not 2 <= count <= len(truth) - 2
+        for label, count in counts.items()
+        if not 2 <= count <= rows - 2
     ]

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from sigmax.errors import InvalidInput, listed, nearest, quoted
 from sigmax.pictures import decode
 from sigmax_training.data.dataset import I64, Dataset, of_pictures
-from sigmax_training.data.table import canonical
+from sigmax_training.data.target import canonical
 from sigmax_training.job import Pictures
 
 _NOT_PICTURES = ("Thumbs.db", "desktop.ini", "__MACOSX")

@@ -1,244 +1,153 @@
-"""A CSV file as a data set: a header, columns of numbers, booleans or categories, and the target.
-
-Read by the standard library, strictly: a cell that is not what its column holds is an error with its line and
-column, never a missing value that somebody guessed.
-"""
+"""A table as a data set: looked through, then encoded into memory, or read again in every epoch."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.errors import InvalidInput, listed, nearest, quoted
-from sigmax_training.data import columns as kinds
-from sigmax_training.data.columns import Cells, Values
-from sigmax_training.data.dataset import Dataset, class_problems, codes_of, label_problems
-from sigmax_training.job import Column, Csv
-from sigmax_training.reading import is_integer
+from sigmax.contract import Feature
+from sigmax.errors import InvalidInput
+from sigmax_training.data.batches import Batch
+from sigmax_training.data.dataset import Dataset, Fill
+from sigmax_training.data.held import By
+from sigmax_training.data.look import Survey, look
+from sigmax_training.data.stream import Part
+from sigmax_training.data.suspicions import suspicions, told
+from sigmax_training.data.target import OneClass
+from sigmax_training.job import Tabular
 
 
-class Reader(Protocol):
-    """The part of `csv.reader` that is used."""
-
-    @property
-    def line_num(self) -> int:
-        """The line of the file that was read last."""
-        ...
-
-    def __iter__(self) -> Iterator[list[str]]: ...
-
-    def __next__(self) -> list[str]: ...
-
-
-_SHOWN_PER_COLUMN = 3
-"""One text column must not hide the typing error in another one."""
-
-_NAMED = 10
-"""How many columns are named to somebody who asks for one that is not there."""
-
-
-@dataclass(slots=True)
-class _Table:
-    """What has been read so far: cells by column, the line of each row, and what was wrong."""
-
-    cells: dict[str, list[str]]
-    lines: list[int] = field(default_factory=list)
-    problems: dict[str, list[str]] = field(default_factory=dict)
-
-    def problem(self, subject: str, text: str) -> None:
-        self.problems.setdefault(subject, []).append(text)
-
-
-class _Target(NamedTuple):
-    """The classes in column order, and what each row is."""
-
-    classes: list[str]
-    codes: npt.NDArray[Any]
-
-
-def load(source: Csv) -> Dataset:
-    """Read a CSV file in UTF-8, with or without a byte-order mark; its first line names the columns.
+def load(source: Tabular, by: By | None = None, given: Any = None) -> Dataset:
+    """Read a table into memory.
 
     Args:
-        source: which file, which target, and what the job says of columns.
+        source: which files, which target, and what the job says of columns.
+        by: the column by which rows are divided, if there is one.
+        given: the rows themselves, where the source names no files: a pandas or Polars frame, an Arrow table.
 
     Raises:
-        InvalidInput: naming everything that is wrong, with line and column.
+        InvalidInput: naming everything that is wrong, each with its place and the remedy.
     """
-    name = source.path.name
-    try:
-        with source.path.open(encoding="utf-8-sig", newline="") as file:
-            return _load(csv.reader(file, strict=True), source)
-    except OSError as error:
-        raise InvalidInput(f"data {quoted(name)} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"data {quoted(name)} is not UTF-8: {error.reason}") from error
-    except csv.Error as error:
-        raise InvalidInput(f"data {quoted(name)} is not CSV: {error}") from error
-
-
-def _load(reader: Reader, source: Csv) -> Dataset:
-    name = source.path.name
-    header = next(reader, None)
-    if not header:
-        raise InvalidInput(f"data {quoted(name)} is empty: a header and rows are needed")
-    columns = [column.strip() for column in header]
-    _check_header(columns, source)
-    table = _read(reader, columns)
-    if not table.lines:
-        problems = _bounded(table.problems) or [f"data {quoted(name)} has a header and no rows"]
-        raise InvalidInput(listed(problems))
-    target = _target(table, source)
-    features = [column for column in columns if column not in (*source.targets, *source.ignore)]
-    read = [_column(table, column, source) for column in features]
-    if table.problems:
-        raise InvalidInput(listed(_bounded(table.problems)))
-    problems = _target_problems(target)
-    if problems:
-        raise InvalidInput(listed(problems))
+    kept: list[Batch] = []
+    survey = look(source, by, given, kept)
+    parts = _parts(survey, kept)
+    features = np.empty((survey.rows, len(survey.columns)))
+    codes: list[npt.NDArray[Any]] = []
+    keys: list[npt.NDArray[Any]] = []
+    start = 0
+    for part in parts:
+        features[start : start + len(part.features)] = part.features
+        codes.append(part.codes)
+        keys.append(part.keys if part.times is None else part.times)
+        start += len(part.features)
+    order = np.concatenate(keys)
+    blocks = tuple(known.block for known in survey.columns)
+    truth = np.concatenate(codes)
     return Dataset(
-        description=f"CSV {name}",
-        features=np.column_stack([values.numbers for values in read]),
-        codes=target.codes,
-        classes=tuple(target.classes),
-        blocks=tuple(values.block for values in read),
-        fills={values.block.name: values.fill for values in read if values.fill is not None},
+        description=survey.description,
+        features=features,
+        codes=truth,
+        classes=survey.target.labels(),
+        blocks=blocks,
+        fills={known.block.name: known.fill for known in survey.columns if known.fill is not None},
+        groups=order if by is not None and not by.times else None,
+        times=order if by is not None and by.times else None,
+        notices=told(suspicions(features, truth, blocks, frozenset(source.columns))),
     )
 
 
-def _column(table: _Table, name: str, source: Csv) -> Values:
-    cells = Cells(name, table.cells[name], table.lines, frozenset(source.missing_values))
-    values = kinds.read(cells, source.columns.get(name, Column()), source.default)
-    for text in values.problems:
-        table.problem(name, text)
-    return values
+def opened(source: Tabular, by: By | None = None, given: Any = None) -> Streamed:
+    """Look through a table without holding it, to be read again and again.
 
+    Args:
+        source: as of `load`.
+        by: likewise.
+        given: likewise.
 
-def _target(table: _Table, source: Csv) -> _Target:
-    if source.separator is not None:
-        return _separated(table.cells[source.targets[0]], source.separator)
-    if len(source.targets) > 1:
-        return _flags(table, source.targets)
-    name = source.targets[0]
-    labels = [cell.strip() for cell in table.cells[name]]
-    for label, line in zip(labels, table.lines, strict=True):
-        if not label:
-            table.problem(name, f"line {line}, target {quoted(name)}: the label is empty")
-    texts, classes = canonical(labels)
-    return _Target(classes, codes_of(texts, classes))
-
-
-def _separated(cells: Sequence[str], separator: str) -> _Target:
-    """Cells of several labels each; an empty one has none."""
-    rows = [[label.strip() for label in cell.split(separator) if label.strip()] for cell in cells]
-    texts, classes = canonical([label for row in rows for label in row])
-    truth = np.zeros((len(rows), len(classes)), np.bool_)
-    given = iter(texts)
-    column = {label: code for code, label in enumerate(classes)}
-    for index, row in enumerate(rows):
-        for _ in row:
-            truth[index, column[next(given)]] = True
-    return _Target(classes, truth)
-
-
-def _flags(table: _Table, names: Sequence[str]) -> _Target:
-    """One column of yes and no a label."""
-    truth = np.zeros((len(table.lines), len(names)), np.bool_)
-    for column, name in enumerate(names):
-        for row, (cell, line) in enumerate(zip(table.cells[name], table.lines, strict=True)):
-            flag = kinds.boolean(cell.strip())
-            if flag is None:
-                where = f"line {line}, target {quoted(name)}"
-                table.problem(name, f"{where}: {quoted(cell.strip())} is not true, false, 1 or 0")
-            truth[row, column] = flag == 1.0
-    return _Target(list(names), truth)
-
-
-def _target_problems(target: _Target) -> list[str]:
-    if target.codes.ndim == 2:
-        return label_problems(target.codes, target.classes) if target.classes else ["no row has a label"]
-    return class_problems([target.classes[code] for code in target.codes.tolist()], target.classes)
-
-
-def canonical(labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Labels in their canonical text, and the classes sorted by what the labels mean.
-
-    Integers sort by value, booleans become `true` and `false`, everything else sorts as text. Digits
-    that are no plain integer (`007`) are text: leading zeros may tell two classes apart.
+    Raises:
+        InvalidInput: naming everything that is wrong.
     """
-    found = set(labels)
-    if all(label.casefold() in ("true", "false") for label in found):
-        texts = [label.casefold() for label in labels]
-        return texts, sorted(set(texts))
-    if all(is_integer(label) for label in found):
-        return list(labels), sorted(found, key=int)
-    return list(labels), sorted(found)
+    return Streamed(look(source, by, given))
 
 
-def _check_header(columns: Sequence[str], source: Csv) -> None:
-    if len(columns) == 1 and any(sign in columns[0] for sign in ";\t|"):
-        raise InvalidInput(f"the header {quoted(columns[0])} is one cell: a comma stands between cells")
-    problems = [f"column {number} has no name" for number, name in enumerate(columns, 1) if name == ""]
-    twice = sorted({name for name in columns if name and columns.count(name) > 1})
-    problems += [f"column {quoted(name)} stands {columns.count(name)} times" for name in twice]
-    for what, names in (
-        ("target", source.targets),
-        ("ignored", source.ignore),
-        ("features.columns", source.columns),
-    ):
-        problems += [
-            f"there is no {what} column {quoted(name)}{nearest(name, columns) or _there_are(columns)}"
-            for name in names
-            if name not in columns
-        ]
-    problems += [
-        f"data.ignore names the target {quoted(name)}" for name in source.targets if name in source.ignore
-    ]
-    apart = {*source.targets, *source.ignore}
-    problems += [
-        f"features.columns names {quoted(name)}, which is no feature"
-        for name in source.columns
-        if name in apart
-    ]
-    if not problems and not set(columns) - apart:
-        problems.append(f"there is no feature beside the target {quoted(source.targets[0])}")
-    if problems:
-        raise InvalidInput(listed(problems))
+@dataclass(frozen=True, slots=True, eq=False)
+class Streamed:
+    """A table that is read in pieces, as often as it is needed; what `stream.Stream` promises."""
+
+    survey: Survey
+
+    @property
+    def description(self) -> str:
+        """Where the rows come from, for people."""
+        return self.survey.description
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels in column order."""
+        return self.survey.target.labels()
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a row has any number of labels instead of one class."""
+        return not isinstance(self.survey.target, OneClass)
+
+    @property
+    def blocks(self) -> tuple[Feature, ...]:
+        """What the columns are."""
+        return tuple(known.block for known in self.survey.columns)
+
+    @property
+    def fills(self) -> Mapping[str, Fill]:
+        """By name, how the missing numbers of a column are imputed."""
+        return {known.block.name: known.fill for known in self.survey.columns if known.fill is not None}
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.survey.rows
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces may be read in any order."""
+        return len(self.survey.pieces)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should look at, though nothing is wrong."""
+        return told(self.survey.suspicions)
+
+    @property
+    def sha256(self) -> str:
+        """A digest of the files' bytes and of what the job makes of them."""
+        names = [[block.name, block.kind.value, block.vocabulary] for block in self.blocks]
+        held = None if self.survey.held is None else self.survey.held.column
+        found = [file.digest() for file in self.survey.files]
+        document = [names, self.classes, self.survey.source.targets, held, found]
+        return hashlib.sha256(json.dumps(document).encode()).hexdigest()
+
+    def read(self, order: Sequence[int]) -> Iterator[Part]:
+        """The rows of some pieces, piece after piece, in parts of a bounded size."""
+        for number in order:
+            placed = self.survey.pieces[number]
+            rows = 0
+            for batch in placed.piece.batches(self.survey.names, placed.before):
+                yield self.survey.part(batch, placed.start + rows)
+                rows += batch.rows
+            if rows != placed.rows:
+                raise InvalidInput("the data has changed since the job began: run the job again")
 
 
-def _there_are(columns: Sequence[str]) -> str:
-    """Name the columns, the first of many."""
-    more = ", …" if len(columns) > _NAMED else ""
-    return f"; there are {', '.join(map(quoted, columns[:_NAMED]))}{more}"
-
-
-def _read(reader: Reader, columns: Sequence[str]) -> _Table:
-    table = _Table({name: [] for name in columns})
-    for cells in reader:
-        if not cells:
-            continue
-        line = reader.line_num
-        if len(cells) != len(columns):
-            table.problem("", f"line {line} has {len(cells)} cells, the header has {len(columns)}")
-            continue
-        table.lines.append(line)
-        for name, cell in zip(columns, cells, strict=True):
-            table.cells[name].append(cell)
-    return table
-
-
-def _bounded(problems: dict[str, list[str]]) -> list[str]:
-    """The first problems of each column, then how many more it has."""
-
-    def texts(subject: str, found: Sequence[str]) -> Iterable[str]:
-        yield from found[:_SHOWN_PER_COLUMN]
-        more = len(found) - _SHOWN_PER_COLUMN
-        if more > 0:
-            yield f"{more} more in column {quoted(subject)}" if subject else f"{more} more such lines"
-
-    return [text for subject, found in problems.items() for text in texts(subject, found)]
+def _parts(survey: Survey, kept: list[Batch]) -> Iterator[Part]:
+    """The kept batches encoded one by one, each let go when it was."""
+    start = 0
+    kept.reverse()
+    while kept:
+        batch = kept.pop()
+        yield survey.part(batch, start)
+        start += batch.rows

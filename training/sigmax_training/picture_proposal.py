@@ -22,8 +22,9 @@ from sigmax.contract import Colour, Image, Resize
 from sigmax.errors import InvalidInput, listed, quoted
 from sigmax.pictures import decode
 from sigmax.protocol.containers import MAX_PIXELS, look
+from sigmax_training.data.files import ENDINGS
 from sigmax_training.data.pictures import File, find
-from sigmax_training.data.table import canonical
+from sigmax_training.data.target import canonical
 from sigmax_training.job import Pictures
 
 LONGEST_SIDE = 64
@@ -60,6 +61,11 @@ class Look:
     def total(self) -> int:
         """How many pictures there are."""
         return sum(self.counts.values())
+
+
+def may_be_pictures(path: Path) -> bool:
+    """Whether a path is a folder that holds folders, or nothing that a table could be in."""
+    return path.is_dir() and not any(entry.suffix.lower() in ENDINGS for entry in path.iterdir())
 
 
 def look_at(folder: Path) -> Look:
@@ -123,11 +129,11 @@ def chosen_size(look: Look) -> tuple[int, int]:
     return max(1, round(look.height * share)), max(1, round(look.width * share))
 
 
-def job_name(folder: Path) -> str:
+def job_name(folder: Path, otherwise: str = "pictures") -> str:
     """A model's name from a folder's: ASCII letters and digits, the rest as '_'."""
     plain = unicodedata.normalize("NFKD", folder.resolve().name).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9-]+", "_", plain).strip("_-")
-    return name[:64] or "pictures"
+    return name[:64] or otherwise
 
 
 def job_text(folder: Path, look: Look, output: Path) -> str:

@@ -1,0 +1,189 @@
+"""Some cells of one column, sorted out: what is missing, which are numbers, what the others are.
+
+Text or typed, a cell means the same: the text 12 of a CSV file and the integer 12 of a Parquet file are one
+number. Which kind a whole column is, is decided in `columns`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sigmax_training.data.dataset import F64
+
+BOOLEANS = {"true": 1.0, "false": 0.0}
+ZERO_ONE = {**BOOLEANS, "1": 1.0, "0": 0.0}
+MOST_EXACT = 2**53
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Which cells mean a missing value, beside those with nothing in them.
+
+    Attributes:
+        texts: what they are written as.
+        numbers: those of them that are numbers, for columns that hold numbers.
+    """
+
+    texts: frozenset[str]
+    numbers: tuple[float, ...]
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Absent:
+        """The job's `missing_values`."""
+        known = frozenset(texts)
+        numbers = (number(text.strip()) for text in known)
+        return cls(known, tuple(value for value in numbers if value is not None))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Cells of one column.
+
+    Attributes:
+        missing: (n_samples,), which have no value.
+        numbers: (n_samples,) where every cell that has a value is a number, NaN where one is missing; else
+            None.
+        booleans: whether the cells are of a boolean type.
+        texts: the cells as they are written, null at the missing ones; None of a type that is no text.
+        values: the typed array where `texts` is None.
+    """
+
+    missing: Mask
+    numbers: F64 | None
+    booleans: bool = False
+    texts: pa.Array | None = None
+    values: pa.Array | None = None
+
+    @property
+    def shown(self) -> pa.Array:
+        """The cells as they are written, whatever their type."""
+        if self.texts is not None:
+            return self.texts
+        texts = pc.cast(self.values, pa.string())
+        return pc.if_else(pa.array(self.missing), pa.scalar(None, pa.string()), texts)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type of Arrow is text, dictionaries of texts included."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a type of Arrow is a number."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def is_time(kind: pa.DataType) -> bool:
+    """Whether a type of Arrow is a moment or a day."""
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def read(array: pa.Array, absent: Absent, *, parse: bool) -> Cells:
+    """Sort out some cells.
+
+    Args:
+        array: text, numbers, booleans or nothing at all.
+        absent: which cells mean a missing value.
+        parse: texts may be numbers, as those of a CSV file may; else a text is a text.
+
+    Raises:
+        ValueError: the type is none that a feature or a label has.
+    """
+    kind = array.type
+    if is_text(kind):
+        return _texts(array.cast(pa.string()), absent, parse=parse)
+    if pa.types.is_boolean(kind):
+        missing = _mask(array.is_null())
+        numbers = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return Cells(missing, numbers, booleans=True, values=array)
+    if is_number(kind):
+        numbers = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        missing = np.isnan(numbers) | np.isin(numbers, absent.numbers)
+        if missing.any():
+            numbers = np.where(missing, np.nan, numbers)
+        return Cells(missing, numbers, values=array)
+    if pa.types.is_null(kind):
+        missing = np.ones(len(array), np.bool_)
+        return Cells(missing, np.full(len(array), np.nan), texts=array.cast(pa.string()))
+    raise ValueError(str(kind))
+
+
+def _texts(array: pa.Array, absent: Absent, *, parse: bool) -> Cells:
+    trimmed = pc.utf8_trim_whitespace(array)
+    nothing = pc.fill_null(pc.equal(trimmed, ""), True)
+    if absent.texts:
+        known = pa.array(sorted(absent.texts), pa.string())
+        nothing = pc.or_(nothing, pc.or_(pc.is_in(trimmed, known), pc.is_in(array, known)))
+    missing = _mask(nothing)
+    there = pc.if_else(nothing, pa.scalar(None, pa.string()), array) if missing.any() else array
+    numbers = _numbers(pc.if_else(nothing, pa.scalar(None, pa.string()), trimmed)) if parse else None
+    return Cells(missing, numbers, texts=there)
+
+
+def _numbers(trimmed: pa.Array) -> F64 | None:
+    """Every text as a number; None where one is none. Arrow reads what Python writes; Python reads more."""
+    try:
+        return np.asarray(trimmed.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+    except pa.ArrowInvalid:
+        pass
+    places = trimmed.dictionary_encode()
+    found = [number(text) for text in places.dictionary.to_pylist()]
+    if any(value is None for value in found):
+        return None
+    return taken(np.array(found, np.float64), places, np.nan)
+
+
+def taken(values: npt.NDArray[Any], places: pa.DictionaryArray, missing: float) -> npt.NDArray[Any]:
+    """What stands for each cell, from what stands for each different one, (n_samples,)."""
+    indices = places.indices
+    if not indices.null_count:
+        return np.asarray(values[indices.to_numpy(zero_copy_only=False)])
+    padded = np.append(values, missing)
+    return np.asarray(padded[pc.fill_null(indices, len(values)).to_numpy(zero_copy_only=False)])
+
+
+def _mask(array: pa.Array) -> Mask:
+    return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def number(text: str) -> float | None:
+    """What a text is as a number, infinite or NaN included; None if it is none."""
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
+
+
+def finite(text: str) -> float | None:
+    """A finite number, or None."""
+    found = number(text)
+    return found if found is not None and math.isfinite(found) else None
+
+
+def whole(text: str) -> float | None:
+    """A whole number that float64 holds exactly, or None."""
+    found = finite(text)
+    return found if found is not None and found.is_integer() and abs(found) <= MOST_EXACT else None
+
+
+def boolean(text: str) -> float | None:
+    """1 or 0 for true and false in any letter case, or for the digits; None for anything else."""
+    return ZERO_ONE.get(text.casefold())
+
+
+def first_rows(mask: Mask, most: int) -> Sequence[int]:
+    """The first few rows for which something holds."""
+    found: list[int] = np.flatnonzero(mask)[:most].tolist()
+    return found

@@ -1,0 +1,299 @@
+"""CSV files: every cell a text, read strictly, and fast where nothing is quoted.
+
+A cell is text here whatever it holds. Files without a quote are read by Arrow; where a cell may be quoted, or
+Arrow refuses a file, the standard library reads it strictly and knows the line of everything that is wrong.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from sigmax.errors import InvalidInput, quoted
+from sigmax_training.data.batches import BATCH_ROWS, Batch, Opened
+from sigmax_training.data.columnar import check_same, first_line
+from sigmax_training.data.files import File, unreadable
+from sigmax_training.job import Dialect
+
+PIECE_BYTES = 1 << 26
+"""Of a file without quotes: 64 MiB can be read without what is before them, so that their order is drawn."""
+
+_BLOCK = 1 << 20
+_OTHER_DELIMITERS = ";\t|,"
+_UTF8 = "utf-8"
+
+
+def open_csv(file: File, dialect: Dialect, *, strict: bool) -> Opened:
+    """Open a CSV file; its first line names the columns.
+
+    Args:
+        file: where it lies.
+        dialect: how it is written.
+        strict: read it by the standard library, whatever is in it.
+
+    Raises:
+        InvalidInput: it cannot be read, is empty, or its header has one cell where another sign divides it.
+    """
+    state = file.state
+    form = _Form(file, state, dialect.delimiter or _delimiter(file), dialect.quote, dialect.encoding)
+    with form.opened() as text:
+        header = next(form.reader(text), None)
+    if not header:
+        raise InvalidInput(f"data {quoted(file.name)} is empty: a header and rows are needed")
+    columns = tuple(name.strip() for name in header)
+    if len(columns) == 1:
+        _refuse_one_cell(columns[0], form.delimiter)
+    if strict or not _byte_by_byte(form) or _any_quote(file, form.quote):
+        return Opened(file.name, columns, (_Strict(form, columns),))
+    pieces = [_Plain(form, columns, start, end) for start, end in _ranges(form)]
+    return Opened(file.name, columns, tuple(pieces))
+
+
+def _byte_by_byte(form: _Form) -> bool:
+    """Whether line ends are single bytes, and there are some: else a part of the file makes no sense."""
+    signs = f"\n{form.delimiter}{form.quote}"
+    if signs.encode(form.codec.removesuffix("-sig")) != signs.encode("ascii", "replace"):
+        return False
+    with form.file.path.open("rb") as binary:
+        return b"\n" in binary.read(_BLOCK)
+
+
+def _delimiter(file: File) -> str:
+    return "\t" if file.path.suffix.lower() == ".tsv" else ","
+
+
+def _refuse_one_cell(header: str, delimiter: str) -> None:
+    other = next((sign for sign in _OTHER_DELIMITERS if sign in header and sign != delimiter), None)
+    if other:
+        what = "a comma stands" if delimiter == "," else f"{delimiter!r} stands"
+        raise InvalidInput(
+            f"the header {quoted(header)} is one cell: {what} between cells unless the job says otherwise, "
+            f"for instance data.delimiter = {_toml(other)}"
+        )
+
+
+def _toml(sign: str) -> str:
+    return '"\\t"' if sign == "\t" else f'"{sign}"'
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Form:
+    """A file, and how its text is to be read."""
+
+    file: File
+    state: tuple[int, int]
+    delimiter: str
+    quote: str
+    encoding: str
+
+    @property
+    def codec(self) -> str:
+        """The encoding, a byte-order mark being no part of the first name."""
+        return "utf-8-sig" if codecs.lookup(self.encoding).name == _UTF8 else self.encoding
+
+    @contextmanager
+    def opened(self) -> Iterator[IO[str]]:
+        """The text, every failure being the file's."""
+        name = self.file.name
+        check_same(self.file, self.state)
+        try:
+            with self.file.path.open(encoding=self.codec, newline="") as text:
+                yield text
+        except OSError as error:
+            raise unreadable(name, error) from error
+        except UnicodeError as error:
+            raise self._not_encoded(error) from error
+        except csv.Error as error:
+            raise InvalidInput(f"data {quoted(name)} is not CSV: {error}") from error
+
+    def reader(self, text: IO[str]) -> Any:
+        if not self.quote:
+            return csv.reader(
+                text, strict=True, delimiter=self.delimiter, quotechar=None, quoting=csv.QUOTE_NONE
+            )
+        return csv.reader(text, strict=True, delimiter=self.delimiter, quotechar=self.quote)
+
+    def _not_encoded(self, error: UnicodeError) -> InvalidInput:
+        reason = getattr(error, "reason", str(error))
+        name = "UTF-8" if self.codec == "utf-8-sig" else self.encoding
+        hint = guessed_encoding(self.file) if self.codec == "utf-8-sig" else None
+        remedy = f"; it may be data.encoding = {quoted(hint)}" if hint else "; data.encoding says what it is"
+        return InvalidInput(f"data {quoted(self.file.name)} is not {name}: {reason}{remedy}")
+
+
+def guessed_encoding(file: File) -> str | None:
+    """What a file that is not UTF-8 may be: by its byte-order mark, else CP949 if its beginning can be it."""
+    try:
+        with file.path.open("rb") as binary:
+            head = binary.read(_BLOCK)
+    except OSError:
+        return None
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    try:
+        codecs.getincrementaldecoder("cp949")().decode(head)
+    except UnicodeDecodeError:
+        return None
+    return "cp949"
+
+
+def _any_quote(file: File, quote: str) -> bool:
+    """Whether the sign that quotes stands anywhere: a byte of its own in every encoding that comes here."""
+    if not quote:
+        return False
+    sign = quote.encode("ascii", "replace")
+    try:
+        with file.path.open("rb") as binary:
+            return any(sign in block for block in iter(lambda: binary.read(_BLOCK), b""))
+    except OSError as error:
+        raise unreadable(file.name, error) from error
+
+
+# The strict reader.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Strict:
+    """A file read by the standard library, each row with the line that it ends on."""
+
+    form: _Form
+    header: tuple[str, ...]
+
+    def batches(self, columns: Sequence[str], start: int) -> Iterator[Batch]:
+        del start  # lines are counted in the file
+        places = [self.header.index(name) for name in columns]
+        with self.form.opened() as text:
+            reader = self.form.reader(text)
+            next(reader, None)
+            numbered = ((reader.line_num, cells) for cells in reader if cells)
+            while some := list(itertools.islice(numbered, BATCH_ROWS)):
+                yield self._batch(some, columns, places)
+
+    def _batch(
+        self, some: list[tuple[int, list[str]]], columns: Sequence[str], places: Sequence[int]
+    ) -> Batch:
+        """Lines as rows, those with too few or too many cells as problems."""
+        file, width = self.form.file, len(self.header)
+        rows = [(line, cells) for line, cells in some if len(cells) == width]
+        problems = [
+            f"{file.place(f'line {line}')} has {len(cells)} cells, the header has {width}"
+            for line, cells in some
+            if len(cells) != width
+        ]
+        arrays = {
+            name: pa.array([cells[place] for _, cells in rows], pa.string())
+            for name, place in zip(columns, places, strict=True)
+        }
+        lines = [line for line, _ in rows]
+        return Batch(arrays, len(rows), file.name, self._places(lines), tuple(problems))
+
+    def _places(self, lines: list[int]) -> Callable[[int], str]:
+        return lambda row: self.form.file.place(f"line {lines[row]}")
+
+
+# The fast reader.
+
+
+class Refused(InvalidInput):
+    """Arrow does not read a file; the strict reader knows the line, or can read it."""
+
+
+class _Range(io.RawIOBase):
+    """Some bytes of a file as if they were all of it."""
+
+    def __init__(self, binary: io.RawIOBase, start: int, end: int) -> None:
+        binary.seek(start)
+        self._binary, self._left = binary, end - start
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)[: self._left]
+        count = self._binary.readinto(view) or 0
+        self._left -= count
+        return count
+
+
+def _ranges(form: _Form) -> list[tuple[int, int]]:
+    """Where to divide a file so that every part is of whole lines, the header in none of them."""
+    size = form.state[0]
+    found = []
+    with form.file.path.open("rb") as binary:
+        binary.readline()
+        start = binary.tell()
+        while start < size:
+            binary.seek(min(start + PIECE_BYTES, size))
+            binary.readline()
+            end = binary.tell()
+            found.append((start, end))
+            start = end
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plain:
+    """Some bytes of a file without quotes, whole lines, read by Arrow."""
+
+    form: _Form
+    header: tuple[str, ...]
+    start: int
+    end: int
+
+    def batches(self, columns: Sequence[str], start: int) -> Iterator[Batch]:
+        name = self.form.file.name
+        try:
+            yield from self._read(columns, start)
+        except (pa.ArrowException, UnicodeError) as error:
+            raise Refused(f"data {quoted(name)} is not CSV: {first_line(error)}") from error
+
+    def _read(self, columns: Sequence[str], start: int) -> Iterator[Batch]:
+        check_same(self.form.file, self.form.state)
+        try:
+            with self.form.file.path.open("rb", buffering=0) as binary:
+                reader = self._reader(_Range(binary, self.start, self.end), columns)
+                for part in reader:
+                    for row in range(0, part.num_rows, BATCH_ROWS):
+                        some = part.slice(row, BATCH_ROWS)
+                        arrays = dict(zip(columns, some.columns, strict=True))
+                        yield Batch(arrays, some.num_rows, self.form.file.name, self._places(start + row))
+                    start += part.num_rows
+        except OSError as error:
+            raise unreadable(self.form.file.name, error) from error
+
+    def _reader(self, source: _Range, columns: Sequence[str]) -> Any:
+        return pyarrow.csv.open_csv(
+            pa.PythonFile(source, mode="r"),
+            pyarrow.csv.ReadOptions(
+                use_threads=False,
+                block_size=_BLOCK,
+                column_names=list(self.header),
+                encoding=self.form.encoding,
+            ),
+            pyarrow.csv.ParseOptions(
+                delimiter=self.form.delimiter, quote_char=False, newlines_in_values=False
+            ),
+            pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(self.header, pa.string()),
+                include_columns=list(columns),
+                strings_can_be_null=False,
+            ),
+        )
+
+    def _places(self, start: int) -> Callable[[int], str]:
+        return lambda row: self.form.file.place(f"line {self._line(start + row)}")
+
+    def _line(self, row: int) -> int:
+        """The line of a row of the file: lines with nothing in them are no rows."""
+        with self.form.opened() as text:
+            there = (number for number, line in enumerate(text, 1) if line.strip("\r\n"))
+            return next(itertools.islice(there, row + 1, None))

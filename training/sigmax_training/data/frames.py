@@ -1,0 +1,66 @@
+"""Rows that a caller holds: a pandas or Polars frame, an Arrow table, or what exports itself to Arrow."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pyarrow as pa
+
+from sigmax.errors import InvalidInput, listed, quoted
+
+
+def table_of(given: Any) -> pa.Table:
+    """The rows as an Arrow table; a pandas index is no column, and a NaN of pandas is a missing value.
+
+    Raises:
+        InvalidInput: they are no table, or a column mixes types; naming column, row and value.
+    """
+    if isinstance(given, pa.Table):
+        return given
+    if isinstance(given, pa.RecordBatch):
+        return pa.Table.from_batches([given])
+    if type(given).__module__.partition(".")[0] == "pandas" and hasattr(given, "columns"):
+        return _of_pandas(given)
+    if hasattr(given, "__arrow_c_stream__"):
+        return pa.table(given)
+    raise InvalidInput(
+        f"the rows are a {type(given).__name__}: hand over a pandas or Polars DataFrame or an Arrow table"
+    )
+
+
+def _of_pandas(frame: Any) -> pa.Table:
+    """Column by column, so that what one of them mixes is named."""
+    names = [str(name) for name in frame.columns]
+    problems: list[str] = []
+    arrays = [_column(name, frame.iloc[:, place], problems) for place, name in enumerate(names)]
+    if problems:
+        raise InvalidInput(listed(problems))
+    return pa.Table.from_arrays(arrays, names)
+
+
+def _column(name: str, series: Any, problems: list[str]) -> pa.Array:
+    try:
+        found = pa.array(series, from_pandas=True)
+    except (pa.ArrowException, OverflowError) as error:
+        problems.append(_mixed(name, series.tolist(), error))
+        return pa.nulls(len(series))
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _mixed(name: str, values: list[Any], error: Exception) -> str:
+    """Which row holds another type than the first one with a value."""
+    there = [(row, value) for row, value in enumerate(values) if not _nothing(value)]
+    first = there[0] if there else (0, None)
+    for row, value in there:
+        if type(value) is not type(first[1]):
+            return (
+                f"column {quoted(name)} mixes types: row {first[0]} holds {quoted(first[1])} "
+                f"({type(first[1]).__name__}), row {row} holds {quoted(value)} ({type(value).__name__}): "
+                "make them all numbers or all texts"
+            )
+    return f"column {quoted(name)} has no values of a table: {(str(error).splitlines() or [''])[0]}"
+
+
+def _nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,145 @@
+"""The column that says which rows belong together, or when each was: read for the split, and no feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sigmax.errors import InvalidInput, quoted
+from sigmax_training.data import cells as cell
+from sigmax_training.data.batches import Batch
+from sigmax_training.data.cells import Absent
+from sigmax_training.data.columns import Offences
+from sigmax_training.drawing import U64, keys_of_integers, keys_of_texts
+
+Columns = Mapping[str, pa.Array]
+
+_NOTHING = Absent.of(())
+
+
+class Key:
+    """A column by which rows are drawn or grouped: any value, but none that is missing."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self._missing = Offences()
+        self._unsupported = ""
+
+    def see(self, columns: Columns, batch: Batch) -> None:
+        """Look at the keys of a batch."""
+        array = columns[self.column]
+        if cell.is_time(array.type):
+            missing = np.asarray(array.is_null().to_numpy(zero_copy_only=False), np.bool_)
+        else:
+            try:
+                missing = cell.read(array, _NOTHING, parse=False).missing
+            except ValueError as error:
+                self._unsupported = str(error)
+                return
+        if missing.any():
+            self._missing.add(missing, array.cast(pa.string()), batch.where)
+
+    def problems(self) -> list[str]:
+        """Rows without a key."""
+        if self._unsupported:
+            return [
+                f"evaluation.key: column {quoted(self.column)} holds {self._unsupported}, which is no key"
+            ]
+        return list(
+            self._missing.texts(lambda place, _: f"{place}, key {quoted(self.column)}: is empty", self.column)
+        )
+
+    def keys(self, columns: Columns) -> U64:
+        """A number for each key, (n_samples,)."""
+        array = columns[self.column]
+        if pa.types.is_signed_integer(array.type):
+            return keys_of_integers(array.cast(pa.int64()).to_numpy(zero_copy_only=False))
+        places = pc.utf8_trim_whitespace(array.cast(pa.string())).dictionary_encode()
+        different = keys_of_texts(places.dictionary.to_pylist())
+        return np.asarray(different[places.indices.to_numpy(zero_copy_only=False)])
+
+
+class Order:
+    """A column that says when each row was: numbers, days or moments, the later the larger."""
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self._wrong = Offences()
+
+    def see(self, columns: Columns, batch: Batch) -> None:
+        """Look at the times of a batch."""
+        wrong = ~np.isfinite(_times(columns[self.column]))
+        if wrong.any():
+            self._wrong.add(wrong, columns[self.column].cast(pa.string()), batch.where)
+
+    def problems(self) -> list[str]:
+        """Rows without a time, or with one that cannot be read."""
+        return list(self._wrong.texts(self._not, self.column))
+
+    def _not(self, place: str, text: str | None) -> str:
+        given = "nothing" if text is None or not text.strip() else quoted(text.strip())
+        return (
+            f"{place}, key {quoted(self.column)}: {given} is neither a number nor a time such as "
+            "2026-11-25 or 2026-11-25 14:30:00"
+        )
+
+    def times(self, columns: Columns) -> npt.NDArray[np.float64]:
+        """When each row was, (n_samples,): microseconds since 1970 of days and moments, else the numbers.
+
+        Raises:
+            InvalidInput: the column has changed since it was looked through.
+        """
+        found = _times(columns[self.column])
+        if not np.isfinite(found).all():
+            raise InvalidInput(f"column {quoted(self.column)} has changed since the table was looked through")
+        return found
+
+
+Held = Key | Order
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """What a job divides rows by: a column, and whether it says when a row was."""
+
+    column: str
+    times: bool = False
+
+    def unread(self) -> Held:
+        """The column before any of it was seen."""
+        return Order(self.column) if self.times else Key(self.column)
+
+
+def _times(array: pa.Array) -> npt.NDArray[np.float64]:
+    """Numbers as they are, times as microseconds; NaN for what is neither, (n_samples,)."""
+    if cell.is_time(array.type):
+        return _microseconds(array.cast(pa.timestamp("us"), safe=False))
+    try:
+        cells = cell.read(array, _NOTHING, parse=True)
+    except ValueError:
+        return np.full(len(array), np.nan)
+    if cells.numbers is not None:
+        return cells.numbers
+    places = cells.shown.dictionary_encode()
+    found = [_moment(text.strip()) for text in places.dictionary.to_pylist()]
+    return np.asarray(cell.taken(np.array(found, np.float64), places, np.nan), np.float64)
+
+
+def _microseconds(moments: pa.Array) -> npt.NDArray[np.float64]:
+    return np.asarray(moments.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
+def _moment(text: str) -> float:
+    """Microseconds since 1970 of a time as ISO 8601 writes it; NaN of anything else, numbers, too."""
+    for zone in (None, "UTC"):  # a text with an offset is none without a zone, and the other way round
+        try:
+            moment = pa.array([text]).cast(pa.timestamp("us", zone))
+        except pa.ArrowInvalid:
+            continue
+        return float(_microseconds(moment)[0])
+    return float("nan")

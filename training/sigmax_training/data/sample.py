@@ -1,0 +1,59 @@
+"""Some rows of a table that is not held: the same ones on every run, wherever its files are divided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sigmax_training.data.batches import Batch
+from sigmax_training.drawing import keys_of_integers, shares
+
+MOST = 20_000
+
+
+class Sample:
+    """At most so many rows of those that were added: the ones whose number in the table is drawn lowest.
+
+    Args:
+        most: rows.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most, self._seen, self._bound = most, 0, 1.0
+        self._parts: list[tuple[npt.NDArray[np.float64], pa.RecordBatch]] = []
+
+    def clear(self) -> None:
+        """Forget every row: the table is read from its beginning."""
+        self._seen, self._bound = 0, 1.0
+        self._parts.clear()
+
+    def add(self, batch: Batch) -> None:
+        """Rows that stand behind those that were added before."""
+        numbers = np.arange(self._seen, self._seen + batch.rows)
+        self._seen += batch.rows
+        drawn = shares(keys_of_integers(numbers), 0, "sample")
+        chosen = drawn < self._bound
+        if chosen.any():
+            rows = pa.RecordBatch.from_arrays(list(batch.columns.values()), list(batch.columns))
+            self._parts.append((drawn[chosen], rows.filter(pa.array(chosen))))
+        if sum(len(part) for part, _ in self._parts) > 2 * self._most:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        everything = np.concatenate([drawn for drawn, _ in self._parts])
+        if len(everything) > self._most:
+            self._bound = float(np.partition(everything, self._most)[self._most])
+        self._parts = [
+            (drawn[drawn < self._bound], rows.filter(pa.array(drawn < self._bound)))
+            for drawn, rows in self._parts
+        ]
+
+    def rows(self) -> tuple[Mapping[str, pa.Array], int]:
+        """The columns of the rows, and how many there are."""
+        self._shrink()
+        table = pa.Table.from_batches([rows for _, rows in self._parts]).combine_chunks()
+        columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+        return columns, table.num_rows

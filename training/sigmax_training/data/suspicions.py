@@ -1,0 +1,211 @@
+"""What a person should look at before training, though nothing is wrong: each with its column and the remedy.
+
+Columns that tell nothing, columns that tell too much, columns that stand twice, numbers that lie far from
+zero. A column of which the job says what it is (`features.columns`) has been looked at by somebody: it is not
+named as an identifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sigmax.contract import Feature, Kind
+from sigmax.errors import quoted
+from sigmax_training.data.dataset import F64
+
+FAR_FROM_ZERO = 1e3
+"""Mean over deviation, from which on float32 loses digits that the model needs (3.5e-4 of a probability)."""
+
+GIVES_AWAY = 0.999
+"""Of the pairs of two rows of different classes, the share that one feature puts into the right order."""
+
+
+class Suspected(StrEnum):
+    """What a column may be that is no good feature."""
+
+    CONSTANT = "constant"
+    TWICE = "the same as another"
+    IDENTIFIER = "an identifier"
+    GIVES_AWAY = "the answer"
+    FAR = "far from zero"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A column that a person should look at.
+
+    Attributes:
+        column: its name.
+        kind: what it may be.
+        reason: what was seen, to be read behind the column's name.
+        remedy: what to do, if it is so.
+    """
+
+    column: str
+    kind: Suspected
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"column {quoted(self.column)} {self.reason}: {self.remedy}"
+
+
+_SHOWN = 5
+_LEAVE_OUT = "name it in data.ignore"
+_FEW_ROWS = 20
+_MOST_ROWS = 50_000
+"""Rows that are looked at; of more, so many at even distances."""
+
+
+def suspicions(
+    features: F64, codes: npt.NDArray[Any], blocks: Sequence[Feature], declared: frozenset[str]
+) -> tuple[Suspicion, ...]:
+    """Look at a table, or at a sample of it.
+
+    Args:
+        features: (n_samples, n_features), one column a block.
+        codes: (n_samples,), or bool (n_samples, n_classes).
+        blocks: what the columns are.
+        declared: the names of columns that the job speaks of.
+    """
+    step = -(-len(features) // _MOST_ROWS)
+    features, codes = features[::step], codes[::step]
+    found = [*_constant(features, blocks), *_twice(features, blocks)]
+    if len(features) >= _FEW_ROWS:
+        found += _identifiers(features, blocks, declared)
+        found += _give_away(features, codes, blocks)
+    return (*found, *_far(features, blocks))
+
+
+def told(found: Sequence[Suspicion]) -> tuple[str, ...]:
+    """Suspicions for a person: the first few of each kind, then how many columns more there are."""
+    shown: dict[Suspected, list[str]] = {}
+    for suspicion in found:
+        shown.setdefault(suspicion.kind, []).append(str(suspicion))
+    return tuple(
+        text
+        for kind, texts in shown.items()
+        for text in (
+            *texts[:_SHOWN],
+            *([f"{len(texts) - _SHOWN} more columns: {kind.value}"] if len(texts) > _SHOWN else []),
+        )
+    )
+
+
+def _constant(features: F64, blocks: Sequence[Feature]) -> Iterator[Suspicion]:
+    for block, column in _columns(features, blocks):
+        if (column == column[0]).all():
+            reason = (
+                f"is constant: every row has {_shown(block, column[0])}, which tells no class from another"
+            )
+            yield Suspicion(block.name, Suspected.CONSTANT, reason, _LEAVE_OUT)
+
+
+def _twice(features: F64, blocks: Sequence[Feature]) -> Iterator[Suspicion]:
+    """Columns with the same content; constant ones are named as that."""
+    first: dict[bytes, str] = {}
+    for block, column in _columns(features, blocks):
+        if (column == column[0]).all():
+            continue
+        content = np.ascontiguousarray(column).tobytes()
+        if content in first:
+            reason = f"is the same as {quoted(first[content])} in every row"
+            yield Suspicion(block.name, Suspected.TWICE, reason, "name one of them in data.ignore")
+        first.setdefault(content, block.name)
+
+
+def _identifiers(features: F64, blocks: Sequence[Feature], declared: frozenset[str]) -> Iterator[Suspicion]:
+    for block, column in _columns(features, blocks):
+        if block.kind is not Kind.NUMERIC or block.name in declared:
+            continue
+        whole = bool((column == np.floor(column)).all())
+        if whole and len(np.unique(column)) == len(column):
+            shown = f"{column[0]:.0f}, {column[1]:.0f}, …"
+            yield Suspicion(
+                block.name,
+                Suspected.IDENTIFIER,
+                f"has another whole number in every row ({shown}), as an identifier has",
+                f"{_LEAVE_OUT}, or say features.columns.{quoted(block.name)}.kind = 'numeric'",
+            )
+
+
+def _give_away(features: F64, codes: npt.NDArray[Any], blocks: Sequence[Feature]) -> Iterator[Suspicion]:
+    """Features that tell the class alone, as what was written down after the answer was known does."""
+    truths = codes.T if codes.ndim == 2 else [codes]
+    for block, column in _columns(features, blocks):
+        told = _codes_tell if block.kind in (Kind.CATEGORY, Kind.BOOLEAN) else _order_tells
+        if any(told(column, truth) for truth in truths):
+            yield Suspicion(
+                block.name,
+                Suspected.GIVES_AWAY,
+                "alone gives the target away",
+                f"{_LEAVE_OUT} if it is not known before the answer is",
+            )
+
+
+def _codes_tell(column: F64, truth: npt.NDArray[Any]) -> bool:
+    """Whether all rows of one category have one class, categories of a single row not counted."""
+    values, places, counts = np.unique(column, return_inverse=True, return_counts=True)
+    if counts.max() < 2 or 2 * len(values) > len(column):
+        return False
+    pairs = np.unique(np.column_stack([places, truth]), axis=0)
+    return len(pairs) == len(values) and len(np.unique(truth)) > 1
+
+
+def _order_tells(column: F64, truth: npt.NDArray[Any]) -> bool:
+    """Whether the classes lie behind each other: of two, nearly; of more, all of them without overlap."""
+    present = ~np.isnan(column)
+    column, truth = column[present], truth[present]
+    classes = np.unique(truth)
+    if len(classes) == 2:
+        area = _area(column, truth == classes[1])
+        return max(area, 1 - area) >= GIVES_AWAY
+    if len(classes) < 2:
+        return False
+    ranges = sorted((column[truth == code].min(), column[truth == code].max()) for code in classes)
+    return all(high < low for (_, high), (low, _) in pairwise(ranges))
+
+
+def _area(column: F64, positive: npt.NDArray[np.bool_]) -> float:
+    """The area under the ROC curve by ranks (Mann and Whitney 1947), ties counting half."""
+    _, places, counts = np.unique(column, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    n_positive = int(positive.sum())
+    n_negative = len(column) - n_positive
+    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+def _far(features: F64, blocks: Sequence[Feature]) -> Iterator[Suspicion]:
+    for block, column in _columns(features, blocks):
+        if block.kind not in (Kind.NUMERIC, Kind.INTEGER):
+            continue
+        present = column[~np.isnan(column)]
+        deviation = float(present.std()) if present.size else 0.0
+        mean = float(present.mean()) if present.size else 0.0
+        if deviation > 0 and abs(mean) / deviation > FAR_FROM_ZERO:
+            yield Suspicion(
+                block.name,
+                Suspected.FAR,
+                f"lies {abs(mean) / deviation:,.0f} deviations from zero (mean {mean:.6g}, deviation "
+                f"{deviation:.3g}), so that most of its digits tell nothing",
+                "subtract a constant from it in the data, for instance its smallest value",
+            )
+
+
+def _columns(features: F64, blocks: Sequence[Feature]) -> Iterator[tuple[Feature, F64]]:
+    for place, block in enumerate(blocks):
+        yield block, features[:, place]
+
+
+def _shown(block: Feature, value: float) -> str:
+    if block.kind is Kind.CATEGORY and block.vocabulary:
+        return quoted(block.vocabulary[int(value)]) if value < len(block.vocabulary) else "no value"
+    return f"{value:g}"

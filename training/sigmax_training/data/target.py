@@ -1,0 +1,318 @@
+"""The target of a table: one class a row, several labels in a cell, or a column of yes and no a label.
+
+Looked through batch by batch like any column; which labels there are is known when all rows have been seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sigmax.errors import InvalidInput, quoted
+from sigmax_training.data import cells as cell
+from sigmax_training.data.batches import Batch
+from sigmax_training.data.cells import Absent
+from sigmax_training.data.columns import Offences
+from sigmax_training.data.dataset import few_of_class, few_of_label
+from sigmax_training.job import Tabular
+from sigmax_training.reading import is_integer
+
+Codes = npt.NDArray[Any]
+Columns = Mapping[str, pa.Array]
+
+MAX_CLASSES = 10_000
+_MANY = 50
+"""More classes than this, and more than every second row has one of its own, are no classes."""
+
+_NOTHING = Absent.of(())
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The labels in column order, and which column each text of the data is."""
+
+    labels: tuple[str, ...]
+    columns: Mapping[str, int]
+
+    def codes(self, texts: pa.Array) -> Codes:
+        """The column of each text, (n_samples,).
+
+        Raises:
+            InvalidInput: a text that was not there when the table was looked through.
+        """
+        places = texts.dictionary_encode()
+        different = places.dictionary.to_pylist()
+        found = [self.columns.get(text, -1) for text in different]
+        if -1 in found or places.indices.null_count:
+            raise InvalidInput("the target has changed since the table was looked through")
+        return cell.taken(np.array(found, np.int64), places, -1)
+
+
+class Target(Protocol):
+    """What the target has been so far."""
+
+    def see(self, columns: Columns, batch: Batch) -> None:
+        """Look at the target's cells of a batch."""
+        ...
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with them."""
+        ...
+
+    def labels(self) -> tuple[str, ...]:
+        """The labels in column order."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each label has, in column order."""
+        ...
+
+    def encode(self, columns: Columns) -> Codes:
+        """What is true of each row: (n_samples,), or bool (n_samples, n_classes)."""
+        ...
+
+
+def target(source: Tabular) -> Target:
+    """The target that a job names."""
+    if source.separator is not None:
+        return Separated(source.targets[0], source.separator)
+    return Flags(source.targets) if len(source.targets) > 1 else OneClass(source.targets[0])
+
+
+class OneClass:
+    """A column that holds the class of each row."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._counts: dict[str, int] = {}
+        self._rows = 0
+        self._empty, self._fractions = Offences(), Offences()
+        self._unsupported = ""
+        self._classes: Classes | None = None
+
+    def see(self, columns: Columns, batch: Batch) -> None:
+        """Count the labels of a batch."""
+        self._rows += batch.rows
+        try:
+            texts = self._texts(columns)
+        except ValueError as error:
+            self._unsupported = str(error)
+            return
+        nothing = np.asarray(texts.is_null().to_numpy(zero_copy_only=False), np.bool_)
+        self._empty.add(nothing, texts, batch.where)
+        if pa.types.is_floating(columns[self._name].type):
+            whole = np.array([text is None or is_integer(text) for text in texts.to_pylist()])
+            self._fractions.add(~whole, texts, batch.where)
+        for text, count in _counted(texts):
+            if text in self._counts or len(self._counts) <= MAX_CLASSES:
+                self._counts[text] = self._counts.get(text, 0) + count
+
+    def _texts(self, columns: Columns) -> pa.Array:
+        """Labels as texts, null where there is none; a whole number is the same label in every type."""
+        found = cell.read(columns[self._name], _NOTHING, parse=False)
+        if found.values is not None and pa.types.is_floating(found.values.type):
+            return pa.array(
+                [None if text is None else _whole(text) for text in found.shown.to_pylist()], pa.string()
+            )
+        return pc.utf8_trim_whitespace(found.shown)
+
+    def problems(self) -> list[str]:
+        """Rows without a label, a target that holds no classes, classes that are too small."""
+        if self._unsupported:
+            return [f"target {quoted(self._name)} holds {self._unsupported}, which no label is"]
+        empty = self._empty.texts(self._no_label, self._name)
+        fractions = self._fractions.texts(self._fraction, self._name)
+        found = [*empty, *fractions]
+        return found or self._few()
+
+    def _no_label(self, place: str, _: str | None) -> str:
+        return f"{place}, target {quoted(self._name)}: the label is empty: give the row one, or leave it out"
+
+    def _fraction(self, place: str, text: str | None) -> str:
+        return (
+            f"{place}, target {quoted(self._name)}: {text} is a fraction, and a class is none: a number "
+            "that is to be predicted needs a regression"
+        )
+
+    def _few(self) -> list[str]:
+        different = len(self._counts)
+        if different > _MANY and 2 * different > self._rows:
+            return [
+                f"target {quoted(self._name)} has {different} different labels in {self._rows} rows, as an "
+                "identifier or a measured number has: name the column that holds the class"
+            ]
+        return few_of_class(self.counts()) if self._counts else []
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each class has."""
+        return _by_label(self._known(), self._counts)
+
+    def _known(self) -> Classes:
+        if self._classes is None:
+            self._classes = classes_of(self._counts)
+        return self._classes
+
+    def labels(self) -> tuple[str, ...]:
+        """The labels in column order."""
+        return self._known().labels
+
+    def encode(self, columns: Columns) -> Codes:
+        """The column of each row's class, (n_samples,)."""
+        return self._known().codes(self._texts(columns))
+
+
+class Separated:
+    """A column that holds any number of labels in each cell; an empty one has none."""
+
+    def __init__(self, name: str, separator: str) -> None:
+        self._name, self._separator = name, separator
+        self._counts: dict[str, int] = {}
+        self._rows = 0
+        self._classes: Classes | None = None
+
+    def see(self, columns: Columns, batch: Batch) -> None:
+        """Count the labels of a batch."""
+        self._rows += batch.rows
+        for labels in self._cells(columns):
+            for label in set(labels):
+                self._counts[label] = self._counts.get(label, 0) + 1
+
+    def _cells(self, columns: Columns) -> list[list[str]]:
+        texts = columns[self._name].cast(pa.string()).to_pylist()
+        cells = ((text or "").split(self._separator) for text in texts)
+        return [[label.strip() for label in labels if label.strip()] for labels in cells]
+
+    def problems(self) -> list[str]:
+        """Labels that nearly every row has, or nearly none."""
+        if not self._counts:
+            return ["no row has a label"]
+        return few_of_label(self.counts(), self._rows)
+
+    def counts(self) -> dict[str, int]:
+        """How many rows have each label."""
+        return _by_label(self._known(), self._counts)
+
+    def _known(self) -> Classes:
+        if self._classes is None:
+            self._classes = classes_of(self._counts)
+        return self._classes
+
+    def labels(self) -> tuple[str, ...]:
+        """The labels in column order."""
+        return self._known().labels
+
+    def encode(self, columns: Columns) -> Codes:
+        """Whether each label is there, bool (n_samples, n_classes)."""
+        cells, known = self._cells(columns), self._known()
+        truth = np.zeros((len(cells), len(known.labels)), np.bool_)
+        for row, labels in enumerate(cells):
+            for label in labels:
+                column = known.columns.get(label)
+                if column is None:
+                    raise InvalidInput("the target has changed since the table was looked through")
+                truth[row, column] = True
+        return truth
+
+
+class Flags:
+    """One column of yes and no a label."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        self._counts = dict.fromkeys(names, 0)
+        self._rows = 0
+        self._wrong = {name: Offences() for name in names}
+
+    def see(self, columns: Columns, batch: Batch) -> None:
+        """Count the labels of a batch."""
+        self._rows += batch.rows
+        for name in self._names:
+            flags = _flags(columns[name])
+            wrong = np.isnan(flags)
+            if wrong.any():
+                self._wrong[name].add(wrong, columns[name].cast(pa.string()), batch.where)
+            self._counts[name] += int(np.count_nonzero(flags == 1.0))
+
+    def problems(self) -> list[str]:
+        """Cells that are neither yes nor no, and labels that nearly every row has, or nearly none."""
+        wrong = [
+            text
+            for name, offences in self._wrong.items()
+            for text in offences.texts(partial(_no_flag, name), name)
+        ]
+        return wrong or few_of_label(self._counts, self._rows)
+
+    def counts(self) -> dict[str, int]:
+        """How many rows have each label."""
+        return dict(self._counts)
+
+    def labels(self) -> tuple[str, ...]:
+        """The labels in column order."""
+        return self._names
+
+    def encode(self, columns: Columns) -> Codes:
+        """Whether each label is there, bool (n_samples, n_classes)."""
+        return np.column_stack([_flags(columns[name]) == 1.0 for name in self._names])
+
+
+def _by_label(known: Classes, texts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of labels, from those of the texts that stand for them."""
+    counts = dict.fromkeys(known.labels, 0)
+    for text, count in texts.items():
+        counts[known.labels[known.columns[text]]] += count
+    return counts
+
+
+def _no_flag(name: str, place: str, given: str | None) -> str:
+    return f"{place}, target {quoted(name)}: {quoted((given or '').strip())} is not true, false, 1 or 0"
+
+
+def _flags(array: pa.Array) -> npt.NDArray[np.float64]:
+    """1 and 0 for yes and no, NaN for what is neither, (n_samples,)."""
+    places = array.cast(pa.string()).dictionary_encode()
+    found = [cell.boolean(text.strip()) for text in places.dictionary.to_pylist()]
+    values = np.array([np.nan if value is None else value for value in found], np.float64)
+    return np.asarray(cell.taken(values, places, np.nan), np.float64)
+
+
+def _counted(texts: pa.Array) -> Iterable[tuple[str, int]]:
+    places = texts.dictionary_encode()
+    indices = places.indices.drop_null().to_numpy(zero_copy_only=False)
+    different = places.dictionary.to_pylist()
+    return zip(different, np.bincount(indices, minlength=len(different)).tolist(), strict=True)
+
+
+def _whole(text: str) -> str:
+    """`1.0` as `1`, which a float column of classes means."""
+    number = float(text)
+    return str(int(number)) if number.is_integer() and abs(number) <= cell.MOST_EXACT else text
+
+
+def classes_of(texts: Iterable[str]) -> Classes:
+    """The labels that some different texts are, in column order."""
+    different = list(texts)
+    labels, order = canonical(different)
+    column = {label: code for code, label in enumerate(order)}
+    return Classes(tuple(order), {text: column[label] for text, label in zip(different, labels, strict=True)})
+
+
+def canonical(labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Labels as canonical texts, and the different ones in the order of their columns.
+
+    Integers sort by value, booleans become `true` and `false`, everything else sorts as text. Digits
+    that are no plain integer (`007`) are text: leading zeros may tell two classes apart.
+    """
+    found = set(labels)
+    if all(label.casefold() in ("true", "false") for label in found):
+        texts = [label.casefold() for label in labels]
+        return texts, sorted(set(texts))
+    if all(is_integer(label) for label in found):
+        return list(labels), sorted(found, key=int)
+    return list(labels), sorted(found)

@@ -1,0 +1,383 @@
+"""A first job for a table: looked at, chosen and explained, to be run as it is and then changed.
+
+Every column is declared as what it seems to be, so that a file that changes later is noticed. What is no
+feature is left out with the reason beside it; what nobody can know from the table alone, a person decides.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sigmax.contract import Kind
+from sigmax.errors import InvalidInput, listed, quoted
+from sigmax_training.data import files
+from sigmax_training.data.columns import Impression
+from sigmax_training.data.csvs import guessed_encoding
+from sigmax_training.data.files import File
+from sigmax_training.data.look import Glance, columns_of, glance, look
+from sigmax_training.data.suspicions import Suspected
+from sigmax_training.job import Column, Dialect, Format, Tabular
+from sigmax_training.picture_proposal import job_name
+
+FOLDS, REPEATS, FEW_ROWS = 10, 3, 2_000
+"""Folds, and how often they are drawn where the rows are few."""
+
+STREAMED_BYTES = 2**30
+"""Files of more are read again in every epoch: in memory they are several times as large."""
+
+MISSING_WORDS = ("NA", "N/A", "n/a", "na", "NULL", "null", "None", "NaN", "nan", "-", "?", ".", "없음")
+"""What people write into a cell of numbers that has none."""
+
+_TARGETS = ("target", "label", "class", "y", "outcome", "결과", "정답")
+_POSITIVE = ("yes", "true", "1", "positive", "y", "malignant", "churned", "fraud", "spam")
+_DELIMITERS = (",", ";", "\t", "|")
+_SHOWN_CLASSES = 12
+_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What a table is like.
+
+    Attributes:
+        source: the table, its dialect found out.
+        glance: what its columns seem to be.
+        counts: how many rows each class has, in the order of the classes.
+        left_out: columns that are no features, with the reason.
+        notices: what a person should look at.
+        rows: how many there are.
+        size: of its files, in bytes.
+    """
+
+    source: Tabular
+    glance: Glance
+    counts: dict[str, int]
+    left_out: dict[str, str]
+    notices: tuple[str, ...]
+    rows: int
+    size: int
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the job reads the files again in every epoch."""
+        return self.size > STREAMED_BYTES
+
+    @property
+    def features(self) -> list[Impression]:
+        """The columns that are features."""
+        return [column for column in self.glance.columns if column.name not in self.left_out]
+
+
+def look_at(path: Path, target: str | None) -> Look:
+    """Look through a table.
+
+    Args:
+        path: a file, or a folder of files.
+        target: the column that holds the class.
+
+    Raises:
+        InvalidInput: no target was named, or the table has mistakes that no job can mend.
+    """
+    found = files.find((path,), None)
+    source = Tabular((path,), (target or "",), dialect=_dialect(found[0]), default=Column(missing="median"))
+    if target is None:
+        raise InvalidInput(_which_target(columns_of(source)))
+    seen = glance(source)
+    problems = [*seen.problems, *seen.target.problems()]
+    if problems:
+        raise InvalidInput(listed(problems))
+    words = _missing_words(seen.columns)
+    if words:
+        source = replace(source, missing_values=words)
+        seen = glance(source)
+    left_out = {column.name: reason for column in seen.columns if (reason := _no_feature(column))}
+    if len(left_out) == len(seen.columns):
+        raise InvalidInput(f"no column beside the target {quoted(target)} is a feature")
+    left_out, notices = _suspicious(_with(source, seen.columns, left_out), left_out)
+    return Look(
+        source=_with(source, seen.columns, left_out),
+        glance=seen,
+        counts=seen.target.counts(),
+        left_out=left_out,
+        notices=notices,
+        rows=seen.columns[0].rows,
+        size=sum(file.state[0] for file in found),
+    )
+
+
+def _with(source: Tabular, columns: Sequence[Impression], left_out: Iterable[str]) -> Tabular:
+    """The table with every feature declared as what it seems to be."""
+    apart = set(left_out)
+    declared = {column.name: _declared(column) for column in columns if column.name not in apart}
+    return replace(source, ignore=tuple(apart), columns=declared)
+
+
+def _declared(column: Impression) -> Column:
+    """What the job says of a column."""
+    if column.texts:  # numbers and texts that mean something
+        return Column(Kind.CATEGORY)
+    missing = "most_frequent" if column.kind is Kind.BOOLEAN and column.missing else None
+    return Column(column.kind, missing)
+
+
+def _missing_words(columns: Sequence[Impression]) -> tuple[str, ...]:
+    """The words among numbers that mean a missing value."""
+    found = {text.strip() for column in columns for text in column.texts}
+    return tuple(word for word in MISSING_WORDS if word in found)
+
+
+def _no_feature(column: Impression) -> str:
+    """Why a column is no feature; empty for one that is."""
+    if column.unsupported is not None:
+        return f"holds {column.unsupported}"
+    if column.missing == column.rows:
+        return "has no value at all"
+    if column.identifies:
+        return f"has {column.different} different texts in {column.rows} rows, as an identifier has"
+    return ""
+
+
+def _suspicious(source: Tabular, left_out: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What tells nothing is left out, too; what tells too much a person decides."""
+    undeclared = {
+        name: column if column.kind is not Kind.NUMERIC else Column(None, column.missing)
+        for name, column in source.columns.items()
+    }
+    found = look(replace(source, columns={name: own for name, own in undeclared.items() if own != Column()}))
+    apart, notices = dict(left_out), []
+    for suspicion in found.suspicions:
+        if suspicion.kind in (Suspected.CONSTANT, Suspected.TWICE, Suspected.IDENTIFIER):
+            apart[suspicion.column] = suspicion.reason
+        else:
+            notices.append(str(suspicion))
+    if len(apart) - len(left_out) == len(source.columns):
+        return left_out, tuple(map(str, found.suspicions))
+    return apart, tuple(notices)
+
+
+def _which_target(names: Sequence[str]) -> str:
+    likely = next((name for name in names if name.casefold() in _TARGETS), names[-1])
+    shown = ", ".join(map(quoted, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")
+    return (
+        f"--target names the column that holds the class, one of {shown}; for instance --target "
+        f"{shlex.quote(likely)}"
+    )
+
+
+def _dialect(file: File) -> Dialect:
+    """How a CSV file seems to be written; nothing of any other."""
+    if file.format is not Format.CSV:
+        return Dialect()
+    encoding = _encoding(file)
+    try:
+        with file.path.open(encoding=encoding or "utf-8-sig", newline="") as text:
+            head = [line for line, _ in zip(text, range(20), strict=False)]
+    except OSError as error:
+        raise files.unreadable(file.name, error) from error
+    except UnicodeError:
+        head = []
+    found = _delimiter(head)
+    usual = "\t" if file.path.suffix.lower() == ".tsv" else ","
+    return Dialect(found if found and found != usual else None, encoding=encoding or "utf-8")
+
+
+def _encoding(file: File) -> str | None:
+    """What a file is written in that is not UTF-8; None for UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with file.path.open("rb") as binary:
+            for block in iter(lambda: binary.read(1 << 20), b""):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+    except OSError as error:
+        raise files.unreadable(file.name, error) from error
+    except UnicodeDecodeError:
+        return guessed_encoding(file)
+    return None
+
+
+def _delimiter(head: Sequence[str]) -> str | None:
+    """What stands between the cells of the first lines: the sign that all of them have most of."""
+    lines = [line for line in head if line.strip()]
+    found = {sign: min((line.count(sign) for line in lines), default=0) for sign in _DELIMITERS}
+    best = max(found, key=found.__getitem__)
+    return best if found[best] else None
+
+
+def job_text(path: Path, look: Look, output: Path) -> str:
+    """The job as TOML, explained line by line.
+
+    Args:
+        path: of the table.
+        look: what it is like.
+        output: where the job will lie; its path to the table is relative to it.
+    """
+    relative = os.path.relpath(path.resolve(), output.resolve().parent)
+    parts = [
+        f"# Which of {len(look.counts)} classes a row is: {_classes(look)}.",
+        "# Written by `sigmax-train init`; docs/jobs.md says what else there is to choose.",
+        f"name = {_text(name_of(path))}",
+        "",
+        "[data]",
+        f"path = {_text(relative)}  # relative to this file",
+        *_dialect_lines(look),
+        f"target = {_text(look.source.targets[0])}",
+        *_ignored(look),
+        *_missing_lines(look),
+        *_stream_lines(look),
+        "",
+        *_schema(look),
+        *_decision(look),
+        *_estimator(look),
+        *_evaluation(look),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def name_of(path: Path) -> str:
+    """A model's name from a table's."""
+    return job_name(path if path.is_dir() else path.with_suffix(""), "table")
+
+
+def _dialect_lines(look: Look) -> list[str]:
+    dialect = look.source.dialect
+    delimiter = [] if dialect.delimiter is None else [f"delimiter = {_text(dialect.delimiter)}"]
+    encoding = [] if dialect.encoding == "utf-8" else [f"encoding = {_text(dialect.encoding)}"]
+    return [*delimiter, *encoding]
+
+
+def _ignored(look: Look) -> list[str]:
+    if not look.left_out:
+        return []
+    names = [f"    {_text(name)},  # {_comment(reason)}" for name, reason in look.left_out.items()]
+    return ["ignore = [", *names, "]"]
+
+
+def _missing_lines(look: Look) -> list[str]:
+    words = look.source.missing_values
+    return [f"missing_values = [{', '.join(map(_text, words))}]"] if words else []
+
+
+def _stream_lines(look: Look) -> list[str]:
+    if not look.streamed:
+        return []
+    return [
+        f"stream = true  # {look.size / 2**30:.1f} GiB are read again in every epoch instead of being held"
+    ]
+
+
+def _schema(look: Look) -> list[str]:
+    """What every column is, and what a missing value means where there are some."""
+    lines = []
+    if any(column.missing for column in look.features):
+        lines += [
+            "[features]",
+            'missing = "median"  # of numbers; or mean, most_frequent. A missing text is a category',
+            "",
+        ]
+    for column in look.features:
+        own = look.source.columns[column.name]
+        lines += [
+            f"[features.columns.{_key(column.name)}]",
+            f"kind = {_text(str(own.kind))}  # {_comment(_seen(column, own))}",
+            *([f"missing = {_text(own.missing)}"] if own.missing else []),
+            "",
+        ]
+    return lines
+
+
+def _seen(column: Impression, own: Column) -> str:
+    """What was seen in a column."""
+    missing = f", {column.missing} of {column.rows} missing" if column.missing else ""
+    if column.texts:
+        return f"numbers and texts such as {quoted(column.texts[0])}{missing}"
+    if own.kind is Kind.CATEGORY:
+        return f"{column.different} different{missing}"
+    if own.kind is Kind.BOOLEAN:
+        return f"true and false{missing}"
+    return f"{column.range[0]:g} to {column.range[1]:g}{missing}"
+
+
+def _decision(look: Look) -> list[str]:
+    if len(look.counts) != 2:
+        return []
+    labels = list(look.counts)
+    positive = next((label for label in labels if label.casefold() in _POSITIVE), labels[-1])
+    return ["[decision]", f"positive = {_text(positive)}  # the class that the threshold is for", ""]
+
+
+def _estimator(look: Look) -> list[str]:
+    if look.streamed:
+        return [
+            "[estimator]",
+            'kind = "mlp"  # by mini-batches, as a stream needs',
+            "hidden = []  # logistic or softmax regression; or: [64] for a hidden layer",
+            "batch_size = 256",
+            "epochs = 5",
+            "",
+        ]
+    return [
+        "[estimator]",
+        'kind = "logistic_regression"  # or: mlp, with hidden = [64] for instance',
+        "C = 1.0  # smaller forgives more: fewer rows, or more columns, want a smaller one",
+        "",
+    ]
+
+
+def _evaluation(look: Look) -> list[str]:
+    fraction = ["test_fraction = 0.2"]
+    if look.streamed:
+        return ["[evaluation]", *fraction]
+    smallest = min(look.counts.values())
+    return [
+        "[evaluation]",
+        f"folds = {min(FOLDS, smallest)}  # at most {smallest}, the rows of the smallest class",
+        f"repeats = {REPEATS if look.rows <= FEW_ROWS else 1}",
+        *fraction,
+    ]
+
+
+def summary(path: Path, look: Look, output: Path) -> str:
+    """What was seen, and what to do next."""
+    kinds = [str(look.source.columns[column.name].kind) for column in look.features]
+    counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
+    width = max(map(len, look.counts))
+    shown = list(look.counts.items())[:_SHOWN_CLASSES]
+    lines = [
+        f"{path}: {look.rows:,} rows of {len(look.counts)} classes, {len(kinds)} features ({counted})",
+        *(f"  {label:{width}}  {count:,}" for label, count in shown),
+        *(f"left out {quoted(name)}: {reason}" for name, reason in look.left_out.items()),
+        *(f"look at it: {notice}" for notice in look.notices),
+        f"wrote {output}; next:",
+        f"  {shlex.join(['sigmax-train', 'check', str(output)])}",
+        f"  {shlex.join(['sigmax-train', 'run', str(output)])}",
+        "  sigmax serve",
+    ]
+    return "\n".join(lines)
+
+
+def _classes(look: Look) -> str:
+    shown = [f"{quoted(label)} {count}" for label, count in list(look.counts.items())[:_SHOWN_CLASSES]]
+    return _comment(", ".join(shown)) + (", …" if len(look.counts) > _SHOWN_CLASSES else "")
+
+
+def _text(text: str) -> str:
+    """A TOML string; JSON escapes all that TOML wants escaped, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: str) -> str:
+    """A part of a TOML key: bare where it can be."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
+
+
+def _comment(text: str) -> str:
+    """A text that stays on its line."""
+    return text if text.isprintable() else quoted(text)
