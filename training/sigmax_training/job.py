@@ -361,8 +361,25 @@ def _job(table: Table, folder: Path, *, given: bool) -> Job:
         table.problem(
             "validation", "is for early stopping, calibration and tuned thresholds; this job has none of them"
         )
+    _check_stream(table, job)
     table.close()
     return job
+
+
+def _check_stream(table: Table, job: Job) -> None:
+    """A stream is trained on by mini-batches, and there are no folds of it: each would be a training."""
+    if not isinstance(job.data, Tabular) or not job.data.stream:
+        return
+    if not isinstance(job.estimator, Perceptron):
+        table.problem(
+            "data.stream",
+            "is for estimator.kind = 'mlp', which is trained by mini-batches; with hidden = [] it is "
+            "logistic or softmax regression",
+        )
+    evaluation = table.table("evaluation")
+    for key in ("folds", "repeats"):
+        if key in evaluation:
+            table.problem(f"evaluation.{key}", "has no meaning beside data.stream = true: there are no folds")
 
 
 def _data(table: Table, features: Table, folder: Path, *, given: bool) -> Data:

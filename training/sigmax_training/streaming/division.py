@@ -90,7 +90,7 @@ def divide(stream: Stream, fractions: Fractions, seed: int) -> Division:
     for part in chain((first,), parts):
         sample.add(plain.order(part), _times(part))
     (found,) = sample.columns()
-    return Division(fractions, seed, _cuts(np.sort(found), fractions))
+    return Division(fractions, seed, _cuts(found, fractions))
 
 
 def _times(part: Part) -> F64:
@@ -100,17 +100,17 @@ def _times(part: Part) -> F64:
 
 
 def _cuts(times: F64, fractions: Fractions) -> Cuts:
-    """The quantiles of some sorted times."""
+    """Where some times are divided: the latest are judged, and the latest of the others watched."""
     watched = _cut(times, fractions.test, "evaluation.test_fraction")
     if not fractions.validation:
         return Cuts(watched, watched)
-    earlier = times[times <= watched]
-    return Cuts(_cut(earlier, fractions.validation, "validation.fraction"), watched)
+    return Cuts(_cut(times[times <= watched], fractions.validation, "validation.fraction"), watched)
 
 
 def _cut(times: F64, fraction: float, key: str) -> float:
-    """The time that about a fraction of the rows is later than."""
-    cut = float(times[min(int(len(times) * (1.0 - fraction)), len(times) - 1) - 1])
-    if not times[0] <= cut < times[-1]:
-        raise InvalidInput(f"{key} = {fraction:g} divides no rows: too many of them are of one time")
-    return cut
+    """The last time that is not set aside: what is later comes closest to the fraction of the rows."""
+    different, counts = np.unique(times, return_counts=True)
+    if len(different) < 2:
+        raise InvalidInput(f"{key}: the rows to be divided are all of the same time, so that none is later")
+    before = counts.cumsum()[:-1]  # rows up to each time but the last
+    return float(different[np.abs(before - len(times) * (1.0 - fraction)).argmin()])
