@@ -1,6 +1,7 @@
 """What a streamed job is measured beside: `python -m benchmarks.contestants NAME FILE`, a process each.
 
-The last line that a contestant prints is what it has learnt, as JSON: weights and intercept.
+The last line that a contestant prints is what it has learnt, as JSON: weights and intercept. Each imports
+what it needs and no more, because that is part of the memory that it takes.
 """
 
 from __future__ import annotations
@@ -13,12 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
-from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
 
 from benchmarks.higgs import F32, FEATURES, TARGET
 
@@ -35,6 +33,8 @@ def read(path: Path) -> None:
 
 def in_memory_logistic(path: Path) -> Any:
     """`LogisticRegression` on everything."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
     features, signal = _everything(path)
     fitted = LogisticRegression().fit(features, signal)
     return fitted.coef_[0], fitted.intercept_[0]
@@ -63,6 +63,8 @@ NAMES: dict[str, Callable[[Path], Any]] = {
 
 
 def _perceptron() -> Any:
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415
+
     return MLPClassifier((), batch_size=BATCH, learning_rate_init=LEARNING_RATE, max_iter=1, random_state=0)
 
 
@@ -72,6 +74,8 @@ def _weights(fitted: Any) -> Any:
 
 def _everything(path: Path) -> tuple[F32, Any]:
     """All rows with pandas, as most people read them."""
+    import pandas as pd  # noqa: PLC0415
+
     frame = pd.read_csv(path, engine="pyarrow") if path.suffix == ".csv" else pd.read_parquet(path)
     return frame[list(FEATURES)].to_numpy(np.float32), frame[TARGET].to_numpy()
 
