@@ -199,7 +199,7 @@ def rendered(sections: Sequence[str], held_out: Rows) -> str:
         [
             "28 float32 features, two classes drawn from a logistic model (`benchmarks/higgs.py`). Whole "
             "processes, from start to end, in turn; medians with (lowest..highest). The streamed job reads "
-            "the file four times (a look, the statistics, the epoch, judging), sets 10 % of the rows aside to "
+            "the file four times (a look, statistics, the epoch, judging), sets 10 % of the rows aside to "
             "judge and 15 % of the others to watch, and its time includes export, proof and publication. Log "
             f"loss on {HELD_OUT:,} other rows, of which nobody reaches less than {held_out.optimum:.5f}.",
             *sections,
