@@ -165,6 +165,23 @@ def test_a_signal_while_modules_are_loaded_is_one_line_too(folder: Path, number:
     assert lines[0].startswith("interrupted")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_figures_that_cannot_be_printed_are_one_line_and_exit_code_1(folder: Path) -> None:
+    (folder / "job.toml").write_text(EXACT)
+    publish(folder)
+    command = [sys.executable, "-m", "sigmax_training", "run", "--quiet", str(folder / "job.toml")]
+
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [*command, "--models", str(folder / "models")], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+
+    assert (run.returncode, run.stderr) == (
+        1,
+        "error: the output cannot be written: No space left on device\n",
+    )
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

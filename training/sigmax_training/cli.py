@@ -1,16 +1,17 @@
 """The command line: `sigmax-train init` writes a job, `check` checks it, `run` trains and publishes.
 
-`import` publishes what was trained elsewhere; the last three print one table a model. What a command needs is
-loaded inside it, so that a signal that comes meanwhile ends it as any other does: one line, exit code 130
-(Ctrl-C) or 143 (SIGTERM), no traceback.
+`import` publishes what was trained elsewhere. `run` and `import` print one table a model, `compare` one a
+data set. What a command needs is loaded inside it, so that a signal that comes meanwhile ends it as any other
+does: one line, exit code 130 (Ctrl-C) or 143 (SIGTERM), no traceback.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,16 @@ import click
 from sigmax.contract import Colour
 from sigmax.errors import InvalidInput, SigmaxError
 from sigmax_training import __version__
+from sigmax_training import overrides as overriding
 from sigmax_training.interrupts import Interrupted, Interrupts
+from sigmax_training.overrides import Override
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
+    from sigmax.contract import Manifest
+    from sigmax.repository.layout import Published
     from sigmax_training.job import Job
     from sigmax_training.pipeline import Outcome
 
@@ -57,7 +63,7 @@ _models = click.option(
     default=Path("models"),
     show_default=True,
     show_envvar=True,
-    help="The repository to publish into; it is made if it is not there.",
+    help="The repository of models; `run` and `import` make it if it is not there.",
 )
 
 
@@ -68,17 +74,40 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str | No
     return tuple(name.strip() for name in next(csv.reader([value], skipinitialspace=True), []))
 
 
+def _overrides(
+    _context: click.Context, _parameter: click.Parameter, value: Sequence[str]
+) -> tuple[Override, ...]:
+    try:
+        return tuple(map(overriding.parse, value))
+    except InvalidInput as error:
+        raise click.BadParameter(str(error)) from error
+
+
+_set = click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_overrides,
+    allow_from_autoenv=False,  # words between spaces would be values of their own
+    help="Set a key of every JOB, as estimator.C=0.1; VALUE is TOML, or a bare word. Repeatable.",
+)
+
+
 @cli.command()
 @click.argument("files", metavar="JOB...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_models
+@_set
 @click.option("--quiet", is_flag=True, show_envvar=True, help="Show no progress.")
 @click.option("--resume", is_flag=True, show_envvar=True, help="Continue a run that was interrupted.")
-def run(files: tuple[Path, ...], models: Path, quiet: bool, resume: bool) -> None:
+def run(
+    files: tuple[Path, ...], models: Path, overrides: tuple[Override, ...], quiet: bool, resume: bool
+) -> None:
     """Train, evaluate, export, prove and publish each JOB (a TOML file).
 
     A job that is already published with the same data and the same versions is left as it is.
     """
-    wanted = [_read(path) for path in files]
+    wanted = [_read(path, overrides) for path in files]
     if None in wanted:
         sys.exit(1)
     done = [
@@ -150,19 +179,20 @@ def _proposed(data: Path, target: str | None, job: Path) -> tuple[str, str]:
 
 @cli.command()
 @click.argument("files", metavar="JOB...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_set
 @click.option("--strict", is_flag=True, show_envvar=True, help="A notice is an error, too.")
-def check(files: tuple[Path, ...], strict: bool) -> None:
+def check(files: tuple[Path, ...], overrides: tuple[Override, ...], strict: bool) -> None:
     """Check each JOB and its data without training: what would be fitted, on which rows, what is wrong."""
-    good = [_check(path, strict=strict) for path in files]
+    good = [_check(path, overrides, strict=strict) for path in files]
     sys.exit(0 if all(good) else 1)
 
 
-def _check(path: Path, *, strict: bool) -> bool:
+def _check(path: Path, overrides: Sequence[Override], *, strict: bool) -> bool:
     from sigmax_training import checking
     from sigmax_training import job as jobs
 
     try:
-        job = jobs.read(path)
+        job = jobs.read(path, overrides=overrides)
         checked = checking.check(job)
     except SigmaxError as error:
         _fail(path, error)
@@ -232,6 +262,42 @@ def import_(file: Path, name: str, models: Path, quiet: bool, **said: Any) -> No
     _print(outcome)
 
 
+@cli.command()
+@click.argument("what", metavar="[WHAT]...", nargs=-1)
+@_models
+@click.option("--json", "as_json", is_flag=True, show_envvar=True, help="Print one JSON document.")
+@click.option("--quiet", is_flag=True, show_envvar=True, help="Show no progress.")
+def compare(what: tuple[str, ...], models: Path, as_json: bool, quiet: bool) -> None:
+    """Show which is best: of models, versions as iris/3 and JOB files, beside always answering the majority.
+
+    Without WHAT every version of the repository. A job is evaluated as `run` does, and not published; if it
+    is published already, its version answers. Figures of different data stand in tables of their own.
+    """
+    from rich.console import Console
+
+    from sigmax_training import compare as comparing
+    from sigmax_training import job as jobs
+    from sigmax_training import leaderboard, pipeline, progress
+
+    def measure(path: Path) -> tuple[Manifest, Published | None]:
+        job = jobs.read(path)
+        with progress.opened(Console(stderr=True), quiet=quiet) as report:
+            return pipeline.measure(job, models, report)
+
+    try:
+        found = comparing.compare(what, models, measure)
+    except SigmaxError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(json.dumps(comparing.to_json(found), indent=2, ensure_ascii=False))
+    else:
+        leaderboard.show(found, _console())
+    for name, problem in found.problems:
+        click.echo(f"error: {name}: {problem}", err=True)
+    sys.exit(1 if found.problems else 0)
+
+
 def main() -> None:
     """The entry point; each option has an environment variable such as SIGMAX_TRAIN_RUN_MODELS."""
     interrupts = Interrupts()
@@ -241,20 +307,31 @@ def main() -> None:
         cli(auto_envvar_prefix="SIGMAX_TRAIN")
     except SystemExit as end:
         sys.exit(interrupts.exit_code if interrupts.received and end.code else end.code)
-    except Exception:
+    except OSError as error:
+        _no_output(error)
+        sys.exit(1)
+    except Exception:  # an extension module that is being loaded makes another error of an interrupt
         if interrupts.received is None:
             raise
-        click.echo(
-            "interrupted", err=True
-        )  # an extension module that was being loaded makes another error of it
+        click.echo("interrupted", err=True)
         sys.exit(interrupts.exit_code)
 
 
-def _read(path: Path) -> Job | None:
+def _no_output(error: OSError) -> None:
+    """Say that what a command prints does not fit on the disk; Python would fail once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+
+
+def _read(path: Path, overrides: Sequence[Override]) -> Job | None:
     from sigmax_training import job as jobs
 
     try:
-        return jobs.read(path)
+        return jobs.read(path, overrides=overrides)
     except SigmaxError as error:
         _fail(path, error)
         return None
@@ -282,12 +359,14 @@ def _print(outcome: Outcome) -> None:
 
 
 def _print_table(title: str, lines: Iterable[tuple[str, str]]) -> None:
+    _console().print(_table(title, lines))
+
+
+def _console() -> Console:
     from rich.console import Console
 
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PLAIN_WIDTH)
-    console.print(_table(title, lines))
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
 
 
 def _fail(path: Path, error: SigmaxError) -> None:

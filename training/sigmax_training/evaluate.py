@@ -18,7 +18,7 @@ from sigmax.inference.decision import Rule
 from sigmax_training import calibration
 from sigmax_training.data.dataset import F64, I64, Dataset
 from sigmax_training.fit import Fitted, Memory, fit
-from sigmax_training.job import Job
+from sigmax_training.job import Evaluation, Job, Splitting
 from sigmax_training.splits import Split
 
 
@@ -33,6 +33,14 @@ class Score:
 
     accuracy: float
     log_loss: float
+
+
+def describe(evaluation: Evaluation) -> str:
+    """How rows are judged in one line, for people."""
+    by = f" by {evaluation.key}" if evaluation.key else ""
+    repeated = "" if evaluation.split is Splitting.TIME else f", repeated {evaluation.repeats} times"
+    held_out = f"{evaluation.test_fraction:g} of the rows held out"
+    return f"{evaluation.split}{by}, {evaluation.folds} folds{repeated}, {held_out}"
 
 
 def rule_of(manifest: Manifest, fitted: Fitted) -> Rule:
@@ -97,13 +105,22 @@ def summary(scores: tuple[Score, ...]) -> dict[str, float]:
     }
 
 
-def baseline(dataset: Dataset, split: Split) -> float:
-    """The accuracy of always answering what is most frequent in the training rows, label by label."""
+def baseline(dataset: Dataset, split: Split) -> dict[str, float]:
+    """What no model at all comes to, by name.
+
+    The accuracy is that of always answering what is most frequent in the training rows, label by label; the
+    log loss that of always answering the classes' (or labels') shares of the training rows.
+    """
     train, test = split
+    truth = dataset.codes[test]
     if dataset.multilabel:
-        usual = dataset.codes[train].mean(axis=0) > 0.5
-        return float((dataset.codes[test] == usual).mean())
-    return float((dataset.codes[test] == np.bincount(dataset.codes[train]).argmax()).mean())
+        shares = dataset.codes[train].mean(axis=0)
+        accuracy = (truth == (shares > 0.5)).mean()
+    else:
+        shares = np.bincount(dataset.codes[train], minlength=len(dataset.classes)) / len(train)
+        accuracy = (truth == shares.argmax()).mean()
+    always = np.tile(shares, (len(test), 1))
+    return {"baseline_accuracy": float(accuracy), "baseline_log_loss": mean_log_loss(truth, always)}
 
 
 def mean_log_loss(truth: npt.NDArray[Any], probabilities: F64) -> float:

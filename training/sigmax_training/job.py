@@ -9,15 +9,16 @@ from __future__ import annotations
 import codecs
 import math
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from encodings.aliases import aliases
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from sigmax.contract import NAME_PATTERN, Colour, FloatType, Head, Image, Kind, Resize, Task, Unknown
-from sigmax.errors import InvalidInput, listed, nearest, quoted
+from sigmax.errors import InvalidInput, nearest, quoted
+from sigmax_training.overrides import Override, applied
 from sigmax_training.reading import Table
 from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
 
@@ -27,6 +28,7 @@ MAX_SIDE = 1024
 """Pixels a side of a picture as the model sees it: three channels of more would be millions of features."""
 
 AUTOMATIC = "automatic"
+LOGISTIC, MLP = "logistic_regression", "mlp"
 NO_PENALTY, L1, L2, ELASTIC_NET = "none", "l1", "l2", "elastic_net"
 SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "saga")
 PENALTIES = {L2: SOLVERS, NO_PENALTY: SOLVERS, L1: ("saga",), ELASTIC_NET: ("saga",)}
@@ -228,11 +230,29 @@ class Calibration(StrEnum):
     PLATT = "platt"
 
 
+class Splitting(StrEnum):
+    """What decides on which side of a split a row is."""
+
+    STRATIFIED = "stratified"
+    GROUP = "group"
+    TIME = "time"
+    HASH = "hash"
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How quality is measured: repeated stratified folds, or each group of the data once (`by_group`)."""
+    """How quality is measured.
 
-    by_group: bool = False
+    Attributes:
+        split: what decides which rows are judged.
+        key: of a table, the column that holds each row's group, time or key; None for `stratified`.
+        folds: how many; of `time` how many blocks, the first of which is not judged.
+        repeats: how many times the folds are drawn; without meaning beside `time`.
+        test_fraction: the share of the rows that the published model is not fitted on.
+    """
+
+    split: Splitting = Splitting.STRATIFIED
+    key: str | None = None
     folds: int = 10
     repeats: int = 3
     test_fraction: float = 0.2
@@ -277,11 +297,12 @@ class Job:
         return early or self.calibration is not Calibration.NONE or self.decision.tune is not None
 
 
-def read(path: Path, *, given: bool = False) -> Job:
+def read(path: Path, *, overrides: Sequence[Override] = (), given: bool = False) -> Job:
     """Read a job file; a relative path of its data is relative to the file.
 
     Args:
         path: where it lies.
+        overrides: keys that are set before anything is read.
         given: the rows are handed over, so that it names no files.
 
     Raises:
@@ -293,15 +314,16 @@ def read(path: Path, *, given: bool = False) -> Job:
         raise InvalidInput(f"the job cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidInput(f"the job is not UTF-8 (byte {error.start})") from error
-    return parse(text, path.parent, given=given)
+    return parse(text, path.parent, overrides=overrides, given=given)
 
 
-def parse(text: str, folder: Path, *, given: bool = False) -> Job:
+def parse(text: str, folder: Path, *, overrides: Sequence[Override] = (), given: bool = False) -> Job:
     """Read a job from TOML.
 
     Args:
         text: the file's.
         folder: what relative paths are relative to.
+        overrides: keys that are set before anything is read.
         given: the rows are handed over, so that no file is named.
 
     Raises:
@@ -313,7 +335,7 @@ def parse(text: str, folder: Path, *, given: bool = False) -> Job:
         raise InvalidInput(f"the job is not TOML: {error}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidInput("the job has an integer of too many digits, or lists too deep in lists") from error
-    return parsed(document, folder, given=given)
+    return parsed(applied(document, overrides), folder, given=given)
 
 
 def parsed(document: Mapping[str, Any], folder: Path, *, given: bool = False) -> Job:
@@ -330,7 +352,7 @@ def parsed(document: Mapping[str, Any], folder: Path, *, given: bool = False) ->
     problems: list[str] = []
     job = _job(Table(document, "", problems), folder, given=given)
     if problems:
-        raise InvalidInput(listed(problems))
+        raise InvalidInput("; ".join(dict.fromkeys(problems)))
     return job
 
 
@@ -339,10 +361,11 @@ def _job(table: Table, folder: Path, *, given: bool) -> Job:
     if name and not NAME_PATTERN.fullmatch(name):
         table.problem("name", f"is 1 to 64 of a-z, 0-9, '_' and '-', not {quoted(name)}")
     model = table.table("estimator")
+    data = _data(table.table("data"), table.table("features"), folder, given=given)
     job = Job(
         name=name,
         seed=table.integer("seed", 0, low=0),
-        data=_data(table.table("data"), table.table("features"), folder, given=given),
+        data=data,
         standardise=model.flag("standardise", fallback=True),
         estimator=_estimator(model),
         calibration=_calibration(table.table("calibration")),
@@ -351,15 +374,22 @@ def _job(table: Table, folder: Path, *, given: bool) -> Job:
         dtype=_dtype(table),
         logits=table.flag("logits", fallback=False),
         validation=_validation(table.table("validation")),
-        evaluation=_evaluation(table.table("evaluation")),
+        evaluation=_evaluation(table.table("evaluation"), data if table.right("data") else None),
     )
     if job.head is Head.ONE_VS_REST and job.calibration is Calibration.TEMPERATURE:
         table.problem(
             "calibration.method", "'temperature' is for softmax and sigmoid; one_vs_rest has 'platt'"
         )
-    if "validation" in table and not job.validates:
+    read = all(map(table.right, ("estimator", "calibration", "decision")))
+    if "validation" in table and read and not job.validates:
         table.problem(
             "validation", "is for early stopping, calibration and tuned thresholds; this job has none of them"
+        )
+    if isinstance(data, Regions) and job.evaluation.split is Splitting.GROUP and job.validates:
+        table.problem(
+            "evaluation.split",
+            "= 'group' fits on one of the photographs' two halves, and validation rows would divide it: "
+            "use 'stratified', or leave out early stopping, calibration and tuned thresholds",
         )
     _check_stream(table, job)
     table.close()
@@ -504,19 +534,33 @@ def _pictures(table: Table, path: Path, target: str | None = None, image: str | 
 
 
 def _estimator(table: Table) -> Estimator:
-    kind = table.choice("kind", ("logistic_regression", "mlp"), "logistic_regression")
-    estimator = _perceptron(table) if kind == "mlp" else _logistic(table)
+    kinds: dict[str, Callable[[Table], Estimator]] = {LOGISTIC: _logistic, MLP: _perceptron}
+    kind = table.choice("kind", tuple(kinds), LOGISTIC)
+    estimator = kinds.pop(kind)(table)
+    for name, read in kinds.items():
+        if not table.right("kind"):
+            read(table)  # which keys belong here is not known: those of every kind do
+            continue
+        for key in sorted(_KEYS[name] - _KEYS[kind]):
+            table.refuse(key, f"belongs to kind = '{name}'")
     table.close()
     return estimator
+
+
+_KEYS = {
+    LOGISTIC: {setting.name for setting in fields(Logistic)},
+    MLP: {setting.name for setting in fields(Perceptron)},
+}
 
 
 def _logistic(table: Table) -> Estimator:
     default = Logistic()
     penalty = table.choice("penalty", tuple(PENALTIES), default.penalty)
     solver = table.choice("solver", SOLVERS, PENALTIES[penalty][0])
-    if solver not in PENALTIES[penalty]:
+    known = table.right("penalty")
+    if known and solver not in PENALTIES[penalty]:
         table.problem("solver", f"of penalty = '{penalty}' is {' or '.join(PENALTIES[penalty])}")
-    if "l1_ratio" in table and penalty != ELASTIC_NET:
+    if known and "l1_ratio" in table and penalty != ELASTIC_NET:
         table.problem("l1_ratio", f"belongs to penalty = '{ELASTIC_NET}'")
     if "C" in table and penalty == NO_PENALTY:
         table.problem("C", f"has no meaning beside penalty = '{NO_PENALTY}'")
@@ -534,10 +578,10 @@ def _logistic(table: Table) -> Estimator:
 def _perceptron(table: Table) -> Estimator:
     default = Perceptron()
     optimiser = table.choice("optimiser", get_args(Optimiser), default.optimiser)
-    if "momentum" in table and optimiser != "sgd":
+    if table.right("optimiser") and "momentum" in table and optimiser != "sgd":
         table.problem("momentum", "belongs to optimiser = 'sgd'")
     early = table.flag("early_stopping", default.early_stopping)
-    if "patience" in table and not early:
+    if table.right("early_stopping") and "patience" in table and not early:
         table.problem("patience", "has no meaning beside early_stopping = false")
     return Perceptron(
         hidden=table.integers("hidden", default.hidden),
@@ -572,6 +616,7 @@ def _calibration(table: Table) -> Calibration:
             "'isotonic' is no option: steps of a probability fold into no layer (and skl2onnx converts "
             "them to the nearest step, up to 0.30 wrong); use 'temperature' or 'platt'",
         )
+        table.close()
         return Calibration.NONE
     method = Calibration(table.choice("method", [kind.value for kind in Calibration], Calibration.NONE.value))
     table.close()
@@ -615,19 +660,24 @@ def _objective(table: Table) -> Objective | None:
     if "tune" not in table:
         return None
     settings = table.table("tune")
-    kind = settings.choice("objective", ("f_beta", "cost", "recall_at_precision"))
-    objective: Objective
-    if kind == "f_beta":
-        objective = FBeta(settings.number("beta", 1.0))
-    elif kind == "cost":
-        default = Cost()
-        names = ("true_positive", "false_positive", "true_negative", "false_negative")
-        found = {name: settings.number(name, getattr(default, name), low=-math.inf) for name in names}
-        objective = Cost(**found)
-    else:
-        objective = RecallAtPrecision(settings.number("precision", 0.9, high=1.0))
+    readers: dict[str, Callable[[Table], Objective]] = {
+        "f_beta": lambda given: FBeta(given.number("beta", 1.0)),
+        "cost": _cost,
+        "recall_at_precision": lambda given: RecallAtPrecision(given.number("precision", 0.9, high=1.0)),
+    }
+    kind = settings.choice("objective", tuple(readers))
+    objective = readers.pop(kind)(settings)
+    for read in () if settings.right("objective") else readers.values():
+        read(settings)  # which keys belong here is not known: those of every objective do
     settings.close()
     return objective
+
+
+def _cost(table: Table) -> Cost:
+    default = Cost()
+    names = ("true_positive", "false_positive", "true_negative", "false_negative")
+    found = {name: table.number(name, getattr(default, name), low=-math.inf) for name in names}
+    return Cost(**found)
 
 
 def _band(
@@ -667,15 +717,51 @@ def _dtype(table: Table) -> FloatType | None:
     return None if choice == AUTOMATIC else FloatType(choice)
 
 
-def _evaluation(table: Table) -> Evaluation:
+_GROUPS: dict[type, int] = {Photographs: 4, Regions: 2}
+"""How many groups the photographs have: strips of both, or halves of both."""
+
+_HELD = {Splitting.GROUP: "the group", Splitting.TIME: "the time", Splitting.HASH: "a key"}
+
+
+def _evaluation(table: Table, data: Data | None) -> Evaluation:
+    """How quality is measured, on data that is None where it is not known what it is."""
     default = Evaluation()
+    table.refuse("by_group", "is written split = 'group' now, and key = the column that holds the group")
     evaluation = Evaluation(
-        by_group=table.flag("by_group", default.by_group),
+        split=Splitting(table.choice("split", [kind.value for kind in Splitting], default.split.value)),
+        key=table.text("key") if "key" in table else None,
         folds=table.integer("folds", default.folds, low=2),
         repeats=table.integer("repeats", default.repeats, low=1),
         test_fraction=table.number("test_fraction", default.test_fraction, high=1.0),
     )
-    if evaluation.by_group and ("folds" in table or "repeats" in table):
-        table.problem("by_group", "folds each group once: folds and repeats have no meaning beside it")
+    if evaluation.split is Splitting.TIME and "repeats" in table:
+        table.problem("repeats", "has no meaning beside split = 'time', whose folds are not drawn")
+    strips = _GROUPS.get(type(data), math.inf)
+    if evaluation.split is Splitting.GROUP and "repeats" in table and strips <= evaluation.folds:
+        table.problem("repeats", f"has no meaning here: each of the {strips} groups is left out once")
+    if data is not None and table.right("split") and table.right("key"):
+        _check_key(table, evaluation, data)
     table.close()
     return evaluation
+
+
+def _check_key(table: Table, evaluation: Evaluation, data: Data) -> None:
+    """Whether the rows have what their split stands on, as far as that is known without them."""
+    split, key = evaluation.split, evaluation.key
+    own_groups = isinstance(data, Photographs | Regions)
+    no_table = isinstance(data, Builtin | Pictures)
+    if split is Splitting.STRATIFIED:
+        if key is not None:
+            table.problem("key", "belongs to split = 'group', 'time' or 'hash': give one of them, or no key")
+    elif own_groups and key is not None:
+        table.problem("key", "is for tables: the photographs have groups of their own")
+    elif own_groups and split is Splitting.TIME:
+        table.problem("split", "= 'time' needs times, and the photographs have none: use 'group' or 'hash'")
+    elif no_table:
+        table.problem(
+            "split", f"= '{split}' needs the key column of a table, which this data has not: use 'stratified'"
+        )
+    elif not own_groups and key is None:
+        table.problem("key", f"is missing: the column that holds {_HELD[split]} of each row")
+    elif isinstance(data, Tabular) and key in data.targets:
+        table.problem("key", f"is a column that is not a target, not {quoted(key or '')}")

@@ -20,7 +20,7 @@ from sigmax.contract import EXAMPLE_FILE, GOLDEN_FILE, HISTORY_FILE, MODEL_FILE,
 from sigmax.errors import BundleRejected, InvalidInput
 from sigmax.inference.decision import Rule
 from sigmax.inference.proof import Proof, load
-from sigmax.repository import layout
+from sigmax.repository import bundle, layout
 from sigmax.repository.golden import Golden
 from sigmax.repository.layout import Published
 from sigmax_training import data, draft, evaluate, golden, history, parity, splits
@@ -79,13 +79,13 @@ class _Rows:
 
     Attributes:
         dataset: all rows; of a stream none, but everything else that is known of it.
-        train: trains, given the manifest as far as it is known and what keeps the state of the training.
+        train: trains, given the manifest as far as it is known and what keeps the training's state, if any.
         folds: counts the trainings before that of the published model.
         buffer: of a stream, how many rows are held to be shuffled.
     """
 
     dataset: Dataset
-    train: Callable[[Manifest, Checkpoint], _Trained]
+    train: Callable[[Manifest, Checkpoint | None], _Trained]
     folds: Callable[[], int]
     buffer: int | None = None
 
@@ -107,15 +107,7 @@ def run(job: Job, repository: Path, report: Report, rows: Any = None, *, resume:
         Interrupted: by a signal; what was done so far is in the checkpoint.
     """
     report.stage(f"{job.name}: data", 1)
-    dataset = data.load(job, rows)
-
-    def train(manifest: Manifest, checkpoint: Checkpoint) -> _Trained:
-        return _train(job, dataset, manifest, report, checkpoint)
-
-    def folds() -> int:
-        return len(splits.folds(dataset, job.evaluation, job.seed))
-
-    return _run(job, _Rows(dataset, train, folds), repository, report, resume=resume)
+    return _run(job, _held(job, data.load(job, rows), report), repository, report, resume=resume)
 
 
 def run_streamed(
@@ -137,23 +129,33 @@ def run_streamed(
         Interrupted: likewise.
     """
     report.stage(f"{job.name}: data", 1)
+    return _run(job, _streamed(job, stream, buffer, report), repository, report, resume=resume)
 
-    def train(manifest: Manifest, checkpoint: Checkpoint) -> _Trained:
+
+def _held(job: Job, dataset: Dataset, report: Report) -> _Rows:
+    def train(manifest: Manifest, checkpoint: Checkpoint | None) -> _Trained:
+        return _train(job, dataset, manifest, report, checkpoint)
+
+    def folds() -> int:
+        return len(splits.folds(dataset, job.evaluation, job.seed))
+
+    return _Rows(dataset, train, folds)
+
+
+def _streamed(job: Job, stream: Stream, buffer: int, report: Report) -> _Rows:
+    def train(manifest: Manifest, checkpoint: Checkpoint | None) -> _Trained:
         found = fitting.train(job, stream, manifest, fitting.Settings(buffer, checkpoint), report)
         sampled = np.arange(len(found.dataset.codes))
         return _Trained(job, found.dataset, found.fitted, (sampled[:0], sampled), dict(found.metrics))
 
-    rows = _Rows(fitting.outline(stream), train, lambda: 0, buffer)
-    return _run(job, rows, repository, report, resume=resume)
+    return _Rows(fitting.outline(stream), train, lambda: 0, buffer)
 
 
 def _run(job: Job, rows: _Rows, repository: Path, report: Report, *, resume: bool) -> Outcome:
     """Draft, train unless it is published already, prove and publish; the stage of the data is under way."""
-    dataset = rows.dataset
-    drafts = tuple(draft.draft(job, dataset, dtype) for dtype in draft.dtypes(job, dataset))
-    fingerprint = draft.fingerprint(job, dataset, drafts, buffer=rows.buffer)
-    report.step()
-    checkpoint = Checkpoint(repository, job.name, Mark(fingerprint, dataset.sha256, draft.versions()))
+    drafts, fingerprint = _drafted(job, rows, report)
+    mark = Mark(fingerprint, rows.dataset.sha256, draft.versions())
+    checkpoint = Checkpoint(repository, job.name, mark)
     try:
         published = _published(job, repository, fingerprint, report)
         if published is not None:
@@ -217,6 +219,42 @@ def _interrupted(checkpoint: Checkpoint, job: Job, rows: _Rows, repository: Path
     return f"{where}; nothing was published{remedy}"
 
 
+def measure(job: Job, repository: Path, report: Report) -> tuple[Manifest, Published | None]:
+    """Train and evaluate as `run` does, and publish nothing; what is published already is not trained again.
+
+    Args:
+        job: what to train.
+        repository: the folder of models, where the job may be published; it is only read.
+        report: told how far the job is.
+
+    Returns:
+        The manifest with the metrics, and the version that it is of; None if the job is not published.
+
+    Raises:
+        InvalidInput: job and data do not fit together.
+    """
+    report.stage(f"{job.name}: data", 1)
+    rows = _held(job, data.load(job), report)
+    drafts, fingerprint = _drafted(job, rows, report)
+    published = _published(job, repository, fingerprint, report)
+    if published is not None:
+        return bundle.read(published.path).manifest, published
+    with threadpool_limits(1):
+        trained = rows.train(drafts[0], None)
+    for text in trained.fitted.warnings:
+        report.notice(f"{job.name}: {text}")
+    return _manifest(trained, drafts[0], network_of(trained.fitted, logits=job.logits)), None
+
+
+def _drafted(job: Job, rows: _Rows, report: Report) -> tuple[tuple[Manifest, ...], str]:
+    """What may be published of the data, and the fingerprint; the stage of the data is done."""
+    dataset = rows.dataset
+    drafts = tuple(draft.draft(job, dataset, dtype) for dtype in draft.dtypes(job, dataset))
+    fingerprint = draft.fingerprint(job, dataset, drafts, buffer=rows.buffer)
+    report.step()
+    return drafts, fingerprint
+
+
 def _published(job: Job, repository: Path, fingerprint: str, report: Report) -> Published | None:
     """The version that this job has come to already, if it still proves itself."""
     for published in layout.published_as(repository, job.name, fingerprint):
@@ -232,18 +270,21 @@ def _published(job: Job, repository: Path, fingerprint: str, report: Report) -> 
 
 
 def _train(
-    job: Job, dataset: Dataset, manifest: Manifest, report: Report, checkpoint: Checkpoint
+    job: Job, dataset: Dataset, manifest: Manifest, report: Report, checkpoint: Checkpoint | None
 ) -> _Trained:
     """Cross-validate for the promised figures, then fit the model that is published."""
     folds = splits.folds(dataset, job.evaluation, job.seed)
     split = splits.holdout(dataset, job.evaluation, job.seed)
     report.stage(f"{job.name}: cross-validation", len(folds))
-    done = checkpoint.progress.scores
+    done = () if checkpoint is None else checkpoint.progress.scores
+    said = set() if checkpoint is None else set(checkpoint.progress.said)
     for _ in done:
         report.step()
 
     def after_each(score: Score, fitted: Fitted) -> None:
-        checkpoint.fold(score, fitted.warnings)
+        said.update(fitted.warnings)
+        if checkpoint is not None:
+            checkpoint.fold(score, fitted.warnings)
         report.step()
 
     scores = evaluate.cross_validate(job, dataset, folds, manifest, after_each, done=done, memory=checkpoint)
@@ -257,13 +298,13 @@ def _train(
         **evaluate.closer_look(fitted, dataset, split[1], rule),
         "test_rows": float(len(split[1])),
         "train_rows": float(len(split[0])),
-        "baseline_accuracy": evaluate.baseline(dataset, split),
+        **evaluate.baseline(dataset, split),
     }
-    notices = (*dataset.notices, *sorted({*checkpoint.progress.said, *fitted.warnings}))
+    notices = (*dataset.notices, *sorted(said.union(fitted.warnings)))
     return _Trained(job, dataset, replace(fitted, warnings=notices), split, metrics)
 
 
-def _fit(job: Job, dataset: Dataset, split: Split, report: Report, checkpoint: Checkpoint) -> Fitted:
+def _fit(job: Job, dataset: Dataset, split: Split, report: Report, checkpoint: Checkpoint | None) -> Fitted:
     """The model that is published; where training goes by epochs, each of them is reported."""
     if isinstance(job.estimator, Perceptron):
         report.stage(f"{job.name}: the published model", job.estimator.epochs)
@@ -300,13 +341,7 @@ def _publish(trained: _Trained, drafts: list[Manifest], repository: Path, report
 def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: list[str]) -> Outcome:
     job, dataset, fitted = trained.job, trained.dataset, trained.fitted
     network = network_of(fitted, logits=job.logits)
-    manifest = replace(
-        draft_,
-        decision=draft.decided(job, draft_, fitted.thresholds),
-        graph=replace(draft_.graph, layers=network.layers()),
-        metrics=trained.metrics,
-        provenance=_provenance(job, dataset, fitted),
-    )
+    manifest = _manifest(trained, draft_, network)
     rule = Rule(manifest, np.float64, manifest.decision.thresholds, manifest.decision.band)
     reference = Reference(fitted, rule, decides=fitted.calibration is None)
     held_out = dataset.features[trained.split[1]]
@@ -322,6 +357,17 @@ def _publish_as(trained: _Trained, draft_: Manifest, repository: Path, notices: 
     if dataset.files and not golden.pictures(dataset, trained.split[1]):
         said = (*said, "no held-out picture is a small file: how pictures are decoded is not proved at load")
     return Outcome(job.name, published, trained.metrics, proofs[-1], manifest.graph.dtype, said)
+
+
+def _manifest(trained: _Trained, draft_: Manifest, network: Network) -> Manifest:
+    job, fitted = trained.job, trained.fitted
+    return replace(
+        draft_,
+        decision=draft.decided(job, draft_, fitted.thresholds),
+        graph=replace(draft_.graph, layers=network.layers()),
+        metrics=trained.metrics,
+        provenance=_provenance(job, trained.dataset, fitted),
+    )
 
 
 def _files(trained: _Trained, network: Network, manifest: Manifest, answers: Case) -> dict[str, bytes]:
@@ -351,6 +397,7 @@ def _provenance(job: Job, dataset: Dataset, fitted: Fitted) -> dict[str, str]:
         "data": dataset.description,
         "data_sha256": dataset.sha256,
         "estimator": describe(job),
+        "evaluation": evaluate.describe(job.evaluation),
         "seed": str(job.seed),
     }
     if fitted.thresholds:

@@ -22,20 +22,28 @@ class Table:
         values: what stands in the file.
         where: the table's name with a dot behind it, empty for the file itself.
         problems: the list that everything wrong is added to; shared with the tables inside.
+        outer: the table of the file itself; None if this is it.
     """
 
-    def __init__(self, values: Mapping[str, Any], where: str, problems: list[str]) -> None:
+    def __init__(
+        self, values: Mapping[str, Any], where: str, problems: list[str], outer: Table | None = None
+    ) -> None:
         self._values = values
         self._where = where
         self._problems = problems
-        self._known: list[str] = []
-        self._asked: set[str] = set()
+        self._known: dict[str, None] = {}  # in the order of reading
+        self._asked: dict[str, None] = {}
+        self._fixed = True
+        self._closed = False
+        self._outer = outer or self
+        self._inside: list[Table] = []
 
     def __contains__(self, key: str) -> bool:
-        self._asked.add(key)  # a key that would be read if it were there can be the one that is meant
+        self._asked[key] = None  # a key that would be read if it were there can be the one that is meant
         return key in self._values
 
     def __iter__(self) -> Iterator[str]:
+        self._fixed = False  # its keys are the caller's own names
         return iter(self._values)
 
     def value(self, key: str) -> Any:
@@ -50,17 +58,34 @@ class Table:
         """Whether a list stands there."""
         return isinstance(self._values.get(key), list)
 
+    def right(self, key: str) -> bool:
+        """Whether nothing that was read of a key, or inside it, is wrong so far."""
+        begins = (f"{self._where}{key} ", f"{self._where}{key}.")
+        return not any(problem.startswith(begins) for problem in self._problems)
+
     def problem(self, key: str, text: str) -> None:
         """Note what is wrong with a key."""
         self._problems.append(f"{self._where}{key} {text}")
 
+    def refuse(self, key: str, text: str) -> None:
+        """Say something better of a key that is not for here than that it is not known."""
+        if key in self._values:
+            self._known[key] = None
+            self.problem(key, text)
+
     def table(self, key: str) -> Table:
-        """A table inside this one; an absent one is empty."""
+        """A table inside this one; an absent one is empty, and of what is none nothing more is said."""
         value = self._get(key, {})
-        if not isinstance(value, dict):
+        where = f"{self._where}{key}."
+        if isinstance(value, dict):
+            table = Table(value, where, self._problems, self._outer)
+            self._outer._inside.append(table)
+            return table
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            self.problem(key, f"is one table: write [{where[:-1]}], not [[{where[:-1]}]]")
+        else:
             self.problem(key, f"is a table, not {quoted(value)}")
-            value = {}
-        return Table(value, f"{self._where}{key}.", self._problems)
+        return Table({}, where, [])
 
     def text(self, key: str, fallback: str | None = None) -> str:
         """A text that is not empty; without a fallback it must be there."""
@@ -160,14 +185,38 @@ class Table:
         return self._wrong(key, value, "a label", None)
 
     def close(self) -> None:
-        """Refuse every key that nobody asked for."""
+        """Refuse every key that nobody asked for; closing the file's own table says so of those inside, too.
+
+        It is said last, because a key can be the one that another table has.
+        """
+        self._closed = True
+        if self._outer is self:
+            for table in (*self._inside, self):
+                if table._closed:
+                    table._refuse_unknown()
+
+    def _refuse_unknown(self) -> None:
         for key in self._values:
             if key not in self._known:
-                hint = nearest(key, sorted({*self._known, *self._asked} - {key}))
-                self.problem(key, f"is not a key that is known here{hint}")
+                self.problem(key, f"is not a key that is known here{self._meant(key)}")
+
+    def _meant(self, key: str) -> str:
+        """Say which key is meant: the same of another table, else the nearest here, else one near there."""
+        tables = [
+            table for table in (self._outer, *self._outer._inside) if table is not self and table._fixed
+        ]
+        others = {name: table._where + name for table in reversed(tables) for name in table._names()}
+        if key in others:
+            return f", did you mean {quoted(others[key])}?"
+        here = nearest(key, sorted(set(self._names()) - {key}))
+        there = (f", did you mean {quoted(full)}?" for name, full in others.items() if nearest(key, [name]))
+        return here or next(there, "")
+
+    def _names(self) -> tuple[str, ...]:
+        return (*self._known, *self._asked)
 
     def _get(self, key: str, fallback: Any) -> Any:
-        self._known.append(key)
+        self._known[key] = None
         return self._values.get(key, fallback)
 
     def _wrong(self, key: str, value: Any, expected: str, fallback: T, hint: str = "") -> T:

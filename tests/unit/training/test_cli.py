@@ -81,6 +81,44 @@ def test_wrong_jobs_are_all_named_before_anything_is_trained(job: Path, tmp_path
     assert "Traceback" not in result.output
 
 
+def test_what_is_set_holds_for_every_job_of_the_call(job: Path, tmp_path: Path) -> None:
+    other = tmp_path / "wine.toml"
+    other.write_text("name='wine'\n[data]\nbuiltin='wine'\n")
+    settings = (
+        "--set",
+        "evaluation.folds=2",
+        "--set",
+        "evaluation.repeats=1",
+        "--set",
+        "estimator.penalty=none",
+    )
+
+    result = call("run", job, other, *settings, "--models", tmp_path / "models", "--quiet")
+
+    assert result.exit_code == 0
+    assert result.stdout.count("cv folds") == 2
+    for name in ("iris", "wine"):
+        assert "penalty='none'" in (tmp_path / "models" / name / "1" / "manifest.json").read_text()
+
+
+def test_a_key_that_is_set_and_not_known_is_a_mistake_of_the_job(job: Path, tmp_path: Path) -> None:
+    result = call("run", job, "--set", "estimator.solvr=saga", "--models", tmp_path / "models")
+
+    assert result.exit_code == 1
+    assert (
+        f"error: {job}: estimator.solvr is not a key that is known here, did you mean 'solver'?"
+        in result.stderr
+    )
+
+
+@pytest.mark.parametrize("wrong", ["estimator.C", "=3", "estimator.hidden=[8"])
+def test_a_wrong_form_of_set_is_exit_code_2_and_the_right_one_is_shown(job: Path, wrong: str) -> None:
+    result = call("run", job, "--set", wrong)
+
+    assert result.exit_code == 2
+    assert "KEY=VALUE as in estimator.C=0.1" in " ".join(result.stderr.split())
+
+
 def test_a_job_that_fails_does_not_stop_the_next_one(job: Path, tmp_path: Path) -> None:
     lost = tmp_path / "lost.toml"
     lost.write_text("name='lost'\n[data]\npath='none.csv'\ntarget='y'")

@@ -15,10 +15,10 @@ from sigmax_training.data import photographs
 from sigmax_training.data.dataset import Dataset, numeric_blocks
 from sigmax_training.evaluate import Score
 from sigmax_training.fit import fit, training_rows
-from sigmax_training.job import Evaluation, Photographs, parse
+from sigmax_training.job import Evaluation, Photographs, Splitting, parse
 from sigmax_training.rows import Space
 
-BY_GROUP = Evaluation(by_group=True, test_fraction=0.25)
+BY_GROUP = Evaluation(Splitting.GROUP, test_fraction=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_the_held_out_split_is_stratified_and_given_by_the_seed(iris: Dataset) -
 def test_a_group_that_holds_all_rows_of_a_class_cannot_be_left_out(patches: Dataset) -> None:
     lonely = replace(patches, groups=patches.codes)
 
-    with pytest.raises(InvalidInput, match="without group 0 there is no row of class 'temple'"):
+    with pytest.raises(InvalidInput, match="in one group alone are 'temple', 'flower'"):
         splits.folds(lonely, BY_GROUP, seed=0)
 
 
@@ -111,7 +111,17 @@ def test_the_summary_is_mean_deviation_and_worst_of_the_folds() -> None:
 def test_the_baseline_is_the_most_frequent_training_class(iris: Dataset) -> None:
     train, test = np.arange(60), np.arange(40, 70)  # 50 setosa and 10 versicolor; then 10 and 20
 
-    assert evaluate.baseline(iris, (train, test)) == pytest.approx(10 / 30)
+    assert evaluate.baseline(iris, (train, test))["baseline_accuracy"] == pytest.approx(10 / 30)
+
+
+def test_the_log_loss_of_the_baseline_is_that_of_the_training_rows_class_shares(iris: Dataset) -> None:
+    train, test = np.arange(0, 150, 2), np.arange(1, 60, 2)  # 25 of each; then 25 setosa and 5 versicolor
+    unequal = np.concatenate([train, np.arange(1, 50, 2)])  # 50 setosa of 100
+
+    even, skewed = (evaluate.baseline(iris, (rows, test))["baseline_log_loss"] for rows in (train, unequal))
+
+    assert even == pytest.approx(np.log(3))
+    assert skewed == pytest.approx((25 * np.log(2) + 5 * np.log(4)) / 30)
 
 
 def test_data_that_the_estimator_cannot_take_is_a_clear_error(iris: Dataset) -> None:
@@ -133,6 +143,17 @@ def test_rows_of_several_labels_are_folded_and_every_label_is_on_every_side(trai
     assert len(found) == 8
     assert np.sort(np.concatenate([test for _, test in found[:4]])).tolist() == list(range(1797))
     assert all(traits.codes[train].mean(axis=0).min() > 0 for train, _ in found)
+
+
+def test_the_log_loss_of_the_baseline_of_labels_is_the_mean_over_them(traits: Dataset) -> None:
+    train, test = np.arange(900), np.arange(900, 1797)
+    shares = traits.codes[train].mean(axis=0)
+    of_truth = np.where(traits.codes[test], shares, 1 - shares)
+
+    found = evaluate.baseline(traits, (train, test))
+
+    assert found["baseline_log_loss"] == pytest.approx(-np.log(of_truth).mean())
+    assert found["baseline_accuracy"] == pytest.approx((traits.codes[test] == (shares > 0.5)).mean())
 
 
 def test_validation_rows_are_training_rows_set_aside(iris: Dataset) -> None:
@@ -157,7 +178,7 @@ def test_groups_stay_together_in_validation_too(patches: Dataset) -> None:
 def test_one_group_is_not_divided(patches: Dataset) -> None:
     assert patches.groups is not None
 
-    with pytest.raises(InvalidInput, match="the rows are of one group, and a group is not divided"):
+    with pytest.raises(InvalidInput, match="rows to be divided are of one group, and a group is not divided"):
         splits.validation(patches, np.flatnonzero(patches.groups == 0), BY_GROUP, 0.25, 0)
 
 

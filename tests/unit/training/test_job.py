@@ -20,6 +20,7 @@ from sigmax_training.job import (
     Perceptron,
     Photographs,
     Pictures,
+    Splitting,
     Tabular,
 )
 from sigmax_training.tuning import Cost, FBeta, Objective, RecallAtPrecision
@@ -99,7 +100,7 @@ def test_every_key_is_read() -> None:
         calibration=Calibration.TEMPERATURE,
         validation=0.25,
         standardise=False,
-        evaluation=Evaluation(by_group=False, folds=3, repeats=2, test_fraction=0.5),
+        evaluation=Evaluation(folds=3, repeats=2, test_fraction=0.5),
     )
 
 
@@ -187,7 +188,8 @@ def test_all_mistakes_are_reported_together() -> None:
         ("name='x'\n[data]\nimages='p'\nsize=8\ntarget='y'", "data.target is not a key"),
         ("name='x'\n[data]\npath='a.csv'\nimage='f'\nsize=8", "data.target is missing"),
         ("name='x'\n[data]\npath='a.csv'\ntarget='y'\nsize=8", "data.size is not a key"),
-        (MINIMAL + "[estimator]\nkind='mlp'\nC=1.0", "estimator.C is not a key"),
+        (MINIMAL + "[estimator]\nkind='mlp'\nC=1.0", "estimator.C belongs to kind = 'logistic_regression'"),
+        (MINIMAL + "[estimator]\nhidden=[8]", "estimator.hidden belongs to kind = 'mlp'"),
         (MINIMAL + "[estimator]\nkind='mlp'\nhidden=[true]", "estimator.hidden is a list of positive"),
         (MINIMAL + "[estimator]\nkind='forest'", "estimator.kind is one of logistic_regression, mlp"),
         (MINIMAL + "[estimator]\nstandardise=1", "estimator.standardise is true or false, not '1'"),
@@ -202,7 +204,11 @@ def test_all_mistakes_are_reported_together() -> None:
             "decision.positive is one of decision.classes",
         ),
         (MINIMAL + "[decision]\npositive=''", "decision.positive is a label"),
-        (MINIMAL + "[evaluation]\nby_group=true\nfolds=3", "folds and repeats have no meaning beside it"),
+        (
+            MINIMAL + "[evaluation]\nby_group=true",
+            "evaluation.by_group is written split = 'group' now, and key",
+        ),
+        (MINIMAL + "[evaluation]\nby_group=false", "evaluation.by_group is written split = 'group' now, and"),
         ("head='sigmiod'\n" + MINIMAL, "did you mean 'sigmoid'?"),
         ("dtype='float16'\n" + MINIMAL, "dtype is one of automatic, float32, float64"),
         ("seed=-1\n" + MINIMAL, "seed is an integer of at least 0"),
@@ -210,6 +216,59 @@ def test_all_mistakes_are_reported_together() -> None:
     ],
 )
 def test_a_mistake_is_named(text: str, expected: str) -> None:
+    assert expected in refused(text)
+
+
+TABLE = "name='x'\n[data]\npath='a.csv'\ntarget='y'\n[evaluation]\n"
+PHOTOGRAPHS = "name='x'\n[data]\nbuiltin='sample_photographs'\n[evaluation]\n"
+HALVES = "name='x'\n[data]\nbuiltin='sample_regions'\n[calibration]\nmethod='platt'\n[evaluation]\n"
+FOLDER = "name='x'\n[data]\nimages='p'\nsize=8\n[evaluation]\n"
+
+
+@pytest.mark.parametrize("split", list(Splitting))
+def test_a_split_is_read_with_its_key(split: Splitting) -> None:
+    key = None if split is Splitting.STRATIFIED else "환자"
+    text = f"{TABLE}split='{split}'\nfolds=4\n" + ("" if key is None else f"key='{key}'\n")
+
+    assert jobs.parse(text, Path()).evaluation == Evaluation(split, key, folds=4)
+
+
+@pytest.mark.parametrize("split", ["group", "hash"])
+def test_photographs_are_split_by_their_own_groups(split: str) -> None:
+    job = jobs.parse(f"{PHOTOGRAPHS}split='{split}'", Path())
+
+    assert job.evaluation == Evaluation(Splitting(split))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            TABLE + "split='groups'",
+            "evaluation.split is one of stratified, group, time, hash, not 'groups', did",
+        ),
+        (TABLE + "split='group'", "evaluation.key is missing: the column that holds the group of each row"),
+        (TABLE + "split='time'", "evaluation.key is missing: the column that holds the time of each row"),
+        (TABLE + "split='hash'", "evaluation.key is missing: the column that holds a key of each row"),
+        (TABLE + "split='hash'\nkey=''", "evaluation.key is a text that is not empty"),
+        (TABLE + "split='hash'\nkey='y'", "evaluation.key is a column that is not a target, not 'y'"),
+        (TABLE + "key='id'", "evaluation.key belongs to split = 'group', 'time' or 'hash'"),
+        (TABLE + "split='time'\nkey='day'\nrepeats=2", "evaluation.repeats has no meaning beside split = 't"),
+        (MINIMAL + "[evaluation]\nsplit='hash'", "evaluation.split = 'hash' needs the key column of a table"),
+        (FOLDER + "split='group'", "evaluation.split = 'group' needs the key column of a table"),
+        (PHOTOGRAPHS + "split='group'\nkey='strip'", "evaluation.key is for tables: the photographs have"),
+        (
+            PHOTOGRAPHS + "split='time'",
+            "evaluation.split = 'time' needs times, and the photographs have none",
+        ),
+        (
+            PHOTOGRAPHS + "split='group'\nrepeats=2",
+            "evaluation.repeats has no meaning here: each of the 4 groups",
+        ),
+        (HALVES + "split='group'", "evaluation.split = 'group' fits on one of the photographs' two halves"),
+    ],
+)
+def test_a_split_that_does_not_fit_the_job_is_named_before_the_data_is_read(text: str, expected: str) -> None:
     assert expected in refused(text)
 
 
@@ -387,3 +446,70 @@ def test_a_path_with_a_nul_in_it_is_refused() -> None:
     message = refused('name = "m"\n[data]\npath = "a\\u0000.csv"\ntarget = "y"\n')
 
     assert "data.path is a text that is not empty and has no NUL in it" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            MINIMAL + "[evalution]\nfolds=3",
+            "evalution is not a key that is known here, did you mean 'evaluation'?",
+        ),
+        ("folds=3\n" + MINIMAL, "folds is not a key that is known here, did you mean 'evaluation.folds'?"),
+        ("fold=3\n" + MINIMAL, "fold is not a key that is known here, did you mean 'evaluation.folds'?"),
+        (MINIMAL + "seed=3", "data.seed is not a key that is known here, did you mean 'seed'?"),
+        (
+            MINIMAL + "[evaluation]\nsede=3",
+            "evaluation.sede is not a key that is known here, did you mean 'seed'?",
+        ),
+        (MINIMAL + "[estimator]\nkind='mlp'\nfraction=0.2", "did you mean 'validation.fraction'?"),
+        (MINIMAL + "[calibration]\nmethod='isotonic'\nfold=3", "calibration.fold is not a key"),
+        (
+            MINIMAL + "[[evaluation]]\nfolds=3",
+            "evaluation is one table: write [evaluation], not [[evaluation]]",
+        ),
+        (MINIMAL + "[seed]\nx=1", "seed is an integer of at least 0, not '{'x': 1}'"),
+        (MINIMAL + "[evaluation.folds]\nx=1", "evaluation.folds is an integer of at least 2, not '{'x': 1}'"),
+        (MINIMAL + "[estimator.hiden]\nx=1", "estimator.hiden is not a key that is known here"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_told_the_right_one(text: str, expected: str) -> None:
+    assert expected in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (MINIMAL + "[estimator]\nkind='mpl'\nhidden=[8]\nC=2", "estimator.kind is one of"),
+        (
+            MINIMAL + "[estimator]\npenalty='elasticnet'\nl1_ratio=0.5\nsolver='saga'",
+            "estimator.penalty is one",
+        ),
+        (MINIMAL + "[estimator]\nkind='mlp'\noptimiser='SGD'\nmomentum=0.5", "estimator.optimiser is one of"),
+        (
+            MINIMAL + "[decision.tune]\nobjective='costs'\nfalse_negative=5",
+            "decision.tune.objective is one of",
+        ),
+        (
+            MINIMAL + "[calibration]\nmethod='plat'\n[validation]\nfraction=0.2",
+            "calibration.method is one of",
+        ),
+        ("name='x'\ndata='iris'", "data is a table, not 'iris'"),
+        (MINIMAL + "[decision]\ntune='f_beta'", "decision.tune is a table, not 'f_beta'"),
+        ("name='x'\n[data]\nbuiltin='irsi'\n[evaluation]\nsplit='group'", "data.builtin is one of"),
+        (TABLE + "split='goup'\nkey='g'", "evaluation.split is one of"),
+    ],
+)
+def test_one_mistake_is_one_mistake_and_nothing_that_follows_from_it(text: str, expected: str) -> None:
+    message = refused(text)
+
+    assert message.startswith(expected)
+    assert ";" not in message
+
+
+def test_of_many_mistakes_none_is_left_out() -> None:
+    wrong = [f"key_{number} = {number}" for number in range(60)]
+
+    message = refused("\n".join(wrong) + "\n" + MINIMAL)
+
+    assert message.count("is not a key that is known here") == 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -220,9 +221,11 @@ def test_the_manifest_says_how_good_and_where_from(tmp_path: Path) -> None:
         "test_rows",
         "train_rows",
         "baseline_accuracy",
+        "baseline_log_loss",
     }
     assert found.metrics["test_rows"] + found.metrics["train_rows"] == 150
     assert found.metrics["baseline_accuracy"] == pytest.approx(1 / 3)
+    assert found.metrics["baseline_log_loss"] == pytest.approx(math.log(3))
     assert found.provenance["sigmax-training"] == __version__
     assert found.provenance["data"] == "scikit-learn's iris"
     assert len(found.provenance["data_sha256"]) == 64
@@ -292,8 +295,9 @@ def test_a_repository_that_cannot_be_made_is_named() -> None:
         (IRIS.replace("folds=2", "folds=51"), "class 'setosa' has 50 rows, fewer than evaluation.folds = 51"),
         (IRIS + "test_fraction=0.001\n", "evaluation.test_fraction = 0.001 does not fit the data"),
         (
-            "name='iris'\n[data]\nbuiltin='iris'\n[evaluation]\nby_group=true\n",
-            "evaluation.by_group needs data that comes in two or more groups",
+            "name='p'\n[data]\nbuiltin='sample_photographs'\nsize=20\nstride=160\ncolour='grey'\n"
+            "[evaluation]\nsplit='hash'\nfolds=9\n",
+            "evaluation.folds = 9: fold 2 of 27: there are no rows to judge: give fewer evaluation.folds",
         ),
     ],
 )

@@ -6,7 +6,15 @@ from typing import Any
 
 from sigmax_training.data import builtin, photographs, pictures, regions, table
 from sigmax_training.data.dataset import Dataset, ordered
-from sigmax_training.job import Builtin, Job, Photographs, Pictures, Tabular
+from sigmax_training.data.held import By
+from sigmax_training.job import Builtin, Evaluation, Job, Photographs, Pictures, Splitting, Tabular
+
+
+def by(evaluation: Evaluation) -> By | None:
+    """The column of a table by which a job divides its rows; None where it needs none."""
+    if evaluation.key is None:
+        return None
+    return By(evaluation.key, times=evaluation.split is Splitting.TIME)
 
 
 def load(job: Job, given: Any = None) -> Dataset:
@@ -21,11 +29,11 @@ def load(job: Job, given: Any = None) -> Dataset:
     """
     data = job.data
     if isinstance(data, Tabular):
-        dataset = table.load(data, given=given)
+        dataset = table.load(data, by(job.evaluation), given)
     elif isinstance(data, Builtin):
         dataset = builtin.load(data.name)
     elif isinstance(data, Pictures):
-        dataset = pictures.load(data)
+        dataset = pictures.load(data, by(job.evaluation))
     elif isinstance(data, Photographs):
         dataset = photographs.load(data)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -50,9 +51,7 @@ class Key:
             return [
                 f"evaluation.key: column {quoted(self.column)} holds {self._unsupported}, which is no key"
             ]
-        return list(
-            self._missing.texts(lambda place, _: f"{place}, key {quoted(self.column)}: is empty", self.column)
-        )
+        return list(self._missing.texts(partial(_not_taken, By(self.column)), self.column))
 
     def keys(self, columns: Columns) -> U64:
         """A number for each key, (n_samples,)."""
@@ -79,14 +78,7 @@ class Order:
 
     def problems(self) -> list[str]:
         """Rows without a time, or with one that cannot be read."""
-        return list(self._wrong.texts(self._not, self.column))
-
-    def _not(self, place: str, text: str | None) -> str:
-        given = "nothing" if text is None or not text.strip() else quoted(text.strip())
-        return (
-            f"{place}, key {quoted(self.column)}: {given} is neither a number nor a time such as "
-            "2026-11-25 or 2026-11-25 14:30:00"
-        )
+        return list(self._wrong.texts(partial(_not_taken, By(self.column, times=True)), self.column))
 
     def times(self, columns: Columns) -> npt.NDArray[np.float64]:
         """When each row was, (n_samples,): microseconds since 1970 of days and moments, else the numbers.
@@ -113,6 +105,28 @@ class By:
     def unread(self) -> Held:
         """The column before any of it was seen."""
         return Order(self.column) if self.times else Key(self.column)
+
+
+def key_problem(by: By, place: str, text: str) -> str:
+    """What is wrong with one key as it is written; empty if nothing is."""
+    taken = bool(text.strip()) and not (by.times and np.isnan(time_of(text)))
+    return "" if taken else _not_taken(by, place, text)
+
+
+def time_of(text: str) -> float:
+    """A number, or microseconds since 1970 of a day or moment; NaN of what is neither."""
+    number = cell.finite(text.strip())
+    return _moment(text.strip()) if number is None else number
+
+
+def _not_taken(by: By, place: str, text: str | None) -> str:
+    if not by.times:
+        return f"{place}, key {quoted(by.column)}: is empty"
+    given = "nothing" if text is None or not text.strip() else quoted(text.strip())
+    return (
+        f"{place}, key {quoted(by.column)}: {given} is neither a number nor a time such as 2026-11-25 or "
+        "2026-11-25 14:30:00"
+    )
 
 
 def _times(array: pa.Array) -> npt.NDArray[np.float64]:

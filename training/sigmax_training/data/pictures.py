@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,9 @@ import numpy.typing as npt
 from sigmax.errors import InvalidInput, listed, nearest, quoted
 from sigmax.pictures import decode
 from sigmax_training.data.dataset import I64, Dataset, of_pictures
+from sigmax_training.data.held import By, key_problem, time_of
 from sigmax_training.data.target import canonical
+from sigmax_training.drawing import keys_of_texts
 from sigmax_training.job import Pictures
 
 _NOT_PICTURES = ("Thumbs.db", "desktop.ini", "__MACOSX")
@@ -28,11 +30,12 @@ _NOT_PICTURES = ("Thumbs.db", "desktop.ini", "__MACOSX")
 
 
 class File(NamedTuple):
-    """A file that should be a picture; `name` is what messages call it."""
+    """A file that should be a picture; `name` is what messages call it, `key` what it is divided by."""
 
     path: Path
     name: str
     label: str
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -43,13 +46,17 @@ class Found:
     problems: list[str] = field(default_factory=list)
 
 
-def load(pictures: Pictures) -> Dataset:
+def load(pictures: Pictures, by: By | None = None) -> Dataset:
     """Decode every picture of a folder or of a CSV file.
+
+    Args:
+        pictures: where they are, and what they become.
+        by: the column of the CSV file by which rows are divided, if there is one.
 
     Raises:
         InvalidInput: naming every file that is missing or wrong, and every class that is too small.
     """
-    found = find(pictures)
+    found = find(pictures, by)
     rows = list(_decoded(pictures, found))
     if found.problems:
         raise InvalidInput(listed(found.problems))
@@ -64,11 +71,22 @@ def load(pictures: Pictures) -> Dataset:
         classes,
         pictures.block,
     )
-    return replace(dataset, flips=pictures.flips, files=tuple(found.files[row].path for row in order))
+    held = [found.files[row].key for row in order]
+    return replace(
+        dataset,
+        flips=pictures.flips,
+        files=tuple(found.files[row].path for row in order),
+        groups=keys_of_texts(held) if by is not None and not by.times else None,
+        times=np.array([time_of(key) for key in held]) if by is not None and by.times else None,
+    )
 
 
-def find(pictures: Pictures) -> Found:
+def find(pictures: Pictures, by: By | None = None) -> Found:
     """The files of a data set, none of them opened.
+
+    Args:
+        pictures: as of `load`.
+        by: likewise.
 
     Raises:
         InvalidInput: the folder or the CSV file cannot be read, or holds no pictures at all.
@@ -78,7 +96,7 @@ def find(pictures: Pictures) -> Found:
         if pictures.target is None or pictures.image is None:
             _search(pictures.images, found)
         else:
-            _read_list(pictures.images, pictures.target, pictures.image, found)
+            _read_list(pictures.images, _Columns(pictures.target, pictures.image, by), found)
     except OSError as error:
         raise InvalidInput(f"data {quoted(pictures.images.name)} cannot be read: {error.strerror}") from error
     return found
@@ -180,7 +198,19 @@ def _label(name: str, found: Found) -> str:
 # A CSV file of paths and labels.
 
 
-def _read_list(path: Path, target: str, image: str, found: Found) -> None:
+class _Columns(NamedTuple):
+    """The columns that are read."""
+
+    target: str
+    image: str
+    by: By | None
+
+    @property
+    def key(self) -> str | None:
+        return None if self.by is None else self.by.column
+
+
+def _read_list(path: Path, columns: _Columns, found: Found) -> None:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -192,37 +222,42 @@ def _read_list(path: Path, target: str, image: str, found: Found) -> None:
     if len(lines) < 2:
         raise InvalidInput(f"data {quoted(path.name)} is empty: a header and rows are needed")
     header = [name.strip() for name in lines[0][1]]
-    _check_header(header, target, image)
+    _check_header(header, columns)
     for line, cells in lines[1:]:
         if len(cells) != len(header):
             found.problems.append(f"line {line} has {len(cells)} cells, the header has {len(header)}")
             continue
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        _add(path.parent, line, row[image], row[target], found)
+        _add(path.parent, line, row, columns, found)
 
 
-def _check_header(header: Sequence[str], target: str, image: str) -> None:
+def _check_header(header: Sequence[str], columns: _Columns) -> None:
+    wanted = (("target", columns.target), ("image", columns.image), ("evaluation.key", columns.key))
     problems = [
         f"column {quoted(name)} stands {header.count(name)} times"
-        for name in (target, image)
-        if header.count(name) > 1
+        for _, name in wanted
+        if name is not None and header.count(name) > 1
     ]
-    for what, name in (("target", target), ("image", image)):
-        if name not in header:
+    for what, name in wanted:
+        if name is not None and name not in header:
             problems.append(f"there is no {what} column {quoted(name)}{nearest(name, header)}")
     if problems:
         raise InvalidInput(listed(problems))
 
 
-def _add(folder: Path, line: int, name: str, text: str, found: Found) -> None:
+def _add(folder: Path, line: int, row: Mapping[str, str], columns: _Columns, found: Found) -> None:
+    name, text = row[columns.image], row[columns.target]
+    key = "" if columns.key is None else row[columns.key]
     if not name or not text:
         found.problems.append(f"line {line}: {'the label' if name else 'the path of the picture'} is empty")
         return
+    if columns.by is not None and (problem := key_problem(columns.by, f"line {line}", key)):
+        found.problems.append(problem)
     path = _written(folder, name)
     if path is None:
         found.problems.append(f"line {line}, {shown(name)}: is not there")
     else:
-        found.files.append(File(path, f"line {line}, {shown(name)}", _label(text, found)))
+        found.files.append(File(path, f"line {line}, {shown(name)}", _label(text, found), key))
 
 
 def _written(folder: Path, name: str) -> Path | None:
