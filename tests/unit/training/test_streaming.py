@@ -108,8 +108,8 @@ def test_the_figures_are_those_of_all_rows_that_are_judged(case: str) -> None:
     watched = ~test & (shares(np.arange(stream.rows, dtype=np.uint64), 0, "validation") < 0.15)
     training = np.flatnonzero(~test & ~watched)
     assert len(training) == found.metrics["train_rows"]
-    baseline = evaluate.baseline(dataset, (training, rows))
-    assert found.metrics["baseline_accuracy"] == pytest.approx(baseline, rel=1e-12)
+    for name, value in evaluate.baseline(dataset, (training, rows)).items():
+        assert found.metrics[name] == pytest.approx(value, rel=1e-12), name
     assert found.metrics["test_log_loss"] < found.metrics["baseline_log_loss"]
     assert not any(name.startswith("cv_") for name in found.metrics)
 
@@ -261,3 +261,20 @@ def test_what_is_not_trained_by_mini_batches_is_refused() -> None:
 
     with pytest.raises(InvalidInput, match=r"trained on by mini-batches: estimator.kind is 'mlp'"):
         result(job, binary(2000))
+
+
+STREAMED = "name='m'\n[data]\npath='rows.csv'\ntarget='y'\nstream=true\n"
+
+
+def test_a_job_that_streams_is_trained_by_mini_batches() -> None:
+    text = "[estimator]\nkind='logistic_regression'\n"
+
+    with pytest.raises(InvalidInput, match=r"data.stream is for estimator.kind = 'mlp'.* hidden = \[\]"):
+        jobs.parse(STREAMED + text, Path())
+
+
+def test_a_job_that_streams_has_no_folds() -> None:
+    text = "[estimator]\nkind='mlp'\n[evaluation]\nfolds=5\n"
+
+    with pytest.raises(InvalidInput, match=r"evaluation.folds has no meaning beside data.stream = true"):
+        jobs.parse(STREAMED + text, Path())
