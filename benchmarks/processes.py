@@ -127,6 +127,18 @@ def memory(pid: int) -> tuple[float, float]:
     return resident / 1024, proportional / 1024
 
 
+def peak_memory(pid: int) -> float:
+    """The highest resident set size so far of a process and its descendants, in MiB; 0 if it has ended."""
+    kib = 0
+    try:
+        for member in _tree(pid):
+            for line in Path(f"/proc/{member}/status").read_text().splitlines():
+                kib += int(line.split()[1]) if line.startswith("VmHWM:") else 0
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return kib / 1024
+
+
 def _tree(pid: int) -> list[int]:
     members = [pid]
     for thread in Path(f"/proc/{pid}/task").iterdir():

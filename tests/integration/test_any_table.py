@@ -423,6 +423,9 @@ class Quiet:
     def step(self) -> None:
         """Pass over it."""
 
+    def rows(self, seen: int, total: int) -> None:
+        """Pass over it."""
+
     def epoch(self, epoch: object) -> None:
         """Pass over it."""
 

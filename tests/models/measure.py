@@ -88,6 +88,9 @@ class Quiet:
     def step(self) -> None:
         """Nothing."""
 
+    def rows(self, seen: int, total: int) -> None:
+        """Nothing."""
+
     def epoch(self, epoch: Epoch) -> None:
         """Nothing."""
 

@@ -141,11 +141,26 @@ def expected_calibration_error(probabilities: F64, truth: Truth, bins: int = 10)
     Returns:
         0 (every promise is kept) to 1.
     """
+    found = gaps(probabilities, truth, bins)
+    return float((np.abs(found).sum(axis=1) / len(truth)).mean())
+
+
+def gaps(probabilities: F64, truth: Truth, bins: int = 10) -> F64:
+    """By bin, the sum over its rows of what was promised less what came true: rows may be looked at in parts.
+
+    Args:
+        probabilities: as `expected_calibration_error` takes them.
+        truth: likewise.
+        bins: how many.
+
+    Returns:
+        (1, n_bins) for classes, else (n_labels, n_bins).
+    """
     if truth.dtype == np.bool_:
         promised, kept = _columns(probabilities), _columns(truth)
-        return float(np.mean([_distance(p, t, bins) for p, t in zip(promised, kept, strict=True)]))
+        return np.array([_gaps(p, t, bins) for p, t in zip(promised, kept, strict=True)])
     chosen = probabilities.argmax(axis=1)
-    return _distance(probabilities.max(axis=1), chosen == truth, bins)
+    return _gaps(probabilities.max(axis=1), chosen == truth, bins)[np.newaxis]
 
 
 def brier_score(probabilities: F64, truth: Truth) -> float:
@@ -293,9 +308,8 @@ def _columns(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.reshape(len(values), -1).T
 
 
-def _distance(promised: F64, kept: npt.NDArray[np.bool_], bins: int) -> float:
-    """The weighted mean, over the bins, of |mean promised - share kept|; both (n_samples,)."""
+def _gaps(promised: F64, kept: npt.NDArray[np.bool_], bins: int) -> F64:
+    """The sum of what was promised less what was kept, both (n_samples,), in each bin."""
     edges = np.linspace(0.0, 1.0, bins + 1)
     found = np.searchsorted(edges[1:-1], promised)  # (n_samples,): 0 to bins - 1
-    gaps = np.bincount(found, weights=promised - kept, minlength=bins)
-    return float(np.abs(gaps).sum() / len(promised))
+    return np.asarray(np.bincount(found, weights=promised - kept, minlength=bins), np.float64)

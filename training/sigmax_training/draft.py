@@ -125,10 +125,18 @@ def _around(threshold: float, band: float | tuple[float, float]) -> tuple[float,
     return (max(0.0, threshold - band), min(1.0, threshold + band))
 
 
-def fingerprint(job: Job, dataset: Dataset, drafts: tuple[Manifest, ...]) -> str:
+def fingerprint(
+    job: Job, dataset: Dataset, drafts: tuple[Manifest, ...], *, buffer: int | None = None
+) -> str:
     """A digest of the resolved job, the data and every version that matters.
 
     The same job on the same data is the same model, wherever its file lies and however it is laid out.
+
+    Args:
+        job: what is trained.
+        dataset: on what.
+        drafts: of what may be published.
+        buffer: how many rows are held to be shuffled; None where all of them are held.
     """
     document = {
         "drafts": [json.loads(manifest.to_json()) for manifest in drafts],
@@ -144,6 +152,8 @@ def fingerprint(job: Job, dataset: Dataset, drafts: tuple[Manifest, ...]) -> str
         "data": dataset.sha256,
         "versions": versions(),
     }
+    if buffer is not None:
+        document["buffer"] = buffer
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

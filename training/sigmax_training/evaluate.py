@@ -52,7 +52,7 @@ def score(fitted: Fitted, dataset: Dataset, rows: I64, rule: Rule) -> Score:
     """Judge a fitted estimator on rows that it has not seen."""
     probabilities = fitted.probabilities(dataset.features[rows])
     truth = dataset.codes[rows]
-    return Score(float((rule.choose(probabilities) == truth).mean()), _log_loss(truth, probabilities))
+    return Score(float((rule.choose(probabilities) == truth).mean()), mean_log_loss(truth, probabilities))
 
 
 def closer_look(fitted: Fitted, dataset: Dataset, rows: I64, rule: Rule) -> dict[str, float]:
@@ -120,10 +120,10 @@ def baseline(dataset: Dataset, split: Split) -> dict[str, float]:
         shares = np.bincount(dataset.codes[train], minlength=len(dataset.classes)) / len(train)
         accuracy = (truth == shares.argmax()).mean()
     always = np.tile(shares, (len(test), 1))
-    return {"baseline_accuracy": float(accuracy), "baseline_log_loss": _log_loss(truth, always)}
+    return {"baseline_accuracy": float(accuracy), "baseline_log_loss": mean_log_loss(truth, always)}
 
 
-def _log_loss(truth: npt.NDArray[Any], probabilities: F64) -> float:
+def mean_log_loss(truth: npt.NDArray[Any], probabilities: F64) -> float:
     """Mean of -log p of what is true; p is kept above the smallest step of float64."""
     if truth.ndim == 1:
         return float(log_loss(truth, probabilities, labels=np.arange(probabilities.shape[1])))

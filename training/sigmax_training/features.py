@@ -58,10 +58,10 @@ def preprocessor(blocks: Sequence[Feature], fills: Mapping[str, Fill], *, standa
         return StandardScaler() if standardise else None
     parts = [
         (f"numbers_{index}", _number_steps(fill, standardise=standardise), columns)
-        for index, (fill, columns) in enumerate(_by_fill(blocks, fills).items())
+        for index, (fill, columns) in enumerate(by_fill(blocks, fills).items())
     ]
     if categories:
-        known = [np.arange(_learnt(blocks[column]), dtype=np.float64) for column in categories]
+        known = [np.arange(learnt_codes(blocks[column]), dtype=np.float64) for column in categories]
         encoder = OneHotEncoder(categories=known, handle_unknown="ignore", sparse_output=False)
         parts.append((_CATEGORIES, encoder, categories))
     return ColumnTransformer(parts)
@@ -90,7 +90,7 @@ def expansion(fitted: Any, blocks: Sequence[Feature]) -> Expansion:
     fill, mean, deviation = (
         (np.concatenate(part) for part in zip(*parts, strict=True)) if parts else _NO_NUMBERS
     )
-    learnt = tuple(_learnt(blocks[column]) for column in categories)
+    learnt = tuple(learnt_codes(blocks[column]) for column in categories)
     sizes = tuple(blocks[column].n_codes for column in categories)
     return Expansion(tuple(numbers), fill, mean, deviation, categories, learnt, sizes)
 
@@ -98,7 +98,7 @@ def expansion(fitted: Any, blocks: Sequence[Feature]) -> Expansion:
 _NO_NUMBERS = (np.empty(0), np.empty(0), np.empty(0))
 
 
-def _by_fill(blocks: Sequence[Feature], fills: Mapping[str, Fill]) -> dict[Fill | None, list[int]]:
+def by_fill(blocks: Sequence[Feature], fills: Mapping[str, Fill]) -> dict[Fill | None, list[int]]:
     """The columns of numbers by the way in which they are imputed."""
     found: dict[Fill | None, list[int]] = {}
     for column, block in enumerate(blocks):
@@ -131,6 +131,6 @@ def _scaling(scaler: Any, width: int) -> tuple[F64, F64]:
     return scaler.mean_, scaler.scale_
 
 
-def _learnt(block: Feature) -> int:
+def learnt_codes(block: Feature) -> int:
     """How many codes of a category the training rows can have: the vocabulary, and missing as its own."""
     return len(block.vocabulary or ()) + (block.missing is not Missing.REJECT)

@@ -7,7 +7,8 @@ published model is: validation rows are set aside inside the training rows, neve
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -140,19 +141,38 @@ def fit(
     aside = np.empty(0, np.int64)
     if job.validates:
         rows, aside = splits.validation(dataset, rows, job.evaluation, job.validation, job.seed)
+    with guarded(len(rows)) as said:
+        fitted = _fit(job, dataset, rows, aside, on_epoch, memory=memory)
+    fitted = replace(fitted, warnings=tuple(said))
+    return validated(job, dataset.classes, dataset.features[aside], dataset.codes[aside], fitted)
+
+
+@contextmanager
+def guarded(count: int) -> Iterator[list[str]]:
+    """Where an estimator is fitted, on one thread: what it refuses is the data's mistake.
+
+    Args:
+        count: rows to fit on.
+
+    Yields:
+        What scikit-learn had to say, once the block has ended.
+
+    Raises:
+        InvalidInput: in place of the error that is raised in the block.
+    """
+    said: list[str] = []
     with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
         warnings.simplefilter("always")
         try:
-            fitted = _fit(job, dataset, rows, aside, on_epoch, memory=memory)
+            yield said
         except (ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
             raise InvalidInput(f"the estimator refuses the data: {_first_line(error)}") from error
         except MemoryError as error:
             raise InvalidInput(
-                f"{len(rows)} rows to fit on do not fit into the memory; a category takes as many numbers a "
+                f"{count} rows to fit on do not fit into the memory; a category takes as many numbers a "
                 "row as it has different values"
             ) from error
-    said = tuple(dict.fromkeys(_first_line(warning.message) for warning in caught))
-    return _validated(job, dataset, aside, replace(fitted, warnings=said))
+    said += dict.fromkeys(_first_line(warning.message) for warning in caught)
 
 
 def _fit(
@@ -215,21 +235,33 @@ def _check_size(dataset: Dataset, count: int) -> None:
         )
 
 
-def _validated(job: Job, dataset: Dataset, aside: I64, fitted: Fitted) -> Fitted:
-    """The same with what the validation rows teach: a calibration, then thresholds."""
-    watched, codes = dataset.features[aside], dataset.codes[aside]
+def validated(
+    job: Job, classes: tuple[str, ...], watched: npt.NDArray[Any], codes: npt.NDArray[Any], fitted: Fitted
+) -> Fitted:
+    """The same estimator with what validation rows teach: a calibration, then thresholds.
+
+    Args:
+        job: says which of the two are wanted.
+        classes: the labels in column order.
+        watched: features of the rows, (n_samples, n_features).
+        codes: what is true of them.
+        fitted: not on these rows.
+
+    Raises:
+        InvalidInput: the rows do not determine what is wanted.
+    """
     if job.calibration is not Method.NONE:
         scores = fitted._scores(watched)
-        found = calibration.calibrate(job.calibration.value, scores, codes, fitted.head, dataset.classes)
+        found = calibration.calibrate(job.calibration.value, scores, codes, fitted.head, classes)
         fitted = replace(fitted, calibration=found, head=found.head)
     if job.decision.tune is None:
         return fitted
     probabilities = fitted.probabilities(watched)
     if fitted.task is Task.MULTILABEL:
-        chosen = tuning.tune_labels(probabilities, codes, dataset.classes, job.decision.tune)
+        chosen = tuning.tune_labels(probabilities, codes, classes, job.decision.tune)
         return replace(fitted, thresholds={label: tuned.threshold for label, tuned in chosen.items()})
-    positive = job.decision.positive or dataset.classes[-1]
-    column = dataset.classes.index(positive)
+    positive = job.decision.positive or classes[-1]
+    column = classes.index(positive)
     tuned = tuning.tune(probabilities[:, column], codes == column, job.decision.tune)
     return replace(fitted, thresholds={positive: tuned.threshold})
 
@@ -259,11 +291,16 @@ def _check_finite(prepared: F64, seen: Expansion, dataset: Dataset) -> None:
     """Refuse numbers whose squares are beyond float64, so that they have no deviation."""
     wrong = np.flatnonzero(~np.isfinite(prepared).all(axis=0))
     if wrong.size:
-        names = [quoted(dataset.blocks[seen.numbers[place]].name) for place in wrong.tolist()]
-        raise InvalidInput(
-            f"the numbers of column {listed(names)} are too large to be scaled to a deviation of 1: "
-            "give them in another unit"
-        )
+        raise InvalidInput(too_large([dataset.blocks[seen.numbers[place]].name for place in wrong.tolist()]))
+
+
+def too_large(columns: Sequence[str]) -> str:
+    """What is said of columns of numbers whose squares are beyond float64."""
+    names = listed([quoted(name) for name in columns])
+    return (
+        f"the numbers of column {names} are too large to be scaled to a deviation of 1: "
+        "give them in another unit"
+    )
 
 
 def _first_line(message: Exception | str) -> str:

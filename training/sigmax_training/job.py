@@ -391,8 +391,25 @@ def _job(table: Table, folder: Path, *, given: bool) -> Job:
             "= 'group' fits on one of the photographs' two halves, and validation rows would divide it: "
             "use 'stratified', or leave out early stopping, calibration and tuned thresholds",
         )
+    _check_stream(table, job)
     table.close()
     return job
+
+
+def _check_stream(table: Table, job: Job) -> None:
+    """A stream is trained on by mini-batches, and there are no folds of it: each would be a training."""
+    if not isinstance(job.data, Tabular) or not job.data.stream:
+        return
+    if not isinstance(job.estimator, Perceptron):
+        table.problem(
+            "data.stream",
+            "is for estimator.kind = 'mlp', which is trained by mini-batches; with hidden = [] it is "
+            "logistic or softmax regression",
+        )
+    evaluation = table.table("evaluation")
+    for key in ("folds", "repeats"):
+        if key in evaluation:
+            table.problem(f"evaluation.{key}", "has no meaning beside data.stream = true: there are no folds")
 
 
 def _data(table: Table, features: Table, folder: Path, *, given: bool) -> Data:

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sigmax_training import state, steps, targets
 from sigmax_training.course import Course
-from sigmax_training.data.dataset import F64
+from sigmax_training.data.dataset import F64, I64
 from sigmax_training.heads import Codes, Output, decide, probabilities
 from sigmax_training.history import Epoch
 from sigmax_training.state import Arrays
@@ -46,6 +46,65 @@ class _Sample:
     features: Rows
     codes: Codes
     weights: F64 | None
+
+
+class Chunks(Protocol):
+    """Training rows that come in chunks, because they are more than the memory holds."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def counts(self) -> I64:
+        """How many are of each class, or have each label, (n_classes,)."""
+        ...
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a row has any number of labels."""
+        ...
+
+    @property
+    def taught(self) -> npt.NDArray[np.bool_]:
+        """Which columns are anything but 0 in some row, (n_features,)."""
+        ...
+
+    def epoch(self, number: int) -> Iterator[tuple[Rows, Codes]]:
+        """All rows once, in an order that is the epoch's own, the first epoch being number 1.
+
+        Yields:
+            Features (n_samples, n_features) and codes; n_samples is a multiple of the batch size, but for the
+            last chunk.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Training:
+    """What is trained on.
+
+    Attributes:
+        columns: of the last layer.
+        rows: how many there are.
+        taught: (n_features,), which columns are anything but 0 in some row.
+        once: makes the steps of one epoch, given its number; the mean loss, not finite if it has diverged.
+    """
+
+    columns: Columns
+    rows: int
+    taught: npt.NDArray[np.bool_]
+    once: Callable[[Perceptron, int], float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Listeners:
+    """Who is told of each epoch, the state first; and the state that training goes on from."""
+
+    on_epoch: Callable[[Epoch], None] | None
+    on_state: Callable[[Arrays], None] | None
+    begin_at: Arrays | None
 
 
 class MiniBatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -154,38 +213,82 @@ class MiniBatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights = targets.class_weights(self.class_weight, known, width)
         output = targets.output(known, width, one_vs_rest=self.one_vs_rest)
         measured = None if held is None else _sample(*held, weights)
-        columns, training = Columns(output, width), _sample(rows, known, weights)
-        course, perceptron = self._course(), self._perceptron(len(rows))
-        if begin_at is not None:
-            steps.restore(perceptron, columns, state.of("steps", begin_at))
-            course.restore(state.of("course", begin_at))
-        for epoch in self._epochs(perceptron, columns, course, training, measured):
-            if on_state is not None:
-                on_state(
+        columns = Columns(output, width)
+        wanted, each = columns.wanted(known), None if weights is None else weights[known]
+
+        def once(perceptron: Perceptron, _: int) -> float:
+            return steps.train(perceptron, columns, rows, wanted, each)
+
+        training = _Training(columns, len(rows), np.asarray(rows.any(axis=0)), once)
+        perceptron = self._perceptron(len(rows))
+        return self._fit(perceptron, training, measured, _Listeners(on_epoch, on_state, begin_at))
+
+    def fit_chunks(
+        self,
+        chunks: Chunks,
+        validation: tuple[Rows, Codes] | None = None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+        *,
+        begin_at: Arrays | None = None,
+        on_state: Callable[[Arrays], None] | None = None,
+    ) -> Self:
+        """Train as `fit` does, on rows that are never held all at once.
+
+        Args:
+            chunks: the training rows; they shuffle themselves.
+            validation: features and codes of rows that are not trained on.
+            on_epoch: as `fit` has it.
+            begin_at: likewise.
+            on_state: likewise.
+
+        Raises:
+            ValueError: the settings or the state are refused, or the loss is no longer a number.
+            KeyboardInterrupt: the training was interrupted; nothing is fitted.
+        """
+        _refuse(self.get_params(deep=False))
+        width = len(chunks.counts)
+        output = targets.output_of(width, multilabel=chunks.multilabel, one_vs_rest=self.one_vs_rest)
+        columns = Columns(output, width)
+        weights = targets.weights_by_count(self.class_weight, chunks.counts)
+
+        def once(perceptron: Perceptron, number: int) -> float:
+            return _in_chunks(perceptron, columns, chunks.epoch(number), weights)
+
+        self.n_features_in_ = len(chunks.taught)
+        training = _Training(columns, chunks.rows, chunks.taught, once)
+        measured = None if validation is None else _sample(*validation, weights)
+        perceptron = self._perceptron(chunks.rows).set_params(shuffle=False)
+        return self._fit(perceptron, training, measured, _Listeners(on_epoch, on_state, begin_at))
+
+    def _fit(
+        self, perceptron: Perceptron, training: _Training, held: _Sample | None, listeners: _Listeners
+    ) -> Self:
+        course = Course(self.epochs, self.patience, self.learning_rate)
+        if listeners.begin_at is not None:
+            steps.restore(perceptron, training.columns, state.of("steps", listeners.begin_at))
+            course.restore(state.of("course", listeners.begin_at))
+        for epoch in self._epochs(perceptron, course, training, held):
+            if listeners.on_state is not None:
+                listeners.on_state(
                     {
                         **state.within("steps", steps.arrays(perceptron)),
                         **state.within("course", course.arrays()),
                     }
                 )
-            if on_epoch is not None:
-                on_epoch(epoch)
-        return self._finish(course, columns, training)
+            if listeners.on_epoch is not None:
+                listeners.on_epoch(epoch)
+        return self._finish(course, training)
 
     def _epochs(
-        self,
-        perceptron: Perceptron,
-        columns: Columns,
-        course: Course,
-        training: _Sample,
-        held: _Sample | None,
+        self, perceptron: Perceptron, course: Course, training: _Training, held: _Sample | None
     ) -> Iterator[Epoch]:
         """Train, measure and note one epoch after the other, until there is no further one."""
-        wanted = columns.wanted(training.codes)
+        output = training.columns.output
         while not course.over:
             begun = time.perf_counter()
-            loss = steps.train(perceptron, columns, training.features, wanted, training.weights)
-            measured = None if held is None else self._measure(perceptron, columns.output, held)
-            speed = len(training.features) / max(time.perf_counter() - begun, 1e-9)
+            loss = training.once(perceptron, len(course.history) + 1)
+            measured = None if held is None else self._measure(perceptron, output, held)
+            speed = training.rows / max(time.perf_counter() - begun, 1e-9)
             yield course.note(loss, measured, speed, perceptron.coefs_, perceptron.intercepts_)
 
     def _measure(self, perceptron: Perceptron, output: Output, held: _Sample) -> tuple[float, float]:
@@ -194,17 +297,15 @@ class MiniBatchClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             logits = steps.forward(perceptron.coefs_, perceptron.intercepts_, self.activation, held.features)
         return steps.measure(output, logits, held.codes, held.weights)
 
-    def _finish(self, course: Course, columns: Columns, training: _Sample) -> Self:
+    def _finish(self, course: Course, training: _Training) -> Self:
         self.coefs_, self.intercepts_ = course.coefs, course.intercepts
         # No row has taught these: they would be left at the random numbers that training begins with.
-        taught = np.asarray(training.features.any(axis=0))
-        self.coefs_[0] = np.where(taught[:, np.newaxis], self.coefs_[0], self.coefs_[0].dtype.type(0))
-        self.classes_, self._output = np.arange(columns.width), columns.output
+        self.coefs_[0] = np.where(
+            training.taught[:, np.newaxis], self.coefs_[0], self.coefs_[0].dtype.type(0)
+        )
+        self.classes_, self._output = np.arange(training.columns.width), training.columns.output
         self.history_, self.best_epoch_ = tuple(course.history), course.best_epoch
         return self
-
-    def _course(self) -> Course:
-        return Course(self.epochs, self.patience, self.learning_rate)
 
     def _perceptron(self, n_samples: int) -> Perceptron:
         return steps.perceptron(
@@ -268,6 +369,20 @@ def _refuse(settings: Mapping[str, Any]) -> None:
     wrong = [f"{name} {rule}, not {settings[name]!r}" for name, (kept, rule) in rules.items() if not kept]
     if wrong:
         raise ValueError("; ".join(wrong))
+
+
+def _in_chunks(
+    perceptron: Perceptron, columns: Columns, chunks: Iterator[tuple[Rows, Codes]], weights: F64 | None
+) -> float:
+    """Make the steps of one epoch; the mean loss of its rows, not finite as soon as it has diverged."""
+    total, count = 0.0, 0
+    for features, codes in chunks:
+        each = None if weights is None else weights[codes]
+        total += steps.train(perceptron, columns, features, columns.wanted(codes), each) * len(features)
+        count += len(features)
+        if not math.isfinite(total):
+            return total
+    return total / count
 
 
 def _sample(features: Rows, codes: Codes, weights: F64 | None) -> _Sample:

@@ -7,6 +7,7 @@ before the first estimator is fitted; and nothing is seen in the repository befo
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,17 +26,19 @@ from sigmax.repository.layout import Published
 from sigmax_training import data, draft, evaluate, golden, history, parity, splits
 from sigmax_training.checkpoint import Checkpoint, Mark
 from sigmax_training.data.dataset import Dataset
+from sigmax_training.data.stream import Stream
 from sigmax_training.evaluate import Score
 from sigmax_training.example import example
 from sigmax_training.export import export
 from sigmax_training.fit import Fitted, describe, fit
 from sigmax_training.interrupts import Interrupted
-from sigmax_training.job import Job, Perceptron
+from sigmax_training.job import Job, Perceptron, Tabular
 from sigmax_training.network import Network, network_of
 from sigmax_training.parity import Case
 from sigmax_training.progress import Report
 from sigmax_training.rows import Reference
 from sigmax_training.splits import Split
+from sigmax_training.streaming import fitting
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,23 @@ class _Trained:
     metrics: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """What a job is run on.
+
+    Attributes:
+        dataset: all rows; of a stream none, but everything else that is known of it.
+        train: trains, given the manifest as far as it is known and what keeps the training's state, if any.
+        folds: counts the trainings before that of the published model.
+        buffer: of a stream, how many rows are held to be shuffled.
+    """
+
+    dataset: Dataset
+    train: Callable[[Manifest, Checkpoint | None], _Trained]
+    folds: Callable[[], int]
+    buffer: int | None = None
+
+
 def run(job: Job, repository: Path, report: Report, rows: Any = None, *, resume: bool = False) -> Outcome:
     """Train, prove and publish; or find that the same job on the same data is already published.
 
@@ -86,8 +106,64 @@ def run(job: Job, repository: Path, report: Report, rows: Any = None, *, resume:
         BundleRejected: the gate refuses.
         Interrupted: by a signal; what was done so far is in the checkpoint.
     """
-    dataset, drafts, fingerprint = _drafted(job, report, rows)
-    checkpoint = Checkpoint(repository, job.name, Mark(fingerprint, dataset.sha256, draft.versions()))
+    return _run(job, _opened(job, report, rows), repository, report, resume=resume)
+
+
+def _opened(job: Job, report: Report, rows: Any = None) -> _Rows:
+    """The rows that a job names: held, or streamed where it says so."""
+    report.stage(f"{job.name}: data", 1)
+    if isinstance(job.data, Tabular) and job.data.stream:
+        return _streamed(job, data.stream(job, rows), job.data.buffer, report)
+    return _held(job, data.load(job, rows), report)
+
+
+def run_streamed(
+    job: Job, stream: Stream, buffer: int, repository: Path, report: Report, *, resume: bool = False
+) -> Outcome:
+    """The same on rows that are never held all at once.
+
+    Args:
+        job: what to train; its estimator is trained by mini-batches.
+        stream: where the rows are.
+        buffer: how many of them are held to be shuffled.
+        repository: as `run` has it.
+        report: likewise.
+        resume: likewise.
+
+    Raises:
+        InvalidInput: likewise.
+        BundleRejected: likewise.
+        Interrupted: likewise.
+    """
+    report.stage(f"{job.name}: data", 1)
+    return _run(job, _streamed(job, stream, buffer, report), repository, report, resume=resume)
+
+
+def _held(job: Job, dataset: Dataset, report: Report) -> _Rows:
+    def train(manifest: Manifest, checkpoint: Checkpoint | None) -> _Trained:
+        return _train(job, dataset, manifest, report, checkpoint)
+
+    def folds() -> int:
+        return len(splits.folds(dataset, job.evaluation, job.seed))
+
+    return _Rows(dataset, train, folds)
+
+
+def _streamed(job: Job, stream: Stream, buffer: int, report: Report) -> _Rows:
+    def train(manifest: Manifest, checkpoint: Checkpoint | None) -> _Trained:
+        found = fitting.train(job, stream, manifest, fitting.Settings(buffer, checkpoint), report)
+        sampled = np.arange(len(found.dataset.codes))
+        fitted = replace(found.fitted, warnings=(*stream.notices, *found.fitted.warnings))
+        return _Trained(job, found.dataset, fitted, (sampled[:0], sampled), dict(found.metrics))
+
+    return _Rows(fitting.outline(stream), train, lambda: 0, buffer)
+
+
+def _run(job: Job, rows: _Rows, repository: Path, report: Report, *, resume: bool) -> Outcome:
+    """Draft, train unless it is published already, prove and publish; the stage of the data is under way."""
+    drafts, fingerprint = _drafted(job, rows, report)
+    mark = Mark(fingerprint, rows.dataset.sha256, draft.versions())
+    checkpoint = Checkpoint(repository, job.name, mark)
     try:
         published = _published(job, repository, fingerprint, report)
         if published is not None:
@@ -96,19 +172,19 @@ def run(job: Job, repository: Path, report: Report, rows: Any = None, *, resume:
         _check_writable(repository, job.name)
     except OSError as error:
         raise InvalidInput(_unwritable(repository, error)) from error
-    _open(checkpoint, job, dataset, report, resume=resume)
+    _open(checkpoint, job, rows, report, resume=resume)
     try:
         with threadpool_limits(1):  # the same sums on every number of cores: golden rows are the same bytes
-            trained = _train(job, dataset, drafts[0], report, checkpoint)
+            trained = rows.train(drafts[0], checkpoint)
             final = [replace(manifest, fingerprint=fingerprint) for manifest in drafts]
             outcome = _publish(trained, final, repository, report)
     except KeyboardInterrupt:
-        raise Interrupted(_interrupted(checkpoint, job, dataset, repository, fingerprint)) from None
+        raise Interrupted(_interrupted(checkpoint, job, rows, repository, fingerprint)) from None
     checkpoint.remove()
     return outcome
 
 
-def _open(checkpoint: Checkpoint, job: Job, dataset: Dataset, report: Report, *, resume: bool) -> None:
+def _open(checkpoint: Checkpoint, job: Job, rows: _Rows, report: Report, *, resume: bool) -> None:
     """Go on from a checkpoint if that is wanted; otherwise say what is lost with the one that lies there."""
     if resume:
         found = checkpoint.found()
@@ -116,7 +192,7 @@ def _open(checkpoint: Checkpoint, job: Job, dataset: Dataset, report: Report, *,
             report.notice(f"{job.name}: there is no checkpoint to resume, the run begins anew")
         else:
             checkpoint.resume(found)
-            report.notice(f"{job.name}: resumed {_where(checkpoint, job, dataset)}")
+            report.notice(f"{job.name}: resumed {_where(checkpoint, job, rows)}")
         return
     try:
         found = checkpoint.found()
@@ -132,19 +208,17 @@ def _open(checkpoint: Checkpoint, job: Job, dataset: Dataset, report: Report, *,
             )
 
 
-def _where(checkpoint: Checkpoint, job: Job, dataset: Dataset) -> str:
+def _where(checkpoint: Checkpoint, job: Job, rows: _Rows) -> str:
     epochs = job.estimator.epochs if isinstance(job.estimator, Perceptron) else 0
-    return checkpoint.progress.where(len(splits.folds(dataset, job.evaluation, job.seed)), epochs)
+    return checkpoint.progress.where(rows.folds(), epochs)
 
 
-def _interrupted(
-    checkpoint: Checkpoint, job: Job, dataset: Dataset, repository: Path, fingerprint: str
-) -> str:
+def _interrupted(checkpoint: Checkpoint, job: Job, rows: _Rows, repository: Path, fingerprint: str) -> str:
     """Write the checkpoint; in words how far the run was, and what a person can do."""
     for published in layout.published_as(repository, job.name, fingerprint):
         checkpoint.remove()
         return f"version {published.version} had just been published"
-    where = _where(checkpoint, job, dataset)
+    where = _where(checkpoint, job, rows)
     try:
         checkpoint.write()
     except InvalidInput as error:
@@ -167,25 +241,25 @@ def measure(job: Job, repository: Path, report: Report) -> tuple[Manifest, Publi
     Raises:
         InvalidInput: job and data do not fit together.
     """
-    dataset, drafts, fingerprint = _drafted(job, report)
+    rows = _opened(job, report)
+    drafts, fingerprint = _drafted(job, rows, report)
     published = _published(job, repository, fingerprint, report)
     if published is not None:
         return bundle.read(published.path).manifest, published
     with threadpool_limits(1):
-        trained = _train(job, dataset, drafts[0], report, None)
+        trained = rows.train(drafts[0], None)
     for text in trained.fitted.warnings:
         report.notice(f"{job.name}: {text}")
     return _manifest(trained, drafts[0], network_of(trained.fitted, logits=job.logits)), None
 
 
-def _drafted(job: Job, report: Report, rows: Any = None) -> tuple[Dataset, tuple[Manifest, ...], str]:
-    """The data, what may be published of it, and the fingerprint."""
-    report.stage(f"{job.name}: data", 1)
-    dataset = data.load(job, rows)
+def _drafted(job: Job, rows: _Rows, report: Report) -> tuple[tuple[Manifest, ...], str]:
+    """What may be published of the data, and the fingerprint; the stage of the data is done."""
+    dataset = rows.dataset
     drafts = tuple(draft.draft(job, dataset, dtype) for dtype in draft.dtypes(job, dataset))
-    fingerprint = draft.fingerprint(job, dataset, drafts)
+    fingerprint = draft.fingerprint(job, dataset, drafts, buffer=rows.buffer)
     report.step()
-    return dataset, drafts, fingerprint
+    return drafts, fingerprint
 
 
 def _published(job: Job, repository: Path, fingerprint: str, report: Report) -> Published | None:

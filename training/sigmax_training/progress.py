@@ -33,6 +33,10 @@ _WIDE = 150
 """Columns of a terminal that has room for a long bar and for all figures of an epoch beside it."""
 
 
+_SILENCE = 10.0
+"""Seconds after which rows are worth a line, so that somebody who watches sees that it moves."""
+
+
 class Report(Protocol):
     """Where a job tells how far it is."""
 
@@ -42,6 +46,10 @@ class Report(Protocol):
 
     def step(self) -> None:
         """One step of the stage is done."""
+        ...
+
+    def rows(self, seen: int, total: int) -> None:
+        """Of the step that is under way, so many rows have been read; it has `total` of them."""
         ...
 
     def epoch(self, epoch: Epoch) -> None:
@@ -65,6 +73,9 @@ class Silent:
     def step(self) -> None:
         """Nothing."""
 
+    def rows(self, seen: int, total: int) -> None:
+        """Nothing."""
+
     def epoch(self, epoch: Epoch) -> None:
         """Nothing."""
 
@@ -79,12 +90,13 @@ class Lines:
     def __init__(self, console: Console, clock: Clock) -> None:
         self._console, self._clock = console, clock
         self._title, self._steps, self._done, self._begun = "", 0, 0, clock()
+        self._said = self._begun
         self._before: int | None = None
 
     def stage(self, title: str, steps: int) -> None:
         """Print the title."""
         self._title, self._steps, self._done, self._begun = title, steps, 0, self._clock()
-        self._before = None
+        self._said, self._before = self._begun, None
         self._print(title)
 
     def step(self) -> None:
@@ -94,9 +106,18 @@ class Lines:
         if self._steps > 1 and quarter > (self._done - 1) * 4 // self._steps:
             self._print(f"{self._title}: {self._done} of {self._steps}")
 
+    def rows(self, seen: int, total: int) -> None:
+        """Print how many rows of how many have been read, if nothing has been said for a while."""
+        now = self._clock()
+        if now - self._said >= _SILENCE:
+            self._said = now
+            self._print(f"{self._title}: {seen:,} of {total:,} rows")
+
     def epoch(self, epoch: Epoch) -> None:
         """Print the epoch as one line of JSON."""
+        self._said = self._clock()
         self._before = epoch.epoch - 1 if self._before is None else self._before
+        left = _seconds_left(epoch, self._before, self._said - self._begun)
         line = {
             "epoch": epoch.epoch,
             "epochs": epoch.epochs,
@@ -104,7 +125,7 @@ class Lines:
             "validation_loss": epoch.validation_loss,
             "validation_accuracy": epoch.validation_accuracy,
             "rows_per_second": round(epoch.rows_per_second),
-            "seconds_left": round(_seconds_left(epoch, self._before, self._clock() - self._begun), 1),
+            "seconds_left": round(left, 1),
         }
         self._console.out(json.dumps(line, separators=(",", ":"), allow_nan=False), highlight=False)
 
@@ -125,27 +146,34 @@ class Bar:
         self._task: TaskID | None = None
         self._epoch: Epoch | None = None
         self._before: int | None = None
-        self._begun = clock()
+        self._done, self._begun = 0, clock()
 
     def stage(self, title: str, steps: int) -> None:
         """Start a bar."""
         self.finish()
-        self._task = self._progress.add_task(title, total=steps, epoch=None, left=None)
-        self._epoch, self._before, self._begun = None, None, self._clock()
+        self._task = self._progress.add_task(title, total=steps, epoch=None, left=None, share=None)
+        self._done, self._epoch, self._before, self._begun = 0, None, None, self._clock()
 
     def step(self) -> None:
         """Move the bar."""
+        self._done += 1
         if self._task is not None:
-            self._progress.advance(self._task)
+            self._progress.update(self._task, completed=self._done, share=None)
+
+    def rows(self, seen: int, total: int) -> None:
+        """Move the bar within its step."""
+        if self._task is not None:
+            share = seen / max(total, 1)
+            self._progress.update(self._task, completed=self._done + share, share=share)
 
     def epoch(self, epoch: Epoch) -> None:
         """Move the bar to the epoch, and show its figures and the time that is left."""
-        self._epoch = epoch
+        self._epoch, self._done = epoch, epoch.epoch
         self._before = epoch.epoch - 1 if self._before is None else self._before
         if self._task is not None:
             seconds = _seconds_left(epoch, self._before, self._clock() - self._begun)
             left = timedelta(seconds=round(seconds))
-            self._progress.update(self._task, completed=epoch.epoch, epoch=epoch, left=left)
+            self._progress.update(self._task, completed=epoch.epoch, epoch=epoch, left=left, share=None)
             self._make_room(self._task)
 
     def _make_room(self, shown: TaskID) -> None:
@@ -159,7 +187,7 @@ class Bar:
     def finish(self) -> None:
         """Draw the bar of a training that stopped early as finished: there is nothing left to do."""
         if self._epoch is not None and self._task is not None:
-            self._progress.update(self._task, total=self._epoch.epoch, left=None)
+            self._progress.update(self._task, total=self._epoch.epoch, left=None, share=None)
 
     def notice(self, text: str) -> None:
         """Print the notice above the bar."""
@@ -227,9 +255,11 @@ class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Draw the count of a stage."""
         epoch: Epoch | None = task.fields["epoch"]
+        share: float | None = task.fields["share"]
+        within = "" if share is None else f" + {share:.0%}"
         if epoch is None:
-            return self._steps.render(task)
-        return Text(f"epoch {epoch.epoch}/{epoch.epochs}", style="progress.download")
+            return self._steps.render(task).append(within)
+        return Text(f"epoch {epoch.epoch}/{epoch.epochs}{within}", style="progress.download")
 
 
 class _Time(ProgressColumn):

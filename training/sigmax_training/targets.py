@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from sigmax_training.data.dataset import F64
+from sigmax_training.data.dataset import F64, I64
 from sigmax_training.heads import Codes, Output
 
 ClassWeight = Literal["balanced"] | Mapping[int, float] | None
@@ -68,7 +68,12 @@ def width(codes: Codes, held: Codes | None, n_classes: int | None) -> int:
 
 def output(codes: Codes, n_classes: int, *, one_vs_rest: bool) -> Output:
     """What a last layer's columns are, for codes and for what is wanted of more than two classes."""
-    if codes.ndim == 2:
+    return output_of(n_classes, multilabel=codes.ndim == 2, one_vs_rest=one_vs_rest)
+
+
+def output_of(n_classes: int, *, multilabel: bool, one_vs_rest: bool) -> Output:
+    """The same, told what the codes are instead."""
+    if multilabel:
         return Output.LABELS
     if n_classes == 2:
         return Output.BINARY
@@ -97,11 +102,26 @@ def class_weights(wanted: ClassWeight, codes: Codes, n_classes: int) -> F64 | No
             "class_weight cannot weigh rows that have several labels, because such a row has no one class: "
             "leave class_weight out, and give a rare label a lower threshold"
         )
+    return weights_by_count(wanted, np.bincount(codes, minlength=n_classes))
+
+
+def weights_by_count(wanted: ClassWeight, rows: I64) -> F64 | None:
+    """The same, told only how many rows of one class each there are.
+
+    Args:
+        wanted: as `class_weights` takes it.
+        rows: (n_classes,), how many training rows each class has.
+
+    Raises:
+        ValueError: a code has no column, or a weight is not above 0.
+    """
+    if wanted is None:
+        return None
+    n_classes = len(rows)
     if isinstance(wanted, str):
         if wanted != "balanced":
             raise ValueError(f"class_weight is 'balanced' or a weight for each code, not {wanted!r}")
-        rows = np.bincount(codes, minlength=n_classes)
-        return np.where(rows > 0, len(codes) / (np.count_nonzero(rows) * np.maximum(rows, 1)), 1.0)
+        return np.where(rows > 0, rows.sum() / (np.count_nonzero(rows) * np.maximum(rows, 1)), 1.0)
     wrong = {
         code: weight
         for code, weight in wanted.items()

@@ -51,6 +51,8 @@ class Pressing:
         if (self._title, self._done) == self._step:
             signal.raise_signal(signal.SIGINT)
 
+    def rows(self, seen: int, total: int) -> None: ...
+
     def epoch(self, epoch: Epoch) -> None:
         self.epochs.append(epoch.epoch)
         if epoch.epoch == self._epoch:

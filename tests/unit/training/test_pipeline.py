@@ -34,6 +34,7 @@ class Recorder:
     def __init__(self) -> None:
         self.stages: list[str] = []
         self.steps = 0
+        self.seen = (0, 0)
         self.epochs: list[Epoch] = []
         self.notices: list[str] = []
 
@@ -42,6 +43,9 @@ class Recorder:
 
     def step(self) -> None:
         self.steps += 1
+
+    def rows(self, seen: int, total: int) -> None:
+        self.seen = seen, total
 
     def epoch(self, epoch: Epoch) -> None:
         self.epochs.append(epoch)

@@ -197,3 +197,40 @@ def test_stages_without_epochs_are_counted_in_steps() -> None:
 
     assert "1/3" in picture
     assert "epoch" not in picture
+
+
+def test_rows_within_a_long_step_are_a_line_now_and_then() -> None:
+    console, file = pipe()
+
+    with progress.opened(console, quiet=False, clock=ticking(4.0)) as report:
+        report.stage("m: training", 3)
+        for seen in range(1, 7):
+            report.rows(seen * 1_000_000, 9_000_000)
+
+    assert file.getvalue().splitlines() == [
+        "m: training",
+        "m: training: 3,000,000 of 9,000,000 rows",
+        "m: training: 6,000,000 of 9,000,000 rows",
+    ]
+
+
+def test_the_bar_moves_within_an_epoch() -> None:
+    console, file = terminal()
+
+    with suppress(KeyboardInterrupt), progress.opened(console, quiet=False, clock=ticking(2.0)) as report:
+        report.stage("m: training", 10)
+        report.rows(250, 1000)
+        report.epoch(an_epoch(1))
+        report.rows(500, 1000)
+        raise KeyboardInterrupt
+
+    assert "epoch 1/10 + 50%" in file.getvalue()
+
+
+def test_quiet_says_nothing_of_rows() -> None:
+    console, file = pipe()
+
+    with progress.opened(console, quiet=True, clock=ticking(100.0)) as report:
+        report.rows(1, 2)
+
+    assert not file.getvalue()
