@@ -160,9 +160,9 @@ def _are_pictures(data: Path, target: str | None) -> bool:
 
 
 def _name_of(data: Path, target: str | None) -> str:
-    from sigmax_training import picture_proposal, table_proposal
+    from sigmax_training import proposal, table_proposal
 
-    return picture_proposal.job_name(data) if _are_pictures(data, target) else table_proposal.name_of(data)
+    return proposal.job_name(data) if _are_pictures(data, target) else table_proposal.name_of(data)
 
 
 def _proposed(data: Path, target: str | None, job: Path) -> tuple[str, str]:

@@ -5,11 +5,8 @@ What is chosen is small enough to train in minutes; the person who knows the pic
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shlex
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +23,7 @@ from sigmax_training.data.files import ENDINGS
 from sigmax_training.data.pictures import File, find
 from sigmax_training.data.target import canonical
 from sigmax_training.job import Pictures
+from sigmax_training.proposal import classes, job_name, text
 
 LONGEST_SIDE = 64
 """Pixels: what a linear model can use of a photograph is there, and more only takes longer."""
@@ -37,7 +35,6 @@ FOLDS = 5
 
 _LOOKED_AT, _DECODED = 200, 20
 _GREY_NOISE = 2
-_SHOWN_CLASSES = 12
 _SCORED = 0.2
 
 
@@ -129,13 +126,6 @@ def chosen_size(look: Look) -> tuple[int, int]:
     return max(1, round(look.height * share)), max(1, round(look.width * share))
 
 
-def job_name(folder: Path, otherwise: str = "pictures") -> str:
-    """A model's name from a folder's: ASCII letters and digits, the rest as '_'."""
-    plain = unicodedata.normalize("NFKD", folder.resolve().name).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9-]+", "_", plain).strip("_-")
-    return name[:64] or otherwise
-
-
 def job_text(folder: Path, look: Look, output: Path) -> str:
     """The job as TOML, explained line by line.
 
@@ -150,12 +140,12 @@ def job_text(folder: Path, look: Look, output: Path) -> str:
     relative = os.path.relpath(folder.resolve(), output.resolve().parent)
     fraction = _SCORED if look.total * _SCORED >= len(look.counts) else 0.5
     return f"""\
-# Which of {len(look.counts)} classes a picture shows: {_classes(look)}.
+# Which of {len(look.counts)} classes a picture shows: {classes(look.counts)}.
 # Written by `sigmax-train init`; docs/jobs.md says what else there is to choose.
-name = {_text(job_name(folder))}
+name = {text(job_name(folder))}
 
 [data]
-images = {_text(relative)}  # a folder for each class, relative to this file
+images = {text(relative)}  # a folder for each class, relative to this file
 size = {size}  # [height, width] of what the model sees; {look.height} x {look.width} is typical of the files
 colour = "{"grey" if look.grey else "rgb"}"  # or: {"rgb" if look.grey else "grey"}, hsv
 resize = "bilinear"  # or: nearest, box, hamming, bicubic, lanczos
@@ -187,13 +177,3 @@ def summary(folder: Path, look: Look, output: Path) -> str:
         "  sigmax serve",
     ]
     return "\n".join(lines)
-
-
-def _classes(look: Look) -> str:
-    shown = [f"{quoted(label)} {count}" for label, count in list(look.counts.items())[:_SHOWN_CLASSES]]
-    return ", ".join(shown) + (", …" if len(look.counts) > _SHOWN_CLASSES else "")
-
-
-def _text(text: str) -> str:
-    """A TOML string; JSON escapes all that TOML wants escaped, but for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -7,9 +7,7 @@ feature is left out with the reason beside it; what nobody can know from the tab
 from __future__ import annotations
 
 import codecs
-import json
 import os
-import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +22,7 @@ from sigmax_training.data.files import File
 from sigmax_training.data.look import Glance, columns_of, glance, look
 from sigmax_training.data.suspicions import Suspected
 from sigmax_training.job import Column, Dialect, Format, Tabular
-from sigmax_training.picture_proposal import job_name
+from sigmax_training.proposal import SHOWN_CLASSES, classes, comment, job_name, key, text
 
 FOLDS, REPEATS, FEW_ROWS = 10, 3, 2_000
 """Folds, and how often they are drawn where the rows are few."""
@@ -38,7 +36,6 @@ MISSING_WORDS = ("NA", "N/A", "n/a", "na", "NULL", "null", "None", "NaN", "nan",
 _TARGETS = ("target", "label", "class", "y", "outcome", "결과", "정답")
 _POSITIVE = ("yes", "true", "1", "positive", "y", "malignant", "churned", "fraud", "spam")
 _DELIMITERS = (",", ";", "\t", "|")
-_SHOWN_CLASSES = 12
 _NAMED = 20
 
 
@@ -222,14 +219,14 @@ def job_text(path: Path, look: Look, output: Path) -> str:
     """
     relative = os.path.relpath(path.resolve(), output.resolve().parent)
     parts = [
-        f"# Which of {len(look.counts)} classes a row is: {_classes(look)}.",
+        f"# Which of {len(look.counts)} classes a row is: {classes(look.counts)}.",
         "# Written by `sigmax-train init`; docs/jobs.md says what else there is to choose.",
-        f"name = {_text(name_of(path))}",
+        f"name = {text(name_of(path))}",
         "",
         "[data]",
-        f"path = {_text(relative)}  # relative to this file",
+        f"path = {text(relative)}  # relative to this file",
         *_dialect_lines(look),
-        f"target = {_text(look.source.targets[0])}",
+        f"target = {text(look.source.targets[0])}",
         *_ignored(look),
         *_missing_lines(look),
         *_stream_lines(look),
@@ -249,21 +246,21 @@ def name_of(path: Path) -> str:
 
 def _dialect_lines(look: Look) -> list[str]:
     dialect = look.source.dialect
-    delimiter = [] if dialect.delimiter is None else [f"delimiter = {_text(dialect.delimiter)}"]
-    encoding = [] if dialect.encoding == "utf-8" else [f"encoding = {_text(dialect.encoding)}"]
+    delimiter = [] if dialect.delimiter is None else [f"delimiter = {text(dialect.delimiter)}"]
+    encoding = [] if dialect.encoding == "utf-8" else [f"encoding = {text(dialect.encoding)}"]
     return [*delimiter, *encoding]
 
 
 def _ignored(look: Look) -> list[str]:
     if not look.left_out:
         return []
-    names = [f"    {_text(name)},  # {_comment(reason)}" for name, reason in look.left_out.items()]
+    names = [f"    {text(name)},  # {comment(reason)}" for name, reason in look.left_out.items()]
     return ["ignore = [", *names, "]"]
 
 
 def _missing_lines(look: Look) -> list[str]:
     words = look.source.missing_values
-    return [f"missing_values = [{', '.join(map(_text, words))}]"] if words else []
+    return [f"missing_values = [{', '.join(map(text, words))}]"] if words else []
 
 
 def _stream_lines(look: Look) -> list[str]:
@@ -286,9 +283,9 @@ def _schema(look: Look) -> list[str]:
     for column in look.features:
         own = look.source.columns[column.name]
         lines += [
-            f"[features.columns.{_key(column.name)}]",
-            f"kind = {_text(str(own.kind))}  # {_comment(_seen(column, own))}",
-            *([f"missing = {_text(own.missing)}"] if own.missing else []),
+            f"[features.columns.{key(column.name)}]",
+            f"kind = {text(str(own.kind))}  # {comment(_seen(column, own))}",
+            *([f"missing = {text(own.missing)}"] if own.missing else []),
             "",
         ]
     return lines
@@ -311,7 +308,7 @@ def _decision(look: Look) -> list[str]:
         return []
     labels = list(look.counts)
     positive = next((label for label in labels if label.casefold() in _POSITIVE), labels[-1])
-    return ["[decision]", f"positive = {_text(positive)}  # the class that the threshold is for", ""]
+    return ["[decision]", f"positive = {text(positive)}  # the class that the threshold is for", ""]
 
 
 def _estimator(look: Look) -> list[str]:
@@ -350,7 +347,7 @@ def summary(path: Path, look: Look, output: Path) -> str:
     kinds = [str(look.source.columns[column.name].kind) for column in look.features]
     counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
     width = max(map(len, look.counts))
-    shown = list(look.counts.items())[:_SHOWN_CLASSES]
+    shown = list(look.counts.items())[:SHOWN_CLASSES]
     lines = [
         f"{path}: {look.rows:,} rows of {len(look.counts)} classes, {len(kinds)} features ({counted})",
         *(f"  {label:{width}}  {count:,}" for label, count in shown),
@@ -362,23 +359,3 @@ def summary(path: Path, look: Look, output: Path) -> str:
         "  sigmax serve",
     ]
     return "\n".join(lines)
-
-
-def _classes(look: Look) -> str:
-    shown = [f"{quoted(label)} {count}" for label, count in list(look.counts.items())[:_SHOWN_CLASSES]]
-    return _comment(", ".join(shown)) + (", …" if len(look.counts) > _SHOWN_CLASSES else "")
-
-
-def _text(text: str) -> str:
-    """A TOML string; JSON escapes all that TOML wants escaped, but for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _key(name: str) -> str:
-    """A part of a TOML key: bare where it can be."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
-
-
-def _comment(text: str) -> str:
-    """A text that stays on its line."""
-    return text if text.isprintable() else quoted(text)

@@ -18,7 +18,8 @@ from sigmax.repository import bundle
 from sigmax_training import job as jobs
 from sigmax_training.cli import cli
 from sigmax_training.job import Logistic, Pictures
-from sigmax_training.picture_proposal import Look, chosen_size, job_name, look_at
+from sigmax_training.picture_proposal import Look, chosen_size, look_at
+from sigmax_training.proposal import job_name
 
 
 def fill(root: Path, counts: dict[str, int], shape: tuple[int, ...] = (12, 20, 3)) -> Path:

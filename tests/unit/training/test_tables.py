@@ -14,7 +14,7 @@ import pytest
 
 from sigmax.contract import Kind
 from sigmax.errors import InvalidInput
-from sigmax_training.data import csvs, table
+from sigmax_training.data import csvs, table, target
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.data.held import By
 from sigmax_training.data.look import look
@@ -383,6 +383,16 @@ def test_a_target_of_measured_numbers_is_no_target(tmp_path: Path) -> None:
     path.write_text("a,kind\n" + "".join(f"{number % 7},{number * 31}\n" for number in range(200)))
 
     assert "target 'kind' has 200 different labels in 200 rows, as an identifier" in refused(path)
+
+
+def test_too_many_classes_are_refused_even_if_each_has_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target, "MAX_CLASSES", 60)
+    given = pa.table({"a": range(400), "kind": [f"label {number % 100}" for number in range(400)]})
+
+    with pytest.raises(InvalidInput, match="target 'kind' has more than 60 different labels"):
+        table.load(Tabular((), ("kind",)), given=given)
+    with pytest.raises(InvalidInput, match="target 'kind' has more than 60 different labels"):
+        table.load(Tabular((), ("kind",), separator=";"), given=given)
 
 
 # Frames.

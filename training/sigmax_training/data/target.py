@@ -86,16 +86,49 @@ def target(source: Tabular) -> Target:
     return Flags(source.targets) if len(source.targets) > 1 else OneClass(source.targets[0])
 
 
+class _Seen:
+    """The different texts of labels, and how many rows have each."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, int] = {}
+        self._classes: Classes | None = None
+
+    def add(self, text: str, count: int) -> None:
+        """Count a label; of too many different ones the first are kept, which is enough to say so."""
+        if text in self.texts or len(self.texts) <= MAX_CLASSES:
+            self.texts[text] = self.texts.get(text, 0) + count
+
+    @property
+    def known(self) -> Classes:
+        """What each text is, once all have been seen."""
+        if self._classes is None:
+            self._classes = classes_of(self.texts)
+        return self._classes
+
+    def counts(self) -> dict[str, int]:
+        """How many rows have each label, in column order."""
+        found = dict.fromkeys(self.known.labels, 0)
+        for text, count in self.texts.items():
+            found[self.known.labels[self.known.columns[text]]] += count
+        return found
+
+
+def _too_many(name: str) -> str:
+    return (
+        f"target {quoted(name)} has more than {MAX_CLASSES:,} different labels: name the column that holds "
+        "the class, or group the rare ones"
+    )
+
+
 class OneClass:
     """A column that holds the class of each row."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._counts: dict[str, int] = {}
+        self._seen = _Seen()
         self._rows = 0
         self._empty, self._fractions = Offences(), Offences()
         self._unsupported = ""
-        self._classes: Classes | None = None
 
     def see(self, columns: Columns, batch: Batch) -> None:
         """Count the labels of a batch."""
@@ -111,8 +144,7 @@ class OneClass:
             whole = np.array([text is None or is_integer(text) for text in texts.to_pylist()])
             self._fractions.add(~whole, texts, batch.where)
         for text, count in _counted(texts):
-            if text in self._counts or len(self._counts) <= MAX_CLASSES:
-                self._counts[text] = self._counts.get(text, 0) + count
+            self._seen.add(text, count)
 
     def _texts(self, columns: Columns) -> pa.Array:
         """Labels as texts, null where there is none; a whole number is the same label in every type."""
@@ -142,30 +174,27 @@ class OneClass:
         )
 
     def _few(self) -> list[str]:
-        different = len(self._counts)
+        different = len(self._seen.texts)
+        if different > MAX_CLASSES:
+            return [_too_many(self._name)]
         if different > _MANY and 2 * different > self._rows:
             return [
                 f"target {quoted(self._name)} has {different} different labels in {self._rows} rows, as an "
                 "identifier or a measured number has: name the column that holds the class"
             ]
-        return few_of_class(self.counts()) if self._counts else []
+        return few_of_class(self.counts()) if different else []
 
     def counts(self) -> dict[str, int]:
         """How many rows each class has."""
-        return _by_label(self._known(), self._counts)
-
-    def _known(self) -> Classes:
-        if self._classes is None:
-            self._classes = classes_of(self._counts)
-        return self._classes
+        return self._seen.counts()
 
     def labels(self) -> tuple[str, ...]:
         """The labels in column order."""
-        return self._known().labels
+        return self._seen.known.labels
 
     def encode(self, columns: Columns) -> Codes:
         """The column of each row's class, (n_samples,)."""
-        return self._known().codes(self._texts(columns))
+        return self._seen.known.codes(self._texts(columns))
 
 
 class Separated:
@@ -173,16 +202,15 @@ class Separated:
 
     def __init__(self, name: str, separator: str) -> None:
         self._name, self._separator = name, separator
-        self._counts: dict[str, int] = {}
+        self._seen = _Seen()
         self._rows = 0
-        self._classes: Classes | None = None
 
     def see(self, columns: Columns, batch: Batch) -> None:
         """Count the labels of a batch."""
         self._rows += batch.rows
         for labels in self._cells(columns):
             for label in set(labels):
-                self._counts[label] = self._counts.get(label, 0) + 1
+                self._seen.add(label, 1)
 
     def _cells(self, columns: Columns) -> list[list[str]]:
         texts = columns[self._name].cast(pa.string()).to_pylist()
@@ -191,26 +219,23 @@ class Separated:
 
     def problems(self) -> list[str]:
         """Labels that nearly every row has, or nearly none."""
-        if not self._counts:
+        if not self._seen.texts:
             return ["no row has a label"]
+        if len(self._seen.texts) > MAX_CLASSES:
+            return [_too_many(self._name)]
         return few_of_label(self.counts(), self._rows)
 
     def counts(self) -> dict[str, int]:
         """How many rows have each label."""
-        return _by_label(self._known(), self._counts)
-
-    def _known(self) -> Classes:
-        if self._classes is None:
-            self._classes = classes_of(self._counts)
-        return self._classes
+        return self._seen.counts()
 
     def labels(self) -> tuple[str, ...]:
         """The labels in column order."""
-        return self._known().labels
+        return self._seen.known.labels
 
     def encode(self, columns: Columns) -> Codes:
         """Whether each label is there, bool (n_samples, n_classes)."""
-        cells, known = self._cells(columns), self._known()
+        cells, known = self._cells(columns), self._seen.known
         truth = np.zeros((len(cells), len(known.labels)), np.bool_)
         for row, labels in enumerate(cells):
             for label in labels:
@@ -260,14 +285,6 @@ class Flags:
     def encode(self, columns: Columns) -> Codes:
         """Whether each label is there, bool (n_samples, n_classes)."""
         return np.column_stack([_flags(columns[name]) == 1.0 for name in self._names])
-
-
-def _by_label(known: Classes, texts: Mapping[str, int]) -> dict[str, int]:
-    """Counts of labels, from those of the texts that stand for them."""
-    counts = dict.fromkeys(known.labels, 0)
-    for text, count in texts.items():
-        counts[known.labels[known.columns[text]]] += count
-    return counts
 
 
 def _no_flag(name: str, place: str, given: str | None) -> str:
