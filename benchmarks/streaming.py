@@ -205,7 +205,7 @@ def rendered(sections: Sequence[str], held_out: Rows) -> str:
             f"loss on {HELD_OUT:,} other rows, of which nobody reaches less than {held_out.optimum:.5f}.",
             *sections,
             report.conditions(shlex.join(["python", "-m", "benchmarks.streaming", *sys.argv[1:]]), PACKAGES),
-            f"Load average at the end {os.getloadavg()[1]:.1f} (of five minutes): where it is above 1, others "
+            f"Load average at the end {os.getloadavg()[1]:.1f} (five minutes): where it is above 1, others "
             "took their share of the clock, and the CPU seconds are what to compare.",
         ]
     )
