@@ -20,7 +20,7 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run train serve test lint proto released compose clients models bench bench-stream pins clean
+.PHONY: help run train serve test lint proto released compose clients models learn bench bench-stream pins clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,9 @@ clients: .venv/.checks build/triton/.installed  ## Ask the service with other pr
 
 models: .venv/.checks  ## Measure the table in docs/models.md anew: how exactly each kind of model is served
 	$(BIN)/python -m tests.models.table
+
+learn: .venv/.checks  ## Run the course in docs/learn, draw its plots anew, write it as build/learn/index.html
+	$(BIN)/python -m tests.docs.render
 
 bench: .venv/.checks  ## Measure every door beside the bare library that carries it
 	$(BIN)/python -m benchmarks.doors $(ARGS)

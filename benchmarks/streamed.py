@@ -28,6 +28,7 @@ class ParquetRows:
     classes = ("0", "1")
     multilabel = False
     fills: Mapping[str, Fill] = {}
+    notices = ()
 
     def __init__(self, path: Path) -> None:
         self._path = path

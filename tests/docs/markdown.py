@@ -78,8 +78,9 @@ def links(path: Path) -> list[str]:
 def anchors(path: Path) -> set[str]:
     """What a link may name behind `#`: each heading as GitHub spells it."""
     headings = (_HEADING.fullmatch(line) for line in prose(path).splitlines())
-    return {_anchor(heading["text"]) for heading in headings if heading}
+    return {anchor(heading["text"]) for heading in headings if heading}
 
 
-def _anchor(heading: str) -> str:
+def anchor(heading: str) -> str:
+    """What a link names a heading by."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

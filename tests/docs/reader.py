@@ -35,10 +35,14 @@ _STOP_SECONDS = 20
 
 
 class Reader:
-    """One reader of one document."""
+    """One reader of one document.
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    Attributes:
+        home: the folder that the reader sits in.
+    """
+
+    def __init__(self, home: Path, **variables: str) -> None:
+        self.home = home
         self._ports = free_ports()
         self._service: subprocess.Popen[bytes] | None = None
         self._log = home.parent / "service.log"
@@ -53,6 +57,7 @@ class Reader:
             SIGMAX_SERVE_REST_PORT=rest,
             SIGMAX_SERVE_GRPC_PORT=grpc,
             COLUMNS="200",
+            **variables,
         )
 
     def here(self, text: str) -> str:
@@ -64,7 +69,7 @@ class Reader:
 
     def save(self, name: str, text: str) -> None:
         """Write a file."""
-        path = self._home / name
+        path = self.home / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.here(text))
 
@@ -78,7 +83,7 @@ class Reader:
             return self._serve(STAND_INS.get(command, command)), 0
         done = subprocess.run(
             ["bash", "-c", self.here(command)],
-            cwd=self._home,
+            cwd=self.home,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -94,7 +99,7 @@ class Reader:
         with self._log.open("wb") as log:
             self._service = service = subprocess.Popen(
                 ["bash", "-c", f"exec {command}"],
-                cwd=self._home,
+                cwd=self.home,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -116,13 +121,13 @@ class Reader:
 
 
 @contextmanager
-def reader(folder: Path, repository: Path) -> Iterator[Reader]:
-    """A reader in a new folder, with models of their own."""
+def reader(folder: Path, repository: Path, **variables: str) -> Iterator[Reader]:
+    """A reader in a new folder, with models of their own, and with these variables in the environment."""
     home = folder / "sigmax"
     shutil.copytree(repository, home / "models")
     shutil.copytree(ROOT / "proto", home / "proto", ignore=shutil.ignore_patterns("__pycache__"))
     _install(home / ".venv" / "bin")
-    one = Reader(home)
+    one = Reader(home, **variables)
     try:
         yield one
     finally:

@@ -18,9 +18,10 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from tests.docs import markdown
-from tests.docs.markdown import ROOT, Block
+from tests.docs.following import commands, follow
+from tests.docs.markdown import ROOT
 from tests.docs.output import agrees
-from tests.docs.reader import Reader, reader
+from tests.docs.reader import reader
 from tests.service import running
 
 from sigmax import contract, errors
@@ -41,8 +42,6 @@ NOT_EXECUTED = {
 }
 """Every block that carries the marker, by document, with its reason: nothing is left out silently."""
 
-DATA = ("csv", "json", "python", "toml")
-
 
 @pytest.mark.parametrize("path", EXECUTED, ids=IDS)
 def test_a_document_does_what_it_shows(path: Path, repository: Path, tmp_path: Path) -> None:
@@ -54,40 +53,6 @@ def test_a_document_does_what_it_shows(path: Path, repository: Path, tmp_path: P
         for block in markdown.blocks(path):
             if block.reason is None:
                 follow(one, block)
-
-
-def follow(one: Reader, block: Block) -> None:
-    """Do what a block says."""
-    if block.language == "console":
-        for command, shown in commands(block):
-            paste(one, command, shown, block.where)
-    elif block.language in DATA and block.name is not None:
-        one.save(block.name, block.text)
-    elif block.language == "toml":
-        job.parse(block.text, ROOT)
-    elif block.language == "json":
-        json.loads(block.text)
-    else:
-        assert block.language in ("text", "proto"), f"{block.where}: nothing says what to do with this block"
-
-
-def commands(block: Block) -> Iterator[tuple[str, list[str]]]:
-    """Each command of a console block with the lines that the document shows under it."""
-    starts = [index for index, line in enumerate(block.lines) if line.startswith("$ ")]
-    assert starts, f"{block.where}: a console block begins with a command behind '$ '"
-    for start, end in zip(starts, [*starts[1:], len(block.lines)], strict=True):
-        yield block.lines[start][2:], list(block.lines[start + 1 : end])
-
-
-def paste(one: Reader, command: str, shown: list[str], where: str) -> None:
-    """Run a command; what it prints is what is shown, and one that fails has to show how."""
-    came, code = one.do(command)
-    expected = [one.here(line) for line in shown]
-
-    assert code == 0 or shown, f"{where}: $ {command}\nexit code {code}:\n" + "\n".join(came)
-    assert agrees(expected, came), (
-        f"{where}: $ {command}\nshown:\n" + "\n".join(expected) + "\ncame:\n" + "\n".join(came)
-    )
 
 
 def test_the_json_for_grpcurl_works_for_a_client_that_knows_only_what_reflection_tells(
@@ -222,6 +187,12 @@ def test_every_key_of_a_job_is_documented() -> None:
     names = [field.name for kind in kinds for field in fields(kind)]
     names += [
         "path",
+        "format",
+        "delimiter",
+        "quote",
+        "encoding",
+        "stream",
+        "buffer",
         "target",
         "targets",
         "separator",

@@ -6,6 +6,7 @@ Whatever would stop a run before its first fit stops here, with the same words.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ import numpy as np
 from sigmax.contract import Feature
 from sigmax_training import data, draft, splits
 from sigmax_training.data.dataset import Dataset
-from sigmax_training.job import Job
+from sigmax_training.data.table import Streamed
+from sigmax_training.job import Job, Tabular
+from sigmax_training.streaming.fitting import outline
 
 _CLASSES = 12
 
@@ -42,37 +45,63 @@ def check(job: Job, rows: Any = None) -> Checked:
     Raises:
         InvalidInput: naming everything that is wrong.
     """
+    if isinstance(job.data, Tabular) and job.data.stream:
+        return _streamed(job, data.stream(job, rows))
     dataset = data.load(job, rows)
-    dtypes = draft.dtypes(job, dataset)
-    for dtype in dtypes:
-        draft.draft(job, dataset, dtype)
     folds = splits.folds(dataset, job.evaluation, job.seed)
     train, test = splits.holdout(dataset, job.evaluation, job.seed)
     sizes = f"{len(train):,} to train, {len(test):,} to test"
     if job.validates:
-        fitted, aside = splits.validation(dataset, train, job.evaluation, job.validation, job.seed)
+        _, aside = splits.validation(dataset, train, job.evaluation, job.validation, job.seed)
         sizes += f", {len(aside):,} of the {len(train):,} to validate"
-        train = fitted
     lines = (
         ("data", dataset.description),
         ("rows", f"{len(dataset.codes):,}: {sizes}"),
         ("folds", str(len(folds))),
-        ("classes", _classes(dataset)),
+        ("classes", _classes(dataset.classes, _counts(dataset))),
+        *_model(job, dataset),
+    )
+    return Checked(lines, dataset.notices)
+
+
+def _streamed(job: Job, stream: Streamed) -> Checked:
+    """Of rows that are not held, what is known without dividing them."""
+    test = f"about {job.evaluation.test_fraction:.0%} of them to test"
+    lines = (
+        ("data", stream.description),
+        ("rows", f"{stream.rows:,}, read in {stream.pieces} pieces: {test}"),
+        ("folds", "none, a stream is judged by its test rows"),
+        ("classes", _classes(stream.classes, stream.counts)),
+        *_model(job, outline(stream)),
+    )
+    return Checked(lines, stream.notices)
+
+
+def _model(job: Job, dataset: Dataset) -> tuple[tuple[str, str], ...]:
+    """What would be fitted, once job and data are known to fit together."""
+    dtypes = draft.dtypes(job, dataset)
+    for dtype in dtypes:
+        draft.draft(job, dataset, dtype)
+    return (
         ("features", _features(dataset.blocks)),
         *_missing(dataset),
         ("head", job.served_head(dataset.task).value),
         ("graph type", " or ".join(dtypes)),
     )
-    return Checked(lines, dataset.notices)
 
 
-def _classes(dataset: Dataset) -> str:
-    """How many rows each has, the first of many."""
+def _counts(dataset: Dataset) -> list[int]:
+    """How many rows each class has."""
     if dataset.multilabel:
-        counts = dataset.codes.sum(axis=0).tolist()
-    else:
-        counts = np.bincount(dataset.codes, minlength=len(dataset.classes)).tolist()
-    shown = [f"{label} {count:,}" for label, count in zip(dataset.classes, counts, strict=True)]
+        found: list[int] = dataset.codes.sum(axis=0).tolist()
+        return found
+    counts: list[int] = np.bincount(dataset.codes, minlength=len(dataset.classes)).tolist()
+    return counts
+
+
+def _classes(labels: Sequence[str], counts: Sequence[int]) -> str:
+    """How many rows each has, the first of many."""
+    shown = [f"{label} ({count:,})" for label, count in zip(labels, counts, strict=True)]
     return ", ".join(shown[:_CLASSES]) + (", …" if len(shown) > _CLASSES else "")
 
 

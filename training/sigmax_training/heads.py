@@ -7,12 +7,13 @@ is `sigmax.inference.decision`; this one is scikit-learn's `predict`.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sigmax_training.data.dataset import F64
+if TYPE_CHECKING:  # loading the data sets' package costs two seconds, for one name of a type
+    from sigmax_training.data.dataset import F64
 
 Codes = npt.NDArray[Any]
 """Columns, int64 (n_samples,); or one truth a label, bool (n_samples, n_labels)."""

@@ -749,7 +749,7 @@ def _check_key(table: Table, evaluation: Evaluation, data: Data) -> None:
     """Whether the rows have what their split stands on, as far as that is known without them."""
     split, key = evaluation.split, evaluation.key
     own_groups = isinstance(data, Photographs | Regions)
-    no_table = isinstance(data, Builtin | Pictures)
+    no_table = isinstance(data, Builtin) or (isinstance(data, Pictures) and data.target is None)
     if split is Splitting.STRATIFIED:
         if key is not None:
             table.problem("key", "belongs to split = 'group', 'time' or 'hash': give one of them, or no key")

@@ -32,7 +32,7 @@ from sigmax_training.example import example
 from sigmax_training.export import export
 from sigmax_training.fit import Fitted, describe, fit
 from sigmax_training.interrupts import Interrupted
-from sigmax_training.job import Job, Perceptron
+from sigmax_training.job import Job, Perceptron, Tabular
 from sigmax_training.network import Network, network_of
 from sigmax_training.parity import Case
 from sigmax_training.progress import Report
@@ -106,8 +106,15 @@ def run(job: Job, repository: Path, report: Report, rows: Any = None, *, resume:
         BundleRejected: the gate refuses.
         Interrupted: by a signal; what was done so far is in the checkpoint.
     """
+    return _run(job, _opened(job, report, rows), repository, report, resume=resume)
+
+
+def _opened(job: Job, report: Report, rows: Any = None) -> _Rows:
+    """The rows that a job names: held, or streamed where it says so."""
     report.stage(f"{job.name}: data", 1)
-    return _run(job, _held(job, data.load(job, rows), report), repository, report, resume=resume)
+    if isinstance(job.data, Tabular) and job.data.stream:
+        return _streamed(job, data.stream(job, rows), job.data.buffer, report)
+    return _held(job, data.load(job, rows), report)
 
 
 def run_streamed(
@@ -149,7 +156,8 @@ def _streamed(job: Job, stream: Stream, buffer: int, report: Report) -> _Rows:
         found = fitting.train(job, stream, manifest, fitting.Settings(buffer, checkpoint), report)
         judged = replace(outline, features=found.judged.features, codes=found.judged.codes)
         sampled = np.arange(len(judged.codes))
-        return _Trained(job, judged, found.fitted, (sampled[:0], sampled), dict(found.metrics))
+        fitted = replace(found.fitted, warnings=(*stream.notices, *found.fitted.warnings))
+        return _Trained(job, judged, fitted, (sampled[:0], sampled), dict(found.metrics))
 
     return _Rows(outline, train, lambda: 0, buffer)
 
@@ -236,8 +244,7 @@ def measure(job: Job, repository: Path, report: Report) -> tuple[Manifest, Publi
     Raises:
         InvalidInput: job and data do not fit together.
     """
-    report.stage(f"{job.name}: data", 1)
-    rows = _held(job, data.load(job), report)
+    rows = _opened(job, report)
     drafts, fingerprint = _drafted(job, rows, report)
     published = _published(job, repository, fingerprint, report)
     if published is not None:

@@ -100,7 +100,8 @@ def look_at(path: Path, target: str | None) -> Look:
     left_out = {column.name: reason for column in seen.columns if (reason := _no_feature(column))}
     if len(left_out) == len(seen.columns):
         raise InvalidInput(f"no column beside the target {quoted(target)} is a feature")
-    left_out, notices = _suspicious(_with(source, seen.columns, left_out), left_out)
+    apart, notices = _suspicious(_with(source, seen.columns, left_out), left_out)
+    left_out = {column.name: apart[column.name] for column in seen.columns if column.name in apart}
     return Look(
         source=_with(source, seen.columns, left_out),
         glance=seen,
@@ -114,9 +115,9 @@ def look_at(path: Path, target: str | None) -> Look:
 
 def _with(source: Tabular, columns: Sequence[Impression], left_out: Iterable[str]) -> Tabular:
     """The table with every feature declared as what it seems to be."""
-    apart = set(left_out)
+    apart = tuple(left_out)
     declared = {column.name: _declared(column) for column in columns if column.name not in apart}
-    return replace(source, ignore=tuple(apart), columns=declared)
+    return replace(source, ignore=apart, columns=declared)
 
 
 def _declared(column: Impression) -> Column:

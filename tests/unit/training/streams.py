@@ -30,6 +30,7 @@ class Held:
     piece: int = 1024
     description: str = "arrays"
     sha256: str = "5" * 64
+    notices: tuple[str, ...] = ()
 
     @property
     def multilabel(self) -> bool:

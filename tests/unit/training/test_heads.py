@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
@@ -75,3 +78,11 @@ def test_the_loss_of_several_sigmoids_is_the_mean_over_the_columns() -> None:
 def test_a_loss_far_from_the_truth_is_the_logit_itself() -> None:
     assert losses(Output.BINARY, np.array([[1e4]]), np.array([0])).tolist() == [1e4]
     assert losses(Output.SOFTMAX, np.array([[1e4, 0.0, 0.0]]), np.array([1])).tolist() == [1e4]
+
+
+def test_importing_the_heads_loads_nothing_of_scikit_learn() -> None:
+    program = "import sys, sigmax_training.heads; print('sklearn' in sys.modules)"
+
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert result.stdout == "False\n"

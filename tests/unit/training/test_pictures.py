@@ -23,6 +23,7 @@ from sigmax_training import data, pipeline
 from sigmax_training import job as jobs
 from sigmax_training.data import photographs
 from sigmax_training.data.dataset import Dataset
+from sigmax_training.data.held import By
 from sigmax_training.data.pictures import load as load_pictures
 from sigmax_training.data.pictures import originals
 from sigmax_training.job import Photographs, Pictures
@@ -204,6 +205,33 @@ def refused_list(path: Path, text: str) -> str:
 
 def test_a_csv_file_of_paths_gives_the_rows_of_the_folder(listing: Path, photos: Path) -> None:
     assert load_list(listing).sha256 == load(photos).sha256
+
+
+def test_pictures_of_a_list_are_divided_by_a_column_of_it(listing: Path) -> None:
+    header, *lines = listing.read_text("utf-8-sig").splitlines()
+    days = [f"{line},2026-01-{2 - number % 2:02}" for number, line in enumerate(lines)]
+    listing.write_text("\n".join([f"{header},day", *days]))
+    source = Pictures(listing, (8, 8), target="label", image="file")
+
+    grouped = load_pictures(source, By("day"))
+    timed = load_pictures(source, By("day", times=True))
+
+    assert grouped.groups is not None
+    assert timed.times is not None
+    assert len(set(grouped.groups.tolist())) == 2
+    assert sorted(set(timed.times.tolist()))[1] - min(timed.times) == 86_400_000_000
+    by_group = dict(zip(grouped.files, grouped.groups.tolist(), strict=True))
+    by_time = dict(zip(timed.files, timed.times.tolist(), strict=True))
+    assert len({(by_group[path], by_time[path]) for path in by_group}) == 2
+
+
+def test_a_key_that_a_list_of_pictures_lacks_is_named(listing: Path) -> None:
+    source = Pictures(listing, (8, 8), target="label", image="file")
+
+    with pytest.raises(InvalidInput, match=r"there is no evaluation.key column 'day'"):
+        load_pictures(source, By("day"))
+    with pytest.raises(InvalidInput, match="line 2, key 'photographer': 'me' is neither a number nor a time"):
+        load_pictures(source, By("photographer", times=True))
 
 
 def test_the_paths_of_a_csv_file_may_be_absolute_and_decomposed(listing: Path, photos: Path) -> None:

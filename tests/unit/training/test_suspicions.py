@@ -128,7 +128,7 @@ def test_check_shows_notices_and_strictly_they_are_errors(tmp_path: Path) -> Non
 
     assert (plain.exit_code, strict.exit_code) == (0, 1)
     assert "note: a: column 'one' is constant" in plain.output
-    assert "classes      x 34, y 33, z 33" in plain.output
+    assert "classes      x (34), y (33), z (33)" in plain.output
 
 
 def test_check_names_what_would_stop_the_run(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_table_becomes_a_job_that_declares_every_column(here: Path, frame: pd.
     assert job.data == Tabular(
         (here / "customers.csv",),
         ("이탈",),
-        ignore=("메모", "국가", "나이 2", "고객번호"),
+        ignore=("고객번호", "메모", "국가", "나이 2"),
         missing_values=("n/a",),
         default=Column(missing="median"),
         columns={

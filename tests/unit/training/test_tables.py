@@ -261,6 +261,13 @@ def test_a_damaged_page_of_a_parquet_file_is_named(tmp_path: Path) -> None:
     assert "data 'rows.parquet' is" in refused(path)
 
 
+def test_a_nameless_index_of_pandas_is_no_column(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    FRAME.sort_values("넓이", ascending=False).to_parquet(path)
+
+    assert [block.name for block in load(path).blocks] == ["넓이", "층", "도시", "승강기"]
+
+
 # Types that files bring along.
 
 
@@ -489,6 +496,15 @@ def test_a_stream_has_the_rows_of_the_table_in_memory(
     assert np.array_equal(np.concatenate([part.codes for part in parts]), held.codes)
     assert np.concatenate([part.keys for part in parts]).tolist() == list(range(ROWS))
     assert sorted(np.concatenate([part.keys for part in backwards]).tolist()) == list(range(ROWS))
+
+
+def test_a_stream_has_the_jobs_order_of_classes() -> None:
+    stream = table.opened(Tabular((), ("kind",)), given=FRAME, classes=("y", "x"))
+
+    assert stream.classes == ("y", "x")
+    assert np.concatenate([part.codes for part in stream.read([0])]).tolist() == [1, 0] * 20
+    with pytest.raises(InvalidInput, match="'z' is no class of the data"):
+        table.opened(Tabular((), ("kind",)), given=FRAME, classes=("z", "x"))
 
 
 def test_a_file_that_changes_or_vanishes_between_two_readings_is_named(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from sigmax.errors import InvalidInput
 from sigmax_training.data import builtin, photographs, pictures, regions, table
 from sigmax_training.data.dataset import Dataset, ordered
 from sigmax_training.data.held import By
+from sigmax_training.data.table import Streamed
 from sigmax_training.job import Builtin, Evaluation, Job, Photographs, Pictures, Splitting, Tabular
 
 
@@ -15,6 +17,21 @@ def by(evaluation: Evaluation) -> By | None:
     if evaluation.key is None:
         return None
     return By(evaluation.key, times=evaluation.split is Splitting.TIME)
+
+
+def stream(job: Job, given: Any = None) -> Streamed:
+    """Look through a job's table without holding it, its classes in the job's order.
+
+    Args:
+        job: its data is a table.
+        given: as of `load`.
+
+    Raises:
+        InvalidInput: naming everything that is wrong with the data.
+    """
+    if not isinstance(job.data, Tabular):
+        raise InvalidInput("only a table is streamed: data.path names one")
+    return table.opened(job.data, by(job.evaluation), given, job.decision.classes)
 
 
 def load(job: Job, given: Any = None) -> Dataset:

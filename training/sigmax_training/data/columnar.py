@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sigmax.errors import InvalidInput, quoted
 from sigmax_training.data.batches import BATCH_ROWS, Batch, Opened
 from sigmax_training.data.files import File, unreadable
 
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _BUFFER = 1 << 20
 """Bytes that are read ahead of a column of a row group; without a bound it is all of them."""
 
@@ -26,7 +28,7 @@ def open_parquet(file: File) -> Opened:
     """
     state = file.state
     with _parquet(file) as found:
-        columns, metadata = tuple(found.schema_arrow.names), found.metadata
+        columns, metadata = _columns(found.schema_arrow), found.metadata
     groups = range(metadata.num_row_groups)
     return Opened(file.name, columns, tuple(_RowGroup(file, state, metadata, number) for number in groups))
 
@@ -39,13 +41,18 @@ def open_arrow(file: File) -> Opened:
     """
     state = file.state
     with _arrow(file) as reader:
-        columns = tuple(reader.schema.names)
+        columns = _columns(reader.schema)
     return Opened(file.name, columns, (_ArrowFile(file, state),))
 
 
 def open_table(table: pa.Table, name: str) -> Opened:
     """A table in memory as if it had been a file; it is one piece."""
     return Opened(name, tuple(table.column_names), (_Held(table, name),))
+
+
+def _columns(schema: pa.Schema) -> tuple[str, ...]:
+    """The columns of a file, but for a nameless index that pandas has written beside them."""
+    return tuple(name for name in schema.names if not _PANDAS_INDEX.fullmatch(name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -172,23 +172,43 @@ def ordered(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     Raises:
         InvalidInput: the classes are not the data's.
     """
+    codes = moved(dataset.codes, dataset.classes, in_order(dataset.classes, classes))
+    return replace(dataset, codes=codes, classes=classes)
+
+
+def in_order(there: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """The wanted classes, which are those that are there.
+
+    Raises:
+        InvalidInput: they are not.
+    """
     problems = [
-        f"decision.classes: {quoted(label)} is no class of the data{nearest(label, dataset.classes)}"
-        for label in classes
-        if label not in dataset.classes
+        f"decision.classes: {quoted(label)} is no class of the data{nearest(label, there)}"
+        for label in wanted
+        if label not in there
     ]
     problems += [
         f"decision.classes: the data's class {quoted(label)} is missing"
-        for label in dataset.classes
-        if label not in classes
+        for label in there
+        if label not in wanted
     ]
     if problems:
         raise InvalidInput(listed(problems))
-    if dataset.multilabel:
-        order = [dataset.classes.index(label) for label in classes]
-        return replace(dataset, codes=dataset.codes[:, order], classes=classes)
-    moved = np.array([classes.index(label) for label in dataset.classes], np.int64)
-    return replace(dataset, codes=moved[dataset.codes], classes=classes)
+    return wanted
+
+
+def moved(codes: npt.NDArray[Any], there: tuple[str, ...], wanted: tuple[str, ...]) -> npt.NDArray[Any]:
+    """Codes of classes in one order as those of another order.
+
+    Args:
+        codes: (n_samples,), or bool (n_samples, n_classes).
+        there: the order that they are in.
+        wanted: the same classes.
+    """
+    if codes.ndim == 2:
+        return codes[:, [there.index(label) for label in wanted]]
+    places = np.array([wanted.index(label) for label in there], np.int64)
+    return np.asarray(places[codes])
 
 
 def _not_finite(features: F64, names: Sequence[str]) -> list[str]:

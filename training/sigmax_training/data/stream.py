@@ -72,6 +72,11 @@ class Stream(Protocol):
         ...
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should look at, though nothing is wrong."""
+        ...
+
+    @property
     def sha256(self) -> str:
         """A digest of everything that a model could learn from."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sigmax.contract import Feature
 from sigmax.errors import InvalidInput
 from sigmax_training.data.batches import Batch
-from sigmax_training.data.dataset import Dataset, Fill
+from sigmax_training.data.dataset import Dataset, Fill, in_order, moved
 from sigmax_training.data.held import By
 from sigmax_training.data.look import Survey, look
 from sigmax_training.data.stream import Part
@@ -62,18 +62,23 @@ def load(source: Tabular, by: By | None = None, given: Any = None) -> Dataset:
     )
 
 
-def opened(source: Tabular, by: By | None = None, given: Any = None) -> Streamed:
+def opened(
+    source: Tabular, by: By | None = None, given: Any = None, classes: tuple[str, ...] | None = None
+) -> Streamed:
     """Look through a table without holding it, to be read again and again.
 
     Args:
         source: as of `load`.
         by: likewise.
         given: likewise.
+        classes: the labels in column order; None for their own.
 
     Raises:
         InvalidInput: naming everything that is wrong.
     """
-    return Streamed(look(source, by, given))
+    survey = look(source, by, given)
+    there = survey.target.labels()
+    return Streamed(survey, there if classes is None else in_order(there, classes))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,16 +86,12 @@ class Streamed:
     """A table that is read in pieces, as often as it is needed; what `stream.Stream` promises."""
 
     survey: Survey
+    classes: tuple[str, ...]
 
     @property
     def description(self) -> str:
         """Where the rows come from, for people."""
         return self.survey.description
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels in column order."""
-        return self.survey.target.labels()
 
     @property
     def multilabel(self) -> bool:
@@ -118,6 +119,12 @@ class Streamed:
         return len(self.survey.pieces)
 
     @property
+    def counts(self) -> list[int]:
+        """How many rows each class has, in the order of the classes."""
+        found = self.survey.target.counts()
+        return [found[label] for label in self.classes]
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """What a person should look at, though nothing is wrong."""
         return told(self.survey.suspicions)
@@ -137,10 +144,15 @@ class Streamed:
             placed = self.survey.pieces[number]
             rows = 0
             for batch in placed.piece.batches(self.survey.names, placed.before):
-                yield self.survey.part(batch, placed.start + rows)
+                yield self._ordered(self.survey.part(batch, placed.start + rows))
                 rows += batch.rows
             if rows != placed.rows:
                 raise InvalidInput("the data has changed since the job began: run the job again")
+
+    def _ordered(self, part: Part) -> Part:
+        """The same with the classes in this table's order."""
+        there = self.survey.target.labels()
+        return part if there == self.classes else replace(part, codes=moved(part.codes, there, self.classes))
 
 
 def _parts(survey: Survey, kept: list[Batch]) -> Iterator[Part]:

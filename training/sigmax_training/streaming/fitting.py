@@ -65,6 +65,7 @@ def outline(stream: Stream) -> Dataset:
         stream.blocks,
         stream.fills,
         digest=stream.sha256,
+        notices=stream.notices,
     )
 
 
