@@ -150,13 +150,16 @@ def _held(job: Job, dataset: Dataset, report: Report) -> _Rows:
 
 
 def _streamed(job: Job, stream: Stream, buffer: int, report: Report) -> _Rows:
+    outline = fitting.outline(stream)
+
     def train(manifest: Manifest, checkpoint: Checkpoint | None) -> _Trained:
         found = fitting.train(job, stream, manifest, fitting.Settings(buffer, checkpoint), report)
-        sampled = np.arange(len(found.dataset.codes))
+        judged = replace(outline, features=found.judged.features, codes=found.judged.codes)
+        sampled = np.arange(len(judged.codes))
         fitted = replace(found.fitted, warnings=(*stream.notices, *found.fitted.warnings))
-        return _Trained(job, found.dataset, fitted, (sampled[:0], sampled), dict(found.metrics))
+        return _Trained(job, judged, fitted, (sampled[:0], sampled), dict(found.metrics))
 
-    return _Rows(fitting.outline(stream), train, lambda: 0, buffer)
+    return _Rows(outline, train, lambda: 0, buffer)
 
 
 def _run(job: Job, rows: _Rows, repository: Path, report: Report, *, resume: bool) -> Outcome:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from sigmax.contract import Manifest
+from sigmax.contract import Manifest, Task
 from sigmax.errors import InvalidInput
 from sigmax_training import estimators, evaluate
 from sigmax_training.data.dataset import Dataset
@@ -45,12 +43,12 @@ class Result:
     """What a stream came to.
 
     Attributes:
-        dataset: a sample of the rows that are judged.
+        judged: a sample of the rows that are judged.
         fitted: the estimator.
         metrics: its figures on all of the rows that are judged.
     """
 
-    dataset: Dataset
+    judged: Sample
     fitted: Fitted
     metrics: Mapping[str, float]
 
@@ -59,8 +57,16 @@ def outline(stream: Stream) -> Dataset:
     """What a stream is, as a data set without a row."""
     shape = (0, len(stream.classes)) if stream.multilabel else (0,)
     width = sum(block.size for block in stream.blocks)
-    codes: npt.NDArray[Any] = np.empty(shape, np.bool_ if stream.multilabel else np.int64)
-    return _dataset(stream, Sample(np.empty((0, width)), codes))
+    return Dataset(
+        stream.description,
+        np.empty((0, width)),
+        np.empty(shape, np.bool_ if stream.multilabel else np.int64),
+        stream.classes,
+        stream.blocks,
+        stream.fills,
+        digest=stream.sha256,
+        notices=stream.notices,
+    )
 
 
 def train(job: Job, stream: Stream, manifest: Manifest, settings: Settings, report: Report) -> Result:
@@ -69,7 +75,7 @@ def train(job: Job, stream: Stream, manifest: Manifest, settings: Settings, repo
     Args:
         job: its estimator is trained by mini-batches.
         stream: where the rows are.
-        manifest: how classes are decided.
+        manifest: what is asked of a row, and how classes are decided.
         settings: how the stream is trained on.
         report: told how far it is.
 
@@ -87,19 +93,20 @@ def train(job: Job, stream: Stream, manifest: Manifest, settings: Settings, repo
     report.step()
     report.stage(f"{job.name}: the published model", estimator.epochs)
     epochs = Epochs(stream, division, seen, settings.buffer, estimator.batch_size, job.seed, on_rows)
-    fitted = _fit(job, estimator, epochs, settings, report)
+    fitted = _fit(job, estimator, manifest.task, epochs, how=settings, report=report)
     report.stage(f"{job.name}: judging", 1)
     rule = evaluate.rule_of(manifest, fitted)
     tally = judge(stream, division, fitted, rule, on_rows)
     report.step()
     metrics = tally.metrics(seen.rows[TRAINING], seen.counts)
-    return Result(_dataset(stream, seen.test), fitted, metrics)
+    return Result(seen.test, fitted, metrics)
 
 
-def _fit(job: Job, settings: Perceptron, epochs: Epochs, how: Settings, report: Report) -> Fitted:
+def _fit(
+    job: Job, settings: Perceptron, task: Task, epochs: Epochs, *, how: Settings, report: Report
+) -> Fitted:
     """The estimator, calibrated, with its thresholds."""
     stream, seen = epochs.stream, epochs.survey
-    task = outline(stream).task
     head = job.head_for(task)
     watched, preparation = seen.validation, seen.preparation
     with guarded(epochs.rows) as said:
@@ -128,19 +135,6 @@ def _fit(job: Job, settings: Perceptron, epochs: Epochs, how: Settings, report: 
     if not job.validates:
         return fitted
     return validated(job, stream.classes, watched.features, watched.codes, fitted)
-
-
-def _dataset(stream: Stream, sample: Sample) -> Dataset:
-    return Dataset(
-        stream.description,
-        sample.features,
-        sample.codes,
-        stream.classes,
-        stream.blocks,
-        stream.fills,
-        digest=stream.sha256,
-        notices=stream.notices,
-    )
 
 
 def _reporting(report: Report, rows: int) -> OnRows:
