@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from sigmax_training.progress import Silent
 # The same examples each time and no deadline: a failure says something about the change, not the machine.
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+# A shell without job control starts what it puts into the background with Ctrl-C ignored, and every process
+# inherits that; the tests of interrupts send it, wherever they were started from.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 JOBS = Path(__file__).parents[1] / "training" / "jobs"
 MODELS = ("breast_cancer", "digits", "iris", "temple_or_flower")
