@@ -110,8 +110,8 @@ def contestants(folder: Path) -> list[Contestant]:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "higgs.toml").write_text(JOB.format(path=path.absolute()))
-        arguments = [str(folder / "higgs.toml"), str(path), str(folder / "models")]
-        return [sys.executable, "-m", "benchmarks.streamed", *arguments]
+        launch = [sys.executable, "-m", "sigmax_training", "run", "--quiet"]
+        return [*launch, str(folder / "higgs.toml"), "--models", str(folder / "models")]
 
     def other(name: str) -> Callable[[Path], list[str]]:
         return lambda path: [sys.executable, "-m", "benchmarks.contestants", name, str(path)]
