@@ -1,7 +1,7 @@
-"""CSV files: every cell a text, read strictly, and fast where nothing is quoted.
+"""CSV files: every cell a text, read strictly, and fast where all readers agree.
 
-A cell is text here whatever it holds. Files without a quote are read by Arrow; where a cell may be quoted, or
-Arrow refuses a file, the standard library reads it strictly and knows the line of everything that is wrong.
+A cell is text here whatever it holds. Files that quote by the book, or not at all, are read by Arrow; where a
+quote stands elsewhere, or Arrow refuses a file, the standard library reads it and knows the line of mistakes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from sigmax.errors import InvalidInput, quoted
 from sigmax_training.data.batches import BATCH_ROWS, Batch, Opened
 from sigmax_training.data.columnar import check_same, first_line
 from sigmax_training.data.files import File, unreadable
+from sigmax_training.data.quoting import Quoting, quoting
 from sigmax_training.job import Dialect
 
 PIECE_BYTES = 1 << 26
-"""Of a file without quotes: 64 MiB can be read without what is before them, so that their order is drawn."""
+"""64 MiB can be read without what is before them, so that their order is drawn."""
 
 _BLOCK = 1 << 20
 _OTHER_DELIMITERS = ";\t|,"
@@ -46,15 +47,20 @@ def open_csv(file: File, dialect: Dialect, *, strict: bool) -> Opened:
     state = file.state
     form = _Form(file, state, dialect.delimiter or _delimiter(file), dialect.quote, dialect.encoding)
     with form.opened() as text:
-        header = next(form.reader(text), None)
+        reader = form.reader(text)
+        header = next(reader, None)
+        one_line = reader.line_num == 1
     if not header:
         raise InvalidInput(f"data {quoted(file.name)} is empty: a header and rows are needed")
     columns = tuple(name.strip() for name in header)
     if len(columns) == 1:
         _refuse_one_cell(columns[0], form.delimiter)
-    if strict or not _byte_by_byte(form) or _any_quote(file, form.quote):
+    how = _quoting(form) if one_line and not strict and _byte_by_byte(form) else Quoting.OTHER
+    if how is Quoting.OTHER:
         return Opened(file.name, columns, (_Strict(form, columns),))
-    pieces = [_Plain(form, columns, start, end) for start, end in _ranges(form)]
+    pieces = [
+        _Fast(form, columns, how, start, end) for start, end in _ranges(form, whole=how is Quoting.LINES)
+    ]
     return Opened(file.name, columns, tuple(pieces))
 
 
@@ -146,16 +152,15 @@ def guessed_encoding(file: File) -> str | None:
     return "cp949"
 
 
-def _any_quote(file: File, quote: str) -> bool:
-    """Whether the sign that quotes stands anywhere: a byte of its own in every encoding that comes here."""
-    if not quote:
-        return False
-    sign = quote.encode("ascii", "replace")
+def _quoting(form: _Form) -> Quoting:
+    """What quotes do behind the header."""
     try:
-        with file.path.open("rb") as binary:
-            return any(sign in block for block in iter(lambda: binary.read(_BLOCK), b""))
+        with form.file.path.open("rb") as binary:
+            binary.readline()
+            blocks = iter(lambda: binary.read(_BLOCK), b"")
+            return quoting(blocks, form.delimiter.encode("ascii"), form.quote.encode("ascii"))
     except OSError as error:
-        raise unreadable(file.name, error) from error
+        raise unreadable(form.file.name, error) from error
 
 
 # The strict reader.
@@ -224,15 +229,20 @@ class _Range(io.RawIOBase):
         return count
 
 
-def _ranges(form: _Form) -> list[tuple[int, int]]:
-    """Where to divide a file so that every part is of whole lines, the header in none of them."""
+def _ranges(form: _Form, *, whole: bool) -> list[tuple[int, int]]:
+    """Where to divide a file so that every part is of whole lines, the header in none of them.
+
+    Args:
+        form: of the file.
+        whole: it is one part, because a line may end inside a cell.
+    """
     size = form.state[0]
     found = []
     with form.file.path.open("rb") as binary:
         binary.readline()
         start = binary.tell()
         while start < size:
-            binary.seek(min(start + PIECE_BYTES, size))
+            binary.seek(size if whole else min(start + PIECE_BYTES, size))
             binary.readline()
             end = binary.tell()
             found.append((start, end))
@@ -241,11 +251,12 @@ def _ranges(form: _Form) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Plain:
-    """Some bytes of a file without quotes, whole lines, read by Arrow."""
+class _Fast:
+    """Some bytes of a file that quotes by the book or not at all, whole lines, read by Arrow."""
 
     form: _Form
     header: tuple[str, ...]
+    quoting: Quoting
     start: int
     end: int
 
@@ -280,7 +291,9 @@ class _Plain:
                 encoding=self.form.encoding,
             ),
             pyarrow.csv.ParseOptions(
-                delimiter=self.form.delimiter, quote_char=False, newlines_in_values=False
+                delimiter=self.form.delimiter,
+                quote_char=False if self.quoting is Quoting.NONE else self.form.quote,
+                newlines_in_values=self.quoting is Quoting.LINES,
             ),
             pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(self.header, pa.string()),
@@ -295,5 +308,6 @@ class _Plain:
     def _line(self, row: int) -> int:
         """The line of a row of the file: lines with nothing in them are no rows."""
         with self.form.opened() as text:
-            there = (number for number, line in enumerate(text, 1) if line.strip("\r\n"))
+            reader = self.form.reader(text)
+            there: Iterator[int] = (reader.line_num for cells in reader if cells)
             return next(itertools.islice(there, row + 1, None))

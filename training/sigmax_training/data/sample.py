@@ -23,7 +23,7 @@ class Sample:
 
     def __init__(self, most: int = MOST) -> None:
         self._most, self._seen, self._bound = most, 0, 1.0
-        self._parts: list[tuple[npt.NDArray[np.float64], pa.RecordBatch]] = []
+        self._parts: list[tuple[npt.NDArray[np.float64], pa.Table]] = []
 
     def clear(self) -> None:
         """Forget every row: the table is read from its beginning."""
@@ -37,7 +37,7 @@ class Sample:
         drawn = shares(keys_of_integers(numbers), 0, "sample")
         chosen = drawn < self._bound
         if chosen.any():
-            rows = pa.RecordBatch.from_arrays(list(batch.columns.values()), list(batch.columns))
+            rows = pa.Table.from_arrays(list(batch.columns.values()), list(batch.columns))
             self._parts.append((drawn[chosen], rows.filter(pa.array(chosen))))
         if sum(len(part) for part, _ in self._parts) > 2 * self._most:
             self._shrink()
@@ -46,14 +46,15 @@ class Sample:
         everything = np.concatenate([drawn for drawn, _ in self._parts])
         if len(everything) > self._most:
             self._bound = float(np.partition(everything, self._most)[self._most])
+        kept = everything < self._bound
+        table = pa.concat_tables([rows for _, rows in self._parts]).filter(pa.array(kept))
         self._parts = [
-            (drawn[drawn < self._bound], rows.filter(pa.array(drawn < self._bound)))
-            for drawn, rows in self._parts
-        ]
+            (everything[kept], table.combine_chunks())
+        ]  # many small pieces would scatter the memory
 
     def rows(self) -> tuple[Mapping[str, pa.Array], int]:
         """The columns of the rows, and how many there are."""
         self._shrink()
-        table = pa.Table.from_batches([rows for _, rows in self._parts]).combine_chunks()
+        ((_, table),) = self._parts
         columns = {name: table.column(name).combine_chunks() for name in table.column_names}
         return columns, table.num_rows

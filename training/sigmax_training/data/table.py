@@ -21,6 +21,7 @@ from sigmax_training.data.stream import Part
 from sigmax_training.data.suspicions import suspicions, told
 from sigmax_training.data.target import OneClass
 from sigmax_training.job import Tabular
+from sigmax_training.memory import give_back
 
 
 def load(source: Tabular, by: By | None = None, given: Any = None) -> Dataset:
@@ -77,6 +78,7 @@ def opened(
         InvalidInput: naming everything that is wrong.
     """
     survey = look(source, by, given)
+    give_back()
     there = survey.target.labels()
     return Streamed(survey, there if classes is None else in_order(there, classes))
 

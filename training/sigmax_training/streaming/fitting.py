@@ -18,6 +18,7 @@ from sigmax_training.data.dataset import Dataset
 from sigmax_training.data.stream import Stream
 from sigmax_training.fit import Fitted, Memory, guarded, validated
 from sigmax_training.job import Job, Perceptron
+from sigmax_training.memory import give_back
 from sigmax_training.progress import Report
 from sigmax_training.streaming.division import TRAINING, Fractions, divide
 from sigmax_training.streaming.epochs import Epochs
@@ -90,10 +91,12 @@ def train(job: Job, stream: Stream, manifest: Manifest, settings: Settings, repo
     division = divide(stream, fractions, job.seed)
     on_rows = _reporting(report, stream.rows)
     seen = survey(stream, division, standardise=job.standardise, on_rows=on_rows)
+    give_back()
     report.step()
     report.stage(f"{job.name}: the published model", estimator.epochs)
     epochs = Epochs(stream, division, seen, settings.buffer, estimator.batch_size, job.seed, on_rows)
     fitted = _fit(job, estimator, manifest.task, epochs, how=settings, report=report)
+    give_back()
     report.stage(f"{job.name}: judging", 1)
     rule = evaluate.rule_of(manifest, fitted)
     tally = judge(stream, division, fitted, rule, on_rows)
