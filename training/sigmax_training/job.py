@@ -410,6 +410,12 @@ def _check_stream(table: Table, job: Job) -> None:
     for key in ("folds", "repeats"):
         if key in evaluation:
             table.problem(f"evaluation.{key}", "has no meaning beside data.stream = true: there are no folds")
+    if evaluation.value("split") == Splitting.STRATIFIED:
+        table.problem(
+            "evaluation.split",
+            "= 'stratified' needs every row at once; leave it out to draw the rows by their number, or use "
+            "'hash', 'group' or 'time'",
+        )
 
 
 def _data(table: Table, features: Table, folder: Path, *, given: bool) -> Data:

@@ -513,3 +513,24 @@ def test_of_many_mistakes_none_is_left_out() -> None:
     message = refused("\n".join(wrong) + "\n" + MINIMAL)
 
     assert message.count("is not a key that is known here") == 60
+
+
+STREAM = (
+    "name='x'\n[data]\npath='r.parquet'\ntarget='y'\nstream=true\n[estimator]\nkind='mlp'\n[evaluation]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("folds=3", "evaluation.folds has no meaning beside data.stream = true: there are no folds"),
+        ("repeats=3", "evaluation.repeats has no meaning beside data.stream = true"),
+        ("split='stratified'", "evaluation.split = 'stratified' needs every row at once"),
+    ],
+)
+def test_a_stream_has_no_folds_and_is_not_stratified(text: str, expected: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        jobs.parse(STREAM + text, Path())
+
+    assert expected in str(error.value)
+    assert jobs.parse(STREAM + "test_fraction=0.1", Path()).evaluation.test_fraction == 0.1
