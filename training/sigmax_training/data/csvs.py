@@ -46,7 +46,7 @@ def open_csv(file: File, dialect: Dialect, *, strict: bool) -> Opened:
     state = file.state
     form = _Form(file, state, dialect.delimiter or _delimiter(file), dialect.quote, dialect.encoding)
     with form.opened() as text:
-        header = next(form.reader(text), None)
+        header = _header(form.reader(text))
     if not header:
         raise InvalidInput(f"data {quoted(file.name)} is empty: a header and rows are needed")
     columns = tuple(name.strip() for name in header)
@@ -58,13 +58,26 @@ def open_csv(file: File, dialect: Dialect, *, strict: bool) -> Opened:
     return Opened(file.name, columns, tuple(pieces))
 
 
+def _header(reader: Any) -> list[str]:
+    """The first line with something in it; empty if there is none."""
+    return next((cells for cells in reader if cells), [])
+
+
 def _byte_by_byte(form: _Form) -> bool:
-    """Whether line ends are single bytes, and there are some: else a part of the file makes no sense."""
-    signs = f"\n{form.delimiter}{form.quote}"
-    if signs.encode(form.codec.removesuffix("-sig")) != signs.encode("ascii", "replace"):
+    """Whether ASCII is itself wherever it stands, and the header is a line: else no part makes sense alone.
+
+    UTF-16, UTF-7 and ISO 2022 mean something else by the same bytes, or by what is far before them.
+    """
+    plain = bytes(range(128))
+    try:
+        if plain.decode(form.codec) != plain.decode("ascii"):
+            return False
+    except UnicodeError:
         return False
     with form.file.path.open("rb") as binary:
-        return b"\n" in binary.read(_BLOCK)
+        line = binary.readline(_BLOCK)
+    header = line.removeprefix(codecs.BOM_UTF8).removesuffix(b"\n").removesuffix(b"\r")
+    return line.endswith(b"\n") and header != b"" and b"\r" not in header
 
 
 def _delimiter(file: File) -> str:
@@ -173,7 +186,7 @@ class _Strict:
         places = [self.header.index(name) for name in columns]
         with self.form.opened() as text:
             reader = self.form.reader(text)
-            next(reader, None)
+            _header(reader)
             numbered = ((reader.line_num, cells) for cells in reader if cells)
             while some := list(itertools.islice(numbered, BATCH_ROWS)):
                 yield self._batch(some, columns, places)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sigmax_training.data import cells as cell
 from sigmax_training.data.batches import Batch
 from sigmax_training.drawing import keys_of_integers, shares
 
@@ -37,7 +38,8 @@ class Sample:
         drawn = shares(keys_of_integers(numbers), 0, "sample")
         chosen = drawn < self._bound
         if chosen.any():
-            rows = pa.RecordBatch.from_arrays(list(batch.columns.values()), list(batch.columns))
+            kept = {name: _kept(array) for name, array in batch.columns.items()}
+            rows = pa.RecordBatch.from_arrays(list(kept.values()), list(kept))
             self._parts.append((drawn[chosen], rows.filter(pa.array(chosen))))
         if sum(len(part) for part, _ in self._parts) > 2 * self._most:
             self._shrink()
@@ -51,9 +53,13 @@ class Sample:
             for drawn, rows in self._parts
         ]
 
-    def rows(self) -> tuple[Mapping[str, pa.Array], int]:
-        """The columns of the rows, and how many there are."""
+    def rows(self) -> Iterator[tuple[Mapping[str, pa.Array], int]]:
+        """The columns of some rows at a time, and how many there are: types differ from file to file."""
         self._shrink()
-        table = pa.Table.from_batches([rows for _, rows in self._parts]).combine_chunks()
-        columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-        return columns, table.num_rows
+        for _, rows in self._parts:
+            yield dict(zip(rows.schema.names, rows.columns, strict=True)), rows.num_rows
+
+
+def _kept(array: pa.Array) -> pa.Array:
+    """What is kept of a column: nothing of a type that no column has, because the table is refused for it."""
+    return array if cell.is_known(array.type) else pa.nulls(len(array))
