@@ -140,7 +140,10 @@ def test_an_unclosed_quote_and_text_behind_a_quote_are_no_cells(tmp_path: Path) 
     for content in ('a,kind\n1,x\n2,"y\n3,x\n', 'a,kind\n1,x\n2,"y"z\n3,x\n'):
         path.write_text(content)
 
-        assert "data 'rows.csv' is not CSV" in refused(path)
+        message = refused(path)
+        assert "data 'rows.csv' is not CSV" in message
+        assert "(the row begins on line 3)" in message
+        assert 'data.quote = ""' in message
 
 
 def test_lines_are_counted_with_those_that_hold_nothing_and_in_quotes(tmp_path: Path) -> None:
@@ -568,6 +571,14 @@ def test_an_encoding_with_states_is_read_from_its_beginning(tmp_path: Path, enco
     assert load(path, dialect=Dialect(encoding=encoding)).blocks[0].vocabulary == ("b", word)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_byte_order_mark_within_a_file_is_part_of_a_cell(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,kind\n\ufeffu,x\nu,y\n\ufeffu,x\nu,y\n", encoding=encoding)
+
+    assert load(path, dialect=Dialect(encoding=encoding)).blocks[0].vocabulary == ("u", "\ufeffu")
+
+
 def test_whole_numbers_of_a_csv_file_that_float64_cannot_hold_are_named(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,kind\n9007199254740992,x\n9007199254740993,y\n1e300,x\n-9007199254740993.0,y\n")
@@ -593,6 +604,15 @@ def test_a_pipe_is_no_file_that_can_be_read_twice(tmp_path: Path, name: str) -> 
     os.mkfifo(tmp_path / name)
 
     assert f"data '{name}' is a pipe or a device: write the rows into a file" in refused(tmp_path / name)
+
+
+def test_a_file_and_a_link_to_it_are_one_file_twice(tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "again.csv").symlink_to("rows.csv")
+    (tmp_path / "folder").mkdir()
+
+    for other in (tmp_path / "again.csv", tmp_path / "folder" / ".." / "rows.csv"):
+        assert "data.path names 'rows.csv' more than once" in refused(tmp_path / "rows.csv", other)
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:

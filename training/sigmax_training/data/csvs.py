@@ -187,9 +187,24 @@ class _Strict:
         with self.form.opened() as text:
             reader = self.form.reader(text)
             _header(reader)
-            numbered = ((reader.line_num, cells) for cells in reader if cells)
+            numbered = self._numbered(reader)
             while some := list(itertools.islice(numbered, BATCH_ROWS)):
                 yield self._batch(some, columns, places)
+
+    def _numbered(self, reader: Any) -> Iterator[tuple[int, list[str]]]:
+        """Rows that hold something, each with the line that it ends on."""
+        before = reader.line_num
+        try:
+            for cells in reader:
+                before = reader.line_num
+                if cells:
+                    yield before, cells
+        except csv.Error as error:
+            place = self.form.file.place(f"line {before + 1}")
+            raise InvalidInput(
+                f"data {quoted(self.form.file.name)} is not CSV: {error} (the row begins on {place}); if "
+                'quotes are signs like any other, say data.quote = ""'
+            ) from error
 
     def _batch(
         self, some: list[tuple[int, list[str]]], columns: Sequence[str], places: Sequence[int]
@@ -221,20 +236,25 @@ class Refused(InvalidInput):
 
 
 class _Range(io.RawIOBase):
-    """Some bytes of a file as if they were all of it."""
+    """Some bytes of a file as if they were all of it, behind a line with nothing in it.
+
+    What Arrow reads first loses a byte-order mark; one that begins a cell further down is part of the cell.
+    """
 
     def __init__(self, binary: io.RawIOBase, start: int, end: int) -> None:
         binary.seek(start)
-        self._binary, self._left = binary, end - start
+        self._binary, self._left, self._before = binary, end - start, 1
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)[: self._left]
-        count = self._binary.readinto(view) or 0
+        before, self._before = self._before, 0
+        view = memoryview(buffer)
+        view[:before] = b"\n"[:before]
+        count = self._binary.readinto(view[before : before + self._left]) or 0
         self._left -= count
-        return count
+        return before + count
 
 
 def _ranges(form: _Form) -> list[tuple[int, int]]:

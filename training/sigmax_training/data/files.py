@@ -6,6 +6,7 @@ How rows come out of a file is left to `csvs` and `columnar`.
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import unicodedata
 from collections import Counter
@@ -104,8 +105,9 @@ def find(paths: Sequence[Path], wanted: Format | None) -> tuple[File, ...]:
     different = sorted({kind.value for kind in formats.values() if kind is not None})
     if len(different) > 1:
         problems.append(f"data.path: the files are {' and '.join(different)}; one table is of one format")
-    times = Counter(path.absolute() for path, _ in found)
-    twice = sorted({name for path, name in found if times[path.absolute()] > 1})
+    real = {path: os.path.realpath(path) for path, _ in found}
+    times = Counter(real[path] for path, _ in found)
+    twice = sorted({name for path, name in found if times[real[path]] > 1})
     problems += [f"data.path names {quoted(name)} more than once" for name in twice]
     if problems:
         raise InvalidInput(listed(problems))
