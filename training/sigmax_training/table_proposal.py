@@ -27,6 +27,8 @@ from sigmax_training.proposal import SHOWN_CLASSES, classes, comment, job_name, 
 FOLDS, REPEATS, FEW_ROWS = 10, 3, 2_000
 """Folds, and how often they are drawn where the rows are few."""
 
+_TEST_FRACTIONS = (0.2, 0.3, 0.4, 0.5)
+
 STREAMED_BYTES = 2**30
 """Files of more are read again in every epoch: in memory they are several times as large."""
 
@@ -127,7 +129,7 @@ def _declared(column: Impression) -> Column:
 
 def _missing_words(columns: Sequence[Impression]) -> tuple[str, ...]:
     """The words among numbers that mean a missing value."""
-    found = {text.strip() for column in columns for text in column.texts}
+    found = {text.strip() for column in columns for text in (*column.texts, *column.not_finite)}
     return tuple(word for word in MISSING_WORDS if word in found)
 
 
@@ -137,6 +139,8 @@ def _no_feature(column: Impression) -> str:
         return f"holds {column.unsupported}"
     if column.missing == column.rows:
         return "has no value at all"
+    if column.inexact:
+        return "has whole numbers beyond 2**53, as an identifier has; float64 does not hold them exactly"
     if column.identifies:
         return f"has {column.different} different texts in {column.rows} rows, as an identifier has"
     return ""
@@ -161,6 +165,8 @@ def _suspicious(source: Tabular, left_out: dict[str, str]) -> tuple[dict[str, st
 
 
 def _which_target(names: Sequence[str]) -> str:
+    if not names:
+        return "there is no column at all, and --target names the one that holds the class"
     likely = next((name for name in names if name.casefold() in _TARGETS), names[-1])
     shown = ", ".join(map(quoted, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")
     return (
@@ -330,7 +336,7 @@ def _estimator(look: Look) -> list[str]:
 
 
 def _evaluation(look: Look) -> list[str]:
-    fraction = ["test_fraction = 0.2"]
+    fraction = [f"test_fraction = {_test_fraction(look)}"]
     if look.streamed:
         return ["[evaluation]", *fraction]
     smallest = min(look.counts.values())
@@ -340,6 +346,13 @@ def _evaluation(look: Look) -> list[str]:
         f"repeats = {REPEATS if look.rows <= FEW_ROWS else 1}",
         *fraction,
     ]
+
+
+def _test_fraction(look: Look) -> float:
+    """A fifth, or as much as it takes to set a row of every class aside."""
+    smallest, classes = min(look.counts.values()), len(look.counts)
+    enough = (share for share in _TEST_FRACTIONS if smallest * share > 0.5 and look.rows * share >= classes)
+    return next(enough, _TEST_FRACTIONS[-1])
 
 
 def summary(path: Path, look: Look, output: Path) -> str:

@@ -141,3 +141,20 @@ def test_check_names_what_would_stop_the_run(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "fewer than evaluation.folds = 10" in result.output
     assert "none.toml: the job cannot be read: No such file or directory" in result.output
+
+
+def test_numbers_of_which_the_square_is_infinite_are_not_far_from_zero() -> None:
+    assert notices({"a": np.where(np.arange(COUNT) % 2, 1e308, -1e308) * np.abs(GOOD / 4)}) == ()
+
+
+@pytest.mark.parametrize("kind", [Kind.NUMERIC, Kind.BOOLEAN])
+def test_a_column_that_tells_one_of_many_labels_is_named(kind: Kind) -> None:
+    labels = RNG.random((COUNT, 3)) < 0.5
+    given = pa.table(
+        {"good": GOOD, "told": labels[:, 1].astype(float), **{f"l{n}": labels[:, n] for n in range(3)}}
+    )
+    source = Tabular((), ("l0", "l1", "l2"), columns={"told": Column(kind)})
+
+    assert [notice.split(":")[0] for notice in table.load(source, given=given).notices] == [
+        "column 'told' alone gives the target away"
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,53 @@ def test_a_table_of_mistakes_that_no_job_can_mend_is_refused(here: Path) -> None
 
     assert result.exit_code == 1
     assert "line 3 has 1 cells, the header has 2; line 4, target 'kind': the label is empty" in result.output
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN"])
+def test_nan_among_numbers_is_a_missing_value(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "rows.csv"
+    rows = [f"{word if row % 9 == 0 else row * 1.5},{row % 7},{'xy'[row % 2]}\n" for row in range(40)]
+    path.write_text("a,b,kind\n" + "".join(rows))
+
+    look = table_proposal.look_at(path, "kind")
+
+    assert look.source.missing_values == (word,)
+    assert look.source.columns["a"] == Column(Kind.NUMERIC)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_whole_numbers_that_float64_does_not_hold_are_left_out(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({"id": np.arange(40) + 2**60, "b": np.arange(40) % 7, "kind": ["x", "y"] * 20})
+    frame.to_csv(tmp_path / name, index=False) if name.endswith("csv") else frame.to_parquet(tmp_path / name)
+
+    look = table_proposal.look_at(tmp_path / name, "kind")
+
+    assert "beyond 2**53" in look.left_out["id"]
+
+
+def test_a_file_without_a_column_is_refused_without_a_target_too(here: Path) -> None:
+    pd.DataFrame().to_parquet("rows.parquet")
+
+    result = call("init", "rows.parquet")
+
+    assert result.exit_code == 1
+    assert "there is no column at all" in result.output
+
+
+@pytest.mark.parametrize(
+    "labels", [["x", "y"] * 2, ["x"] * 58 + ["y"] * 2, [f"class {row % 20}" for row in range(60)]]
+)
+def test_the_job_of_few_rows_sets_some_of_each_class_aside(here: Path, labels: list[str]) -> None:
+    pd.DataFrame({"a": np.arange(len(labels)) % 7 + 0.5, "kind": labels}).to_parquet("rows.parquet")
+
+    written = call("init", "rows.parquet", "--target", "kind")
+    checked = call("check", "rows.toml")
+
+    assert written.exit_code == 0, written.output
+    assert checked.exit_code == 0, checked.output
+
+
+def test_a_pipe_is_refused_before_it_is_opened(here: Path) -> None:
+    os.mkfifo("rows.csv")
+
+    assert "is a pipe or a device" in call("init", "rows.csv", "--target", "kind").output

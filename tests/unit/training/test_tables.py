@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from sigmax.contract import Kind
 from sigmax.errors import InvalidInput
 from sigmax_training.data import csvs, table, target
+from sigmax_training.data.batches import BATCH_ROWS
 from sigmax_training.data.dataset import Dataset
 from sigmax_training.data.held import By
 from sigmax_training.data.look import look
@@ -138,7 +140,10 @@ def test_an_unclosed_quote_and_text_behind_a_quote_are_no_cells(tmp_path: Path) 
     for content in ('a,kind\n1,x\n2,"y\n3,x\n', 'a,kind\n1,x\n2,"y"z\n3,x\n'):
         path.write_text(content)
 
-        assert "data 'rows.csv' is not CSV" in refused(path)
+        message = refused(path)
+        assert "data 'rows.csv' is not CSV" in message
+        assert "(the row begins on line 3)" in message
+        assert 'data.quote = ""' in message
 
 
 def test_lines_are_counted_with_those_that_hold_nothing_and_in_quotes(tmp_path: Path) -> None:
@@ -537,3 +542,291 @@ def test_a_stream_has_a_digest_of_its_files_and_of_what_they_mean(tmp_path: Path
     other = table.opened(Tabular((tmp_path / "a.csv",), ("kind",), ignore=("층",))).sha256
 
     assert same[0] == same[1] != other
+
+
+# Files and values that somebody made to be wrong, or that nobody expects.
+
+
+def test_a_header_that_ends_with_a_carriage_return_loses_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"a,kind\r1,x\r2,y\n3,x\n4,y\n")
+
+    assert load(path).features[:, 0].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("start", ["\n", "\r\n\n", "\ufeff\n"])
+def test_lines_before_the_header_may_hold_nothing(tmp_path: Path, start: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(f"{start}a,kind\n1,x\n2,y\n3,x\n4,y\n".encode())
+
+    assert load(path).features[:, 0].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("encoding", ["iso2022_kr", "iso2022_jp", "utf-7", "hz"])
+def test_an_encoding_with_states_is_read_from_its_beginning(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "rows.csv"
+    word = "나" if encoding == "iso2022_kr" else "中"
+    path.write_bytes(f"{word},kind\n{word},x\nb,y\n{word},x\nb,y\n".encode(encoding))
+
+    assert load(path, dialect=Dialect(encoding=encoding)).blocks[0].vocabulary == ("b", word)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_byte_order_mark_within_a_file_is_part_of_a_cell(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,kind\n\ufeffu,x\nu,y\n\ufeffu,x\nu,y\n", encoding=encoding)
+
+    assert load(path, dialect=Dialect(encoding=encoding)).features[:, 0].tolist() == [1, 0, 1, 0]
+
+
+def test_whole_numbers_of_a_csv_file_that_float64_cannot_hold_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,kind\n9007199254740992,x\n9007199254740993,y\n1e300,x\n-9007199254740993.0,y\n")
+
+    message = refused(path)
+
+    assert "line 3, column 'a': 9007199254740993 is beyond 2**53" in message
+    assert message.count("beyond") == 1
+    assert "line 3" in refused(path, columns={"a": Column(Kind.NUMERIC)})
+
+
+def test_a_column_that_begins_with_nothing_in_one_file_is_what_its_cells_are(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("a,kind\n" + ",x\n" * BATCH_ROWS + "red,y\n" * 20)
+    (tmp_path / "2.csv").write_text("a,kind\n" + "red,x\nblue,y\n" * 20)
+
+    found = load(tmp_path / "1.csv", tmp_path / "2.csv", default=Column(missing="category"))
+
+    assert found.blocks[0].vocabulary == ("blue", "red")
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.arrow"])
+def test_a_pipe_is_no_file_that_can_be_read_twice(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+
+    assert f"data '{name}' is a pipe or a device: write the rows into a file" in refused(tmp_path / name)
+
+
+def test_a_file_and_a_link_to_it_are_one_file_twice(tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "again.csv").symlink_to("rows.csv")
+    (tmp_path / "folder").mkdir()
+
+    for other in (tmp_path / "again.csv", tmp_path / "folder" / ".." / "rows.csv"):
+        assert "data.path names 'rows.csv' more than once" in refused(tmp_path / "rows.csv", other)
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder, cell in (("2025", "1"), ("2026", "oops")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "rows.csv").write_text(f"a,kind\n1,x\n2,y\n{cell},x\n3,y\n")
+
+    message = refused(tmp_path / "2025" / "rows.csv", tmp_path / "2026" / "rows.csv")
+
+    assert "2026/rows.csv, line 4, column 'a': 'oops'" in message
+
+
+def test_an_arrow_file_that_lies_about_its_memory_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "rows.arrow"
+    offsets = pa.py_buffer(np.array([0, 1, 2**30, 3, 4], np.int32))
+    texts = pa.Array.from_buffers(pa.string(), 4, [None, offsets, pa.py_buffer(b"uvuv")])
+    batch = pa.record_batch({"a": texts, "kind": ["x", "y", "x", "y"]})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(pa.record_batch({"a": ["u", "v", "u", "v"], "kind": ["x", "y", "x", "y"]}))
+    content = path.read_bytes()
+    honest = np.array([0, 1, 2, 3, 4], np.int32).tobytes()
+    assert content.count(honest) == 2
+    path.write_bytes(content.replace(honest, offsets.to_pybytes()))
+
+    assert "data 'rows.arrow' is no Arrow file, or is damaged" in refused(path)
+    with pytest.raises(InvalidInput, match="the rows are no table that can be read"):
+        table.load(Tabular((), ("kind",)), given=pa.Table.from_batches([batch]))
+
+
+def test_texts_of_a_typed_file_that_are_not_utf_8_are_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({"a": ["uuuu", "vvvv"] * 2, "kind": ["x", "y"] * 2}).to_parquet(path, compression=None)
+    path.write_bytes(path.read_bytes().replace(b"uuuu", b"u\xff\xffu"))
+
+    assert "data 'rows.parquet' is no Parquet file, or is damaged" in refused(path)
+
+
+# Types.
+
+
+def streamed(given: Any, **source: Any) -> np.ndarray[Any, Any]:
+    """The features as a stream reads them."""
+    stream = table.opened(Tabular((), ("kind",), **source), given=given)
+    return np.concatenate([part.features for part in stream.read(range(stream.pieces))])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(["u", "v", "u", "v"], pa.string_view()),
+        pa.DictionaryArray.from_arrays(
+            pa.array([0, 1, 0, 1], pa.int8()), pa.array(["u", "v"], pa.string_view())
+        ),
+        pa.array(["u", "v", "u", "v"], pa.large_string()).dictionary_encode(),
+    ],
+    ids=["view", "dictionary of views", "dictionary of large texts"],
+)
+def test_every_type_of_text_is_read_and_streamed(values: pa.Array) -> None:
+    assert streamed(pa.table({"a": values, "kind": ["x", "y", "x", "y"]}))[:, 0].tolist() == [0, 1, 0, 1]
+    assert of_columns(a=values).blocks[0].vocabulary == ("u", "v")
+    labels = table.opened(Tabular((), ("kind",)), given=pa.table({"a": [1, 2, 3, 5], "kind": values}))
+    assert labels.classes == ("u", "v")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([b"1"] * 4, pa.binary_view()),
+        pa.array([[1]] * 4, pa.list_view(pa.int8())),
+        pa.RunEndEncodedArray.from_arrays([2, 4], pa.array(["u", "v"])),
+        pa.UnionArray.from_sparse(pa.array([0, 0, 0, 0], pa.int8()), [pa.array([1, 2, 3, 4])]),
+        pa.array([b"1" * 16] * 4, pa.uuid()),
+    ],
+    ids=["binary view", "list view", "run ends", "union", "uuid"],
+)
+def test_a_stream_of_a_type_that_no_feature_has_is_refused(values: pa.Array) -> None:
+    with pytest.raises(InvalidInput, match="which no feature is"):
+        streamed(pa.table({"a": values, "kind": ["x", "y", "x", "y"]}))
+
+
+def test_a_stream_takes_another_type_of_number_and_another_dictionary_in_each_file(tmp_path: Path) -> None:
+    for number, kind in enumerate((pa.int64(), pa.float32())):
+        texts = pa.array([f"{number} {row}" for row in range(100)])
+        words = pa.DictionaryArray.from_arrays(pa.array(range(100), pa.int8()), texts)
+        rows = pa.table({"a": pa.array(range(100), kind), "b": words, "kind": ["x", "y"] * 50})
+        path = str(tmp_path / f"{number}.arrow")
+        with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, rows.schema) as writer:
+            writer.write_table(rows)
+    source = Tabular((tmp_path,), ("kind",), columns={"b": Column(Kind.CATEGORY)})
+
+    stream = table.opened(source)
+
+    features = np.concatenate([part.features for part in stream.read(range(stream.pieces))])
+    assert np.array_equal(features, table.load(source).features)
+
+
+def test_whole_numbers_just_beyond_two_to_the_53_are_named() -> None:
+    with pytest.raises(InvalidInput, match="row 3, column 'a': 9007199254740993 is beyond"):
+        of_columns(a=pa.array([1, 2, 2**53, 2**53 + 1]))
+
+
+@pytest.mark.parametrize("labels", [[1, 0, 1, 0], [True, False, True, False]])
+def test_a_category_of_numbers_is_a_label_like_the_numbers(labels: list[Any]) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3, 5], "kind": pd.Categorical(labels)})
+
+    found = table.load(Tabular((), ("kind",)), given=frame)
+
+    assert found.classes == tuple(sorted(str(label).lower() for label in set(labels)))
+    assert found.codes.tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([[1]] * 4),
+        pa.array([{"x": 1}] * 4),
+        pa.array([b"\xff"] * 4),
+        pa.array([1, 2, 3, 4], pa.timestamp("us", "Nowhere/None")),
+    ],
+    ids=["list", "struct", "bytes", "zone"],
+)
+@pytest.mark.parametrize(("targets", "separator"), [(("k", "l"), None), (("k",), ";")])
+def test_labels_of_a_type_that_is_none_are_named(
+    values: pa.Array, targets: tuple[str, ...], separator: str | None
+) -> None:
+    given = pa.table({"a": [1, 2, 3, 5], "k": values, "l": [1, 0, 1, 0]})
+
+    with pytest.raises(InvalidInput, match=r"target 'k' holds .*, which no label is: give it as"):
+        table.load(Tabular((), targets, separator), given=given)
+
+
+def held_by(values: Any, *, times: bool) -> Dataset:
+    given = pa.table({"a": [1, 2, 3, 5], "k": values, "kind": ["x", "y", "x", "y"]})
+    return table.load(Tabular((), ("kind",)), By("k", times=times), given)
+
+
+def test_a_moment_is_the_same_key_in_every_zone_and_in_one_that_is_not_known() -> None:
+    moments = [1_000_000, 2_000_000, 1_000_000, 2_000_000]
+    found = [
+        held_by(pa.array(moments, pa.timestamp("us", zone)), times=False).groups
+        for zone in ("UTC", "Asia/Seoul", "Nowhere/None")
+    ]
+
+    assert found[0] is not None
+    assert found[0][0] == found[0][2] != found[0][1]
+    assert all(np.array_equal(found[0], other) for other in found[1:] if other is not None)
+
+
+@pytest.mark.parametrize(
+    ("values", "times", "expected"),
+    [
+        (pa.array([1, None, 3, 4], pa.timestamp("us", "Nowhere/None")), False, "row 1, key 'k': is empty"),
+        (pa.array([1, None, 3, 4], pa.timestamp("us", "Nowhere/None")), True, "row 1, key 'k': nothing is"),
+        (pa.array([[1]] * 4), True, "column 'k' holds list<item: int64>, which is no time"),
+        (pa.array([b"\xff"] * 4), True, "column 'k' holds binary, which is no time"),
+    ],
+)
+def test_keys_of_a_type_that_is_none_are_named(values: pa.Array, times: bool, expected: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        held_by(values, times=times)
+
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize("rows", [1, BATCH_ROWS])
+def test_numbers_and_moments_are_no_order_however_far_apart_they_stand(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,when,kind\n" + "1,2027,x\n" * rows + "2,2026-01-01,y\n" * 2)
+
+    message = refused(path, by=By("when", times=True))
+
+    assert f"key 'when' is a number in line 2 and a time in line {rows + 2}" in message
+
+
+# Frames that are odd.
+
+
+class Frame(pd.DataFrame):  # type: ignore[misc]  # pandas has no types
+    """A frame of a class of one's own."""
+
+
+def test_an_index_is_no_column_of_a_frames_subclass_and_of_a_table_made_from_one() -> None:
+    columns = {"a": [1, 2, 3, 5], "kind": ["x", "y", "x", "y"]}
+    own = Frame(columns, index=[5, 6, 7, 9])
+
+    for given in (own, pa.Table.from_pandas(pd.DataFrame(own))):
+        found = table.load(Tabular((), ("kind",)), given=given)
+        assert [block.name for block in found.blocks] == ["a"]
+
+
+def test_a_sparse_column_is_the_numbers_that_it_stands_for() -> None:
+    frame = pd.DataFrame({"a": pd.arrays.SparseArray([1, 0, 0, 2]), "kind": ["x", "y", "x", "y"]})
+
+    assert table.load(Tabular((), ("kind",)), given=frame).features[:, 0].tolist() == [1, 0, 0, 2]
+
+
+def test_half_a_character_is_no_text_of_a_cell_or_a_name() -> None:
+    cells = pd.DataFrame(
+        {"a": pd.Series(["u", "\ud800", "u", "v"], dtype=object), "kind": ["x", "y", "x", "y"]}
+    )
+    names = pd.DataFrame([[1, "x"]] * 4, columns=pd.Index(["\ud800", "kind"], dtype=object))
+
+    with pytest.raises(InvalidInput, match=r"row 1, column 'a': '\\ud800' is no text of Unicode"):
+        table.load(Tabular((), ("kind",)), given=cells)
+    with pytest.raises(InvalidInput, match=r"the name of column '\\ud800' is no text of Unicode"):
+        table.load(Tabular((), ("kind",)), given=names)
+
+
+@pytest.mark.parametrize("given", [pd.Series([1, 2]), pa.chunked_array([[1, 2]])], ids=["series", "chunks"])
+def test_a_single_column_is_no_table(given: Any) -> None:
+    with pytest.raises(InvalidInput, match="the rows are "):
+        table.load(Tabular((), ("kind",)), given=given)
+
+
+def test_a_table_without_a_column_says_so() -> None:
+    with pytest.raises(InvalidInput, match="there is no target column 'kind'; there is no column at all"):
+        table.load(Tabular((), ("kind",)), given=pa.table({}))

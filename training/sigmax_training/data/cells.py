@@ -90,6 +90,20 @@ def is_time(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
+def is_known(kind: pa.DataType) -> bool:
+    """Whether some column of a table may have a type: a feature, a label or a key."""
+    if pa.types.is_dictionary(kind):
+        return is_known(kind.value_type)
+    plain = pa.types.is_boolean(kind) or pa.types.is_null(kind)
+    return bool(plain or is_text(kind) or is_number(kind) or is_time(kind))
+
+
+def decoded(array: pa.Array) -> pa.Array:
+    """A dictionary of numbers or booleans, as pandas makes a category of them, cell by cell."""
+    kind = array.type
+    return array.cast(kind.value_type) if pa.types.is_dictionary(kind) and not is_text(kind) else array
+
+
 def read(array: pa.Array, absent: Absent, *, parse: bool) -> Cells:
     """Sort out some cells.
 
@@ -176,6 +190,25 @@ def whole(text: str) -> float | None:
     """A whole number that float64 holds exactly, or None."""
     found = finite(text)
     return found if found is not None and found.is_integer() and abs(found) <= MOST_EXACT else None
+
+
+def inexact(cells: Cells, numbers: F64) -> Mask | None:
+    """Which whole numbers lie beyond what float64 holds exactly; None if none does.
+
+    Of numbers with a point or an exponent nobody expects each digit, and of an identifier everybody.
+    """
+    large = np.flatnonzero(np.abs(numbers) >= MOST_EXACT)
+    if not large.size or (cells.values is not None and not pa.types.is_integer(cells.values.type)):
+        return None
+    found = np.zeros(len(numbers), np.bool_)
+    texts = cells.shown.take(pa.array(large)).to_pylist()
+    found[large] = [_beyond(text.strip()) for text in texts]
+    return found if found.any() else None
+
+
+def _beyond(text: str) -> bool:
+    digits = text.lstrip("+-")
+    return digits.isdecimal() and (len(digits) > 40 or int(digits) > MOST_EXACT)
 
 
 def boolean(text: str) -> float | None:

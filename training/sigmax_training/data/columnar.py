@@ -47,7 +47,7 @@ def open_arrow(file: File) -> Opened:
 
 def open_table(table: pa.Table, name: str) -> Opened:
     """A table in memory as if it had been a file; it is one piece."""
-    return Opened(name, tuple(table.column_names), (_Held(table, name),))
+    return Opened(name, _columns(table.schema), (_Held(table, name),))
 
 
 def _columns(schema: pa.Schema) -> tuple[str, ...]:
@@ -95,7 +95,10 @@ class _Held:
 
     def batches(self, columns: Sequence[str], start: int) -> Iterator[Batch]:
         parts = self.table.select(list(columns)).to_batches(max_chunksize=BATCH_ROWS)
-        return _batches(parts, columns, self.name, str, start)
+        try:
+            yield from _batches(parts, columns, self.name, str, start)
+        except pa.ArrowException as error:
+            raise InvalidInput(f"{self.name} are no table that can be read: {first_line(error)}") from error
 
 
 def check_same(file: File, state: tuple[int, int]) -> None:
@@ -116,9 +119,21 @@ def _batches(
     start: int,
 ) -> Iterator[Batch]:
     for part in parts:
-        arrays = dict(zip(columns, part.select(list(columns)).columns, strict=True))
+        wanted = part.select(list(columns))
+        wanted.validate(full=True)  # what a damaged file says of its own memory ends the process, if believed
+        arrays = dict(zip(columns, map(_filterable, wanted.columns), strict=True))
         yield Batch(arrays, part.num_rows, name, _rows_from(place, start))
         start += part.num_rows
+
+
+def _filterable(array: pa.Array) -> pa.Array:
+    """The same cells; text views, of which Arrow cannot take single rows, as texts."""
+    kind = array.type
+    if pa.types.is_string_view(kind):
+        return array.cast(pa.string())
+    if pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type):
+        return pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.string()))
+    return array
 
 
 def _rows_from(place: Callable[[str], str], start: int) -> Callable[[int], str]:
@@ -160,6 +175,8 @@ def _named(file: File, kind: str) -> Iterator[None]:
         raise InvalidInput(
             f"data {quoted(file.name)} is no {kind} file, or is damaged: {first_line(error)}"
         ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"data {quoted(file.name)} is damaged: a text in it is not UTF-8") from error
     except OSError as error:
         if error.errno is None:  # the library's own: a page that cannot be read
             raise InvalidInput(f"data {quoted(file.name)} is damaged: {first_line(error)}") from error

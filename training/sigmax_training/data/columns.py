@@ -122,6 +122,8 @@ class Impression:
         rows: how many there are.
         range: of numbers.
         texts: the different texts among numbers.
+        not_finite: how infinity and NaN are written in a column of numbers.
+        inexact: how many whole numbers float64 does not hold exactly.
         different: how many different texts a category has.
         identifies: the texts differ in most rows.
         unsupported: the type that no feature has; None for one that it has.
@@ -133,6 +135,8 @@ class Impression:
     rows: int
     range: tuple[float, float]
     texts: tuple[str, ...]
+    not_finite: frozenset[str]
+    inexact: int
     different: int
     identifies: bool
     unsupported: str | None
@@ -157,6 +161,7 @@ class Profile:
         self._low, self._high = np.inf, -np.inf
         self._wrong, self._missing, self._inexact = Offences(), Offences(), Offences()
         self._texts: dict[str, int] = {}
+        self._not_finite: set[str] = set()
         self._unsupported: str | None = None
 
     def see(self, array: pa.Array, batch: Batch) -> None:
@@ -186,10 +191,13 @@ class Profile:
         wrong = ~cells.missing & ~_RIGHT[self._own.kind or Kind.NUMERIC](numbers)
         if wrong.any():
             self._wrong.add(wrong, cells.shown, batch.where)
-        if cells.values is not None and pa.types.is_integer(cells.values.type):
-            beyond = np.abs(numbers) > cell.MOST_EXACT
-            if beyond.any():
-                self._inexact.add(beyond, cells.shown, batch.where)
+            if cells.texts is not None and len(self._not_finite) <= _FEW_ROWS:
+                self._not_finite.update(
+                    cells.texts.filter(pa.array(~np.isfinite(numbers))).unique().drop_null().to_pylist()
+                )
+        inexact = cell.inexact(cells, numbers)
+        if inexact is not None:
+            self._inexact.add(inexact, cells.shown, batch.where)
         self._note_range(numbers, cells.missing | wrong)
 
     def _see_texts(self, cells: Cells, counts: dict[str, int], batch: Batch) -> None:
@@ -208,6 +216,7 @@ class Profile:
         self._note_range(numbers, np.isnan(numbers))
         if self._own.kind is None:
             self._collect(texts, counts, places)
+            self._not_finite.update(text for text in different if _is_not_finite(text))
 
     def _note_range(self, numbers: F64, without: Mask) -> None:
         there = numbers[~without] if without.any() else numbers
@@ -238,6 +247,8 @@ class Profile:
             rows=self._rows,
             range=self._range(kind),
             texts=tuple(text for text in self._texts if _sort_of(text) != _NUMBERS) if numbers else (),
+            not_finite=frozenset(self._not_finite),
+            inexact=self._inexact.count,
             different=len(self._texts),
             identifies=kind is Kind.CATEGORY and bool(self._identifies()),
             unsupported=self._unsupported,
@@ -272,9 +283,9 @@ class Profile:
         if self._own.kind is not None:
             return []
         pure = {
-            file: next(iter(counts))
+            file: there[0]
             for file, counts in self._kinds.items()
-            if len([sort for sort in counts if counts[sort]]) == 1
+            if len(there := [sort for sort in counts if counts[sort]]) == 1
         }
         first = next(iter(pure), "")
         other = next((file for file, sort in pure.items() if sort != pure[first]), None)
@@ -391,6 +402,10 @@ class Profile:
 
 def _add(counts: dict[str, int], key: str, count: int) -> None:
     counts[key] = counts.get(key, 0) + count
+
+
+def _is_not_finite(text: str) -> bool:
+    return cell.number(text) is not None and cell.finite(text) is None
 
 
 def _sort_of(text: str) -> str:

@@ -48,7 +48,7 @@ def open_csv(file: File, dialect: Dialect, *, strict: bool) -> Opened:
     form = _Form(file, state, dialect.delimiter or _delimiter(file), dialect.quote, dialect.encoding)
     with form.opened() as text:
         reader = form.reader(text)
-        header = next(reader, None)
+        header = _header(reader)
         one_line = reader.line_num == 1
     if not header:
         raise InvalidInput(f"data {quoted(file.name)} is empty: a header and rows are needed")
@@ -64,13 +64,26 @@ def open_csv(file: File, dialect: Dialect, *, strict: bool) -> Opened:
     return Opened(file.name, columns, tuple(pieces))
 
 
+def _header(reader: Any) -> list[str]:
+    """The first line with something in it; empty if there is none."""
+    return next((cells for cells in reader if cells), [])
+
+
 def _byte_by_byte(form: _Form) -> bool:
-    """Whether line ends are single bytes, and there are some: else a part of the file makes no sense."""
-    signs = f"\n{form.delimiter}{form.quote}"
-    if signs.encode(form.codec.removesuffix("-sig")) != signs.encode("ascii", "replace"):
+    """Whether ASCII is itself wherever it stands, and the header is a line: else no part makes sense alone.
+
+    UTF-16, UTF-7 and ISO 2022 mean something else by the same bytes, or by what is far before them.
+    """
+    plain = bytes(range(128))
+    try:
+        if plain.decode(form.codec) != plain.decode("ascii"):
+            return False
+    except UnicodeError:
         return False
     with form.file.path.open("rb") as binary:
-        return b"\n" in binary.read(_BLOCK)
+        line = binary.readline(_BLOCK)
+    header = line.removeprefix(codecs.BOM_UTF8).removesuffix(b"\n").removesuffix(b"\r")
+    return line.endswith(b"\n") and header != b"" and b"\r" not in header
 
 
 def _delimiter(file: File) -> str:
@@ -178,10 +191,25 @@ class _Strict:
         places = [self.header.index(name) for name in columns]
         with self.form.opened() as text:
             reader = self.form.reader(text)
-            next(reader, None)
-            numbered = ((reader.line_num, cells) for cells in reader if cells)
+            _header(reader)
+            numbered = self._numbered(reader)
             while some := list(itertools.islice(numbered, BATCH_ROWS)):
                 yield self._batch(some, columns, places)
+
+    def _numbered(self, reader: Any) -> Iterator[tuple[int, list[str]]]:
+        """Rows that hold something, each with the line that it ends on."""
+        before = reader.line_num
+        try:
+            for cells in reader:
+                before = reader.line_num
+                if cells:
+                    yield before, cells
+        except csv.Error as error:
+            place = self.form.file.place(f"line {before + 1}")
+            raise InvalidInput(
+                f"data {quoted(self.form.file.name)} is not CSV: {error} (the row begins on {place}); if "
+                'quotes are signs like any other, say data.quote = ""'
+            ) from error
 
     def _batch(
         self, some: list[tuple[int, list[str]]], columns: Sequence[str], places: Sequence[int]
@@ -213,20 +241,25 @@ class Refused(InvalidInput):
 
 
 class _Range(io.RawIOBase):
-    """Some bytes of a file as if they were all of it."""
+    """Some bytes of a file as if they were all of it, behind a line with nothing in it.
+
+    What Arrow reads first loses a byte-order mark; one that begins a cell further down is part of the cell.
+    """
 
     def __init__(self, binary: io.RawIOBase, start: int, end: int) -> None:
         binary.seek(start)
-        self._binary, self._left = binary, end - start
+        self._binary, self._left, self._before = binary, end - start, 1
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)[: self._left]
-        count = self._binary.readinto(view) or 0
+        before, self._before = self._before, 0
+        view = memoryview(buffer)
+        view[:before] = b"\n"[:before]
+        count = self._binary.readinto(view[before : before + self._left]) or 0
         self._left -= count
-        return count
+        return before + count
 
 
 def _ranges(form: _Form, *, whole: bool) -> list[tuple[int, int]]:

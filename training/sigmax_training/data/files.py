@@ -6,7 +6,10 @@ How rows come out of a file is left to `csvs` and `columnar`.
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +58,14 @@ class File:
         """Size and time of the last change, which tell whether it is still the same.
 
         Raises:
-            InvalidInput: it is not there any more.
+            InvalidInput: it is not there any more, or is no file that can be read twice.
         """
         try:
             found = self.path.stat()
         except OSError as error:
             raise unreadable(self.name, error) from error
+        if not stat.S_ISREG(found.st_mode):  # to open a pipe waits for a writer, and its rows come once
+            raise InvalidInput(f"data {quoted(self.name)} is a pipe or a device: write the rows into a file")
         return found.st_size, found.st_mtime_ns
 
     def digest(self) -> str:
@@ -86,7 +91,7 @@ def find(paths: Sequence[Path], wanted: Format | None) -> tuple[File, ...]:
 
     Raises:
         InvalidInput: naming everything that is wrong: nothing there, a folder in a folder, an unknown ending,
-            files of several formats.
+            files of several formats, a pipe.
     """
     problems: list[str] = []
     found: list[tuple[Path, str]] = []
@@ -100,13 +105,21 @@ def find(paths: Sequence[Path], wanted: Format | None) -> tuple[File, ...]:
     different = sorted({kind.value for kind in formats.values() if kind is not None})
     if len(different) > 1:
         problems.append(f"data.path: the files are {' and '.join(different)}; one table is of one format")
-    twice = sorted({name for path, name in found if sum(path == other for other, _ in found) > 1})
+    real = {path: os.path.realpath(path) for path, _ in found}
+    times = Counter(real[path] for path, _ in found)
+    twice = sorted({name for path, name in found if times[real[path]] > 1})
     problems += [f"data.path names {quoted(name)} more than once" for name in twice]
     if problems:
         raise InvalidInput(listed(problems))
-    return tuple(
-        File(path, name, kind, len(found) == 1) for path, name in found if (kind := formats[path]) is not None
+    names = Counter(name for _, name in found)
+    files = tuple(
+        File(path, name if names[name] == 1 else f"{path.parent.name}/{name}", kind, len(found) == 1)
+        for path, name in found
+        if (kind := formats[path]) is not None
     )
+    for file in files:
+        _ = file.state  # refuses what is no file before anything is opened
+    return files
 
 
 def _inside(folder: Path, problems: list[str]) -> list[tuple[Path, str]]:

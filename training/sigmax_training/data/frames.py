@@ -20,19 +20,30 @@ def table_of(given: Any) -> pa.Table:
         return given
     if isinstance(given, pa.RecordBatch):
         return pa.Table.from_batches([given])
-    if type(given).__module__.partition(".")[0] == "pandas" and hasattr(given, "columns"):
+    if _is_pandas(given):
         return _of_pandas(given)
-    if hasattr(given, "__arrow_c_stream__"):
-        return pa.table(given)
+    if hasattr(given, "__arrow_c_stream__") and not isinstance(given, pa.ChunkedArray):
+        try:
+            return pa.table(given)
+        except pa.ArrowException as error:
+            raise InvalidInput(f"the rows are no table: {_first_line(error)}") from error
     raise InvalidInput(
         f"the rows are a {type(given).__name__}: hand over a pandas or Polars DataFrame or an Arrow table"
     )
 
 
+def _is_pandas(given: Any) -> bool:
+    """Whether it is a frame of pandas, or of a class that is made from it."""
+    kinds = type(given).__mro__
+    return hasattr(given, "columns") and any(kind.__module__.partition(".")[0] == "pandas" for kind in kinds)
+
+
 def _of_pandas(frame: Any) -> pa.Table:
     """Column by column, so that what one of them mixes is named."""
     names = [str(name) for name in frame.columns]
-    problems: list[str] = []
+    problems = [
+        f"the name of column {quoted(name)} is no text of Unicode" for name in names if not _is_unicode(name)
+    ]
     arrays = [_column(name, frame.iloc[:, place], problems) for place, name in enumerate(names)]
     if problems:
         raise InvalidInput(listed(problems))
@@ -40,8 +51,12 @@ def _of_pandas(frame: Any) -> pa.Table:
 
 
 def _column(name: str, series: Any, problems: list[str]) -> pa.Array:
+    dense = series.sparse.to_dense() if hasattr(series, "sparse") else series
     try:
-        found = pa.array(series, from_pandas=True)
+        found = pa.array(dense, from_pandas=True)
+    except UnicodeEncodeError:
+        problems.append(_no_text(name, series.tolist()))
+        return pa.nulls(len(series))
     except (pa.ArrowException, OverflowError) as error:
         problems.append(_mixed(name, series.tolist(), error))
         return pa.nulls(len(series))
@@ -59,7 +74,21 @@ def _mixed(name: str, values: list[Any], error: Exception) -> str:
                 f"({type(first[1]).__name__}), row {row} holds {quoted(value)} ({type(value).__name__}): "
                 "make them all numbers or all texts"
             )
-    return f"column {quoted(name)} has no values of a table: {(str(error).splitlines() or [''])[0]}"
+    return f"column {quoted(name)} has no values of a table: {_first_line(error)}"
+
+
+def _no_text(name: str, values: list[Any]) -> str:
+    """Which row holds half of a character (a lone surrogate), of which no text is made."""
+    row = next(row for row, value in enumerate(values) if isinstance(value, str) and not _is_unicode(value))
+    return f"row {row}, column {quoted(name)}: {quoted(values[row])} is no text of Unicode: correct it"
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
 
 
 def _nothing(value: Any) -> bool:

@@ -77,5 +77,7 @@ def _not_there(columns: Sequence[str], source: Tabular, key: str | None) -> list
 
 def _there_are(columns: Sequence[str]) -> str:
     """Name the columns, the first of many."""
+    if not columns:
+        return "; there is no column at all"
     more = ", …" if len(columns) > _NAMED else ""
     return f"; there are {', '.join(map(quoted, columns[:_NAMED]))}{more}"

@@ -33,7 +33,7 @@ class Key:
 
     def see(self, columns: Columns, batch: Batch) -> None:
         """Look at the keys of a batch."""
-        array = columns[self.column]
+        array = cell.decoded(columns[self.column])
         if cell.is_time(array.type):
             missing = np.asarray(array.is_null().to_numpy(zero_copy_only=False), np.bool_)
         else:
@@ -43,7 +43,7 @@ class Key:
                 self._unsupported = str(error)
                 return
         if missing.any():
-            self._missing.add(missing, array.cast(pa.string()), batch.where)
+            self._missing.add(missing, pa.nulls(len(array), pa.string()), batch.where)
 
     def problems(self) -> list[str]:
         """Rows without a key."""
@@ -55,7 +55,11 @@ class Key:
 
     def keys(self, columns: Columns) -> U64:
         """A number for each key, (n_samples,)."""
-        array = columns[self.column]
+        array = cell.decoded(columns[self.column])
+        if (
+            getattr(array.type, "tz", None) is not None
+        ):  # a moment is one key in every zone, known here or not
+            array = array.cast(pa.timestamp(array.type.unit, "UTC"))
         if pa.types.is_signed_integer(array.type):
             return keys_of_integers(array.cast(pa.int64()).to_numpy(zero_copy_only=False))
         places = pc.utf8_trim_whitespace(array.cast(pa.string())).dictionary_encode()
@@ -69,16 +73,38 @@ class Order:
     def __init__(self, column: str) -> None:
         self.column = column
         self._wrong = Offences()
+        self._unsupported = ""
+        self._numbers, self._moments = "", ""  # where one of each stands
 
     def see(self, columns: Columns, batch: Batch) -> None:
         """Look at the times of a batch."""
-        wrong = ~np.isfinite(_times(columns[self.column]))
-        if wrong.any():
-            self._wrong.add(wrong, columns[self.column].cast(pa.string()), batch.where)
+        array = cell.decoded(columns[self.column])
+        if not cell.is_known(array.type):
+            self._unsupported = str(array.type)
+            return
+        times, numbers = _times(array)
+        good = np.isfinite(times)
+        if not good.all():
+            shown = pa.nulls(len(array), pa.string()) if cell.is_time(array.type) else array.cast(pa.string())
+            self._wrong.add(~good, shown, batch.where)
+        if not self._numbers and (good & numbers).any():
+            self._numbers = batch.where(int(np.argmax(good & numbers)))
+        if not self._moments and (good & ~numbers).any():
+            self._moments = batch.where(int(np.argmax(good & ~numbers)))
 
     def problems(self) -> list[str]:
         """Rows without a time, or with one that cannot be read."""
-        return list(self._wrong.texts(partial(_not_taken, By(self.column, times=True)), self.column))
+        if self._unsupported:
+            return [
+                f"evaluation.key: column {quoted(self.column)} holds {self._unsupported}, which is no time"
+            ]
+        wrong = list(self._wrong.texts(partial(_not_taken, By(self.column, times=True)), self.column))
+        if self._numbers and self._moments:
+            wrong.append(
+                f"key {quoted(self.column)} is a number in {self._numbers} and a time in {self._moments}: "
+                "which of them is later, nobody knows; make them all numbers or all times"
+            )
+        return wrong
 
     def times(self, columns: Columns) -> npt.NDArray[np.float64]:
         """When each row was, (n_samples,): microseconds since 1970 of days and moments, else the numbers.
@@ -86,7 +112,7 @@ class Order:
         Raises:
             InvalidInput: the column has changed since it was looked through.
         """
-        found = _times(columns[self.column])
+        found, _ = _times(cell.decoded(columns[self.column]))
         if not np.isfinite(found).all():
             raise InvalidInput(f"column {quoted(self.column)} has changed since the table was looked through")
         return found
@@ -129,19 +155,20 @@ def _not_taken(by: By, place: str, text: str | None) -> str:
     )
 
 
-def _times(array: pa.Array) -> npt.NDArray[np.float64]:
-    """Numbers as they are, times as microseconds; NaN for what is neither, (n_samples,)."""
+def _times(array: pa.Array) -> tuple[npt.NDArray[np.float64], cell.Mask]:
+    """Numbers as they are, times as microseconds, NaN for what is neither; and which are numbers."""
     if cell.is_time(array.type):
-        return _microseconds(array.cast(pa.timestamp("us"), safe=False))
-    try:
-        cells = cell.read(array, _NOTHING, parse=True)
-    except ValueError:
-        return np.full(len(array), np.nan)
+        moments = _microseconds(array.cast(pa.timestamp("us"), safe=False))
+        return moments, np.zeros(len(array), np.bool_)
+    cells = cell.read(array, _NOTHING, parse=True)
     if cells.numbers is not None:
-        return cells.numbers
+        return cells.numbers, np.ones(len(array), np.bool_)
     places = cells.shown.dictionary_encode()
-    found = [_moment(text.strip()) for text in places.dictionary.to_pylist()]
-    return np.asarray(cell.taken(np.array(found, np.float64), places, np.nan), np.float64)
+    texts = places.dictionary.to_pylist()
+    found = np.array([time_of(text) for text in texts], np.float64)
+    numbers = np.array([cell.finite(text.strip()) is not None for text in texts], np.bool_)
+    times = np.asarray(cell.taken(found, places, np.nan), np.float64)
+    return times, np.asarray(cell.taken(numbers, places, False), np.bool_)
 
 
 def _microseconds(moments: pa.Array) -> npt.NDArray[np.float64]:

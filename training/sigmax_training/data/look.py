@@ -285,9 +285,9 @@ class _Passage:
 
 def _suspected(survey: Survey, sample: Sample) -> Survey:
     """The same with what a sample of its rows makes a person look at."""
-    rows, count = sample.rows()
     blocks = tuple(known.block for known in survey.columns)
-    features, codes = survey.encode(rows, count), survey.target.encode(rows)
+    parts = [(survey.encode(rows, count), survey.target.encode(rows)) for rows, count in sample.rows()]
+    features, codes = (np.concatenate(some) for some in zip(*parts, strict=True))
     found = suspicions(features, codes, blocks, frozenset(survey.source.columns))
     return replace(survey, suspicions=found)
 

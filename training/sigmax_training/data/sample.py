@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sigmax_training.data import cells as cell
 from sigmax_training.data.batches import Batch
 from sigmax_training.drawing import keys_of_integers, shares
 
 MOST = 20_000
+
+_Part = tuple[npt.NDArray[np.float64], pa.Table]
 
 
 class Sample:
@@ -23,7 +27,7 @@ class Sample:
 
     def __init__(self, most: int = MOST) -> None:
         self._most, self._seen, self._bound = most, 0, 1.0
-        self._parts: list[tuple[npt.NDArray[np.float64], pa.Table]] = []
+        self._parts: list[_Part] = []
 
     def clear(self) -> None:
         """Forget every row: the table is read from its beginning."""
@@ -37,7 +41,8 @@ class Sample:
         drawn = shares(keys_of_integers(numbers), 0, "sample")
         chosen = drawn < self._bound
         if chosen.any():
-            rows = pa.Table.from_arrays(list(batch.columns.values()), list(batch.columns))
+            kept = {name: _kept(array) for name, array in batch.columns.items()}
+            rows = pa.Table.from_arrays(list(kept.values()), list(kept))
             self._parts.append((drawn[chosen], rows.filter(pa.array(chosen))))
         if sum(len(part) for part, _ in self._parts) > 2 * self._most:
             self._shrink()
@@ -46,15 +51,24 @@ class Sample:
         everything = np.concatenate([drawn for drawn, _ in self._parts])
         if len(everything) > self._most:
             self._bound = float(np.partition(everything, self._most)[self._most])
-        kept = everything < self._bound
-        table = pa.concat_tables([rows for _, rows in self._parts]).filter(pa.array(kept))
-        self._parts = [
-            (everything[kept], table.combine_chunks())
-        ]  # many small pieces would scatter the memory
+        alike = groupby(self._parts, key=lambda part: part[1].schema)
+        self._parts = [self._joined(list(parts)) for _, parts in alike]
 
-    def rows(self) -> tuple[Mapping[str, pa.Array], int]:
-        """The columns of the rows, and how many there are."""
+    def _joined(self, parts: list[_Part]) -> _Part:
+        """Parts of the same types as one: many small ones would scatter the memory."""
+        drawn = np.concatenate([drawn for drawn, _ in parts])
+        kept = drawn < self._bound
+        table = pa.concat_tables([rows for _, rows in parts]).filter(pa.array(kept))
+        return drawn[kept], table.combine_chunks()
+
+    def rows(self) -> Iterator[tuple[Mapping[str, pa.Array], int]]:
+        """The columns of some rows at a time, and how many there are: types differ from file to file."""
         self._shrink()
-        ((_, table),) = self._parts
-        columns = {name: table.column(name).combine_chunks() for name in table.column_names}
-        return columns, table.num_rows
+        for _, table in self._parts:
+            columns = {name: table.column(name).combine_chunks() for name in table.column_names}
+            yield columns, table.num_rows
+
+
+def _kept(array: pa.Array) -> pa.Array:
+    """What is kept of a column: nothing of a type that no column has, because the table is refused for it."""
+    return array if cell.is_known(array.type) else pa.nulls(len(array))

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from sigmax.contract import Feature, Kind
 from sigmax.errors import quoted
+from sigmax_training.data.cells import MOST_EXACT
 from sigmax_training.data.dataset import F64
 
 FAR_FROM_ZERO = 1e3
@@ -126,7 +127,8 @@ def _identifiers(features: F64, blocks: Sequence[Feature], declared: frozenset[s
     for block, column in _columns(features, blocks):
         if block.kind is not Kind.NUMERIC or block.name in declared:
             continue
-        whole = bool((column == np.floor(column)).all())
+        counted = np.abs(column) <= MOST_EXACT  # beyond, every float64 is whole, measured ones, too
+        whole = bool((counted & (column == np.floor(column))).all())
         if whole and len(np.unique(column)) == len(column):
             shown = f"{column[0]:.0f}, {column[1]:.0f}, …"
             yield Suspicion(
@@ -139,10 +141,9 @@ def _identifiers(features: F64, blocks: Sequence[Feature], declared: frozenset[s
 
 def _give_away(features: F64, codes: npt.NDArray[Any], blocks: Sequence[Feature]) -> Iterator[Suspicion]:
     """Features that tell the class alone, as what was written down after the answer was known does."""
-    truths = codes.T if codes.ndim == 2 else [codes]
     for block, column in _columns(features, blocks):
         told = _codes_tell if block.kind in (Kind.CATEGORY, Kind.BOOLEAN) else _order_tells
-        if any(told(column, truth) for truth in truths):
+        if told(column, codes):
             yield Suspicion(
                 block.name,
                 Suspected.GIVES_AWAY,
@@ -151,36 +152,51 @@ def _give_away(features: F64, codes: npt.NDArray[Any], blocks: Sequence[Feature]
             )
 
 
-def _codes_tell(column: F64, truth: npt.NDArray[Any]) -> bool:
+def _codes_tell(column: F64, codes: npt.NDArray[Any]) -> bool:
     """Whether all rows of one category have one class, categories of a single row not counted."""
     values, places, counts = np.unique(column, return_inverse=True, return_counts=True)
     if counts.max() < 2 or 2 * len(values) > len(column):
         return False
-    pairs = np.unique(np.column_stack([places, truth]), axis=0)
-    return len(pairs) == len(values) and len(np.unique(truth)) > 1
+    low, high = _bounds(codes, places, counts)
+    told = (low == high).all(axis=0) & (codes.min(axis=0) != codes.max(axis=0))
+    return bool(told.any())
 
 
-def _order_tells(column: F64, truth: npt.NDArray[Any]) -> bool:
+def _order_tells(column: F64, codes: npt.NDArray[Any]) -> bool:
     """Whether the classes lie behind each other: of two, nearly; of more, all of them without overlap."""
     present = ~np.isnan(column)
-    column, truth = column[present], truth[present]
-    classes = np.unique(truth)
+    column, codes = column[present], codes[present]
+    if codes.ndim == 2:
+        areas = _areas(column, codes)
+        return bool((np.maximum(areas, 1 - areas) >= GIVES_AWAY).any())
+    classes, places, counts = np.unique(codes, return_inverse=True, return_counts=True)
     if len(classes) == 2:
-        area = _area(column, truth == classes[1])
-        return max(area, 1 - area) >= GIVES_AWAY
+        return _order_tells(column, places[:, None] == 1)
     if len(classes) < 2:
         return False
-    ranges = sorted((column[truth == code].min(), column[truth == code].max()) for code in classes)
+    ranges = sorted(zip(*(side.tolist() for side in _bounds(column, places, counts)), strict=True))
     return all(high < low for (_, high), (low, _) in pairwise(ranges))
 
 
-def _area(column: F64, positive: npt.NDArray[np.bool_]) -> float:
-    """The area under the ROC curve by ranks (Mann and Whitney 1947), ties counting half."""
+def _bounds(
+    values: npt.NDArray[Any], places: npt.NDArray[Any], counts: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The smallest and the largest of the values at each place, (n_places, ...)."""
+    values, starts = values[np.argsort(places, kind="stable")], np.cumsum(counts) - counts
+    return np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+
+
+def _areas(column: F64, positive: npt.NDArray[np.bool_]) -> F64:
+    """The area under the ROC curve of each label by ranks (Mann and Whitney 1947), ties counting half.
+
+    A label that all rows have, or none, has 0.5.
+    """
     _, places, counts = np.unique(column, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    n_positive = int(positive.sum())
-    n_negative = len(column) - n_positive
-    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+    n_positive = positive.sum(axis=0)
+    pairs = n_positive * (len(column) - n_positive)
+    before = ranks @ positive - n_positive * (n_positive + 1) / 2
+    return np.asarray(np.divide(before, pairs, out=np.full(len(pairs), 0.5), where=pairs > 0), np.float64)
 
 
 def _far(features: F64, blocks: Sequence[Feature]) -> Iterator[Suspicion]:
@@ -188,8 +204,9 @@ def _far(features: F64, blocks: Sequence[Feature]) -> Iterator[Suspicion]:
         if block.kind not in (Kind.NUMERIC, Kind.INTEGER):
             continue
         present = column[~np.isnan(column)]
-        deviation = float(present.std()) if present.size else 0.0
-        mean = float(present.mean()) if present.size else 0.0
+        with np.errstate(over="ignore", invalid="ignore"):  # of 1e200 the square is infinite: it is not far
+            deviation = float(present.std()) if present.size else 0.0
+            mean = float(present.mean()) if present.size else 0.0
         if deviation > 0 and abs(mean) / deviation > FAR_FROM_ZERO:
             yield Suspicion(
                 block.name,

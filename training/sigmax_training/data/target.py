@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from sigmax.errors import InvalidInput, quoted
 from sigmax_training.data import cells as cell
 from sigmax_training.data.batches import Batch
-from sigmax_training.data.cells import Absent
+from sigmax_training.data.cells import Absent, Cells
 from sigmax_training.data.columns import Offences
 from sigmax_training.data.dataset import few_of_class, few_of_label
 from sigmax_training.job import Tabular
@@ -140,7 +140,7 @@ class OneClass:
             return
         nothing = np.asarray(texts.is_null().to_numpy(zero_copy_only=False), np.bool_)
         self._empty.add(nothing, texts, batch.where)
-        if pa.types.is_floating(columns[self._name].type):
+        if pa.types.is_floating(cell.decoded(columns[self._name]).type):
             whole = np.array([text is None or is_integer(text) for text in texts.to_pylist()])
             self._fractions.add(~whole, texts, batch.where)
         for text, count in _counted(texts):
@@ -148,7 +148,7 @@ class OneClass:
 
     def _texts(self, columns: Columns) -> pa.Array:
         """Labels as texts, null where there is none; a whole number is the same label in every type."""
-        found = cell.read(columns[self._name], _NOTHING, parse=False)
+        found = _read(columns[self._name])
         if found.values is not None and pa.types.is_floating(found.values.type):
             return pa.array(
                 [None if text is None else _whole(text) for text in found.shown.to_pylist()], pa.string()
@@ -158,7 +158,7 @@ class OneClass:
     def problems(self) -> list[str]:
         """Rows without a label, a target that holds no classes, classes that are too small."""
         if self._unsupported:
-            return [f"target {quoted(self._name)} holds {self._unsupported}, which no label is"]
+            return [_no_type(self._name, self._unsupported)]
         empty = self._empty.texts(self._no_label, self._name)
         fractions = self._fractions.texts(self._fraction, self._name)
         found = [*empty, *fractions]
@@ -204,21 +204,29 @@ class Separated:
         self._name, self._separator = name, separator
         self._seen = _Seen()
         self._rows = 0
+        self._unsupported = ""
 
     def see(self, columns: Columns, batch: Batch) -> None:
         """Count the labels of a batch."""
         self._rows += batch.rows
-        for labels in self._cells(columns):
+        try:
+            cells = self._cells(columns)
+        except ValueError as error:
+            self._unsupported = str(error)
+            return
+        for labels in cells:
             for label in set(labels):
                 self._seen.add(label, 1)
 
     def _cells(self, columns: Columns) -> list[list[str]]:
-        texts = columns[self._name].cast(pa.string()).to_pylist()
+        texts = _read(columns[self._name]).shown.to_pylist()
         cells = ((text or "").split(self._separator) for text in texts)
         return [[label.strip() for label in labels if label.strip()] for labels in cells]
 
     def problems(self) -> list[str]:
         """Labels that nearly every row has, or nearly none."""
+        if self._unsupported:
+            return [_no_type(self._name, self._unsupported)]
         if not self._seen.texts:
             return ["no row has a label"]
         if len(self._seen.texts) > MAX_CLASSES:
@@ -254,19 +262,27 @@ class Flags:
         self._counts = dict.fromkeys(names, 0)
         self._rows = 0
         self._wrong = {name: Offences() for name in names}
+        self._unsupported: dict[str, str] = {}
 
     def see(self, columns: Columns, batch: Batch) -> None:
         """Count the labels of a batch."""
         self._rows += batch.rows
         for name in self._names:
-            flags = _flags(columns[name])
+            try:
+                texts = _read(columns[name]).shown
+            except ValueError as error:
+                self._unsupported[name] = str(error)
+                continue
+            flags = _flags(texts)
             wrong = np.isnan(flags)
             if wrong.any():
-                self._wrong[name].add(wrong, columns[name].cast(pa.string()), batch.where)
+                self._wrong[name].add(wrong, texts, batch.where)
             self._counts[name] += int(np.count_nonzero(flags == 1.0))
 
     def problems(self) -> list[str]:
         """Cells that are neither yes nor no, and labels that nearly every row has, or nearly none."""
+        if self._unsupported:
+            return [_no_type(name, kind) for name, kind in self._unsupported.items()]
         wrong = [
             text
             for name, offences in self._wrong.items()
@@ -284,16 +300,31 @@ class Flags:
 
     def encode(self, columns: Columns) -> Codes:
         """Whether each label is there, bool (n_samples, n_classes)."""
-        return np.column_stack([_flags(columns[name]) == 1.0 for name in self._names])
+        return np.column_stack([_flags(_read(columns[name]).shown) == 1.0 for name in self._names])
+
+
+def _read(array: pa.Array) -> Cells:
+    """Labels, sorted out; a category of pandas is what its values are.
+
+    Raises:
+        ValueError: the type is none that a label has.
+    """
+    return cell.read(cell.decoded(array), _NOTHING, parse=False)
+
+
+def _no_type(name: str, kind: str) -> str:
+    return (
+        f"target {quoted(name)} holds {kind}, which no label is: give it as texts, whole numbers or booleans"
+    )
 
 
 def _no_flag(name: str, place: str, given: str | None) -> str:
     return f"{place}, target {quoted(name)}: {quoted((given or '').strip())} is not true, false, 1 or 0"
 
 
-def _flags(array: pa.Array) -> npt.NDArray[np.float64]:
+def _flags(texts: pa.Array) -> npt.NDArray[np.float64]:
     """1 and 0 for yes and no, NaN for what is neither, (n_samples,)."""
-    places = array.cast(pa.string()).dictionary_encode()
+    places = texts.dictionary_encode()
     found = [cell.boolean(text.strip()) for text in places.dictionary.to_pylist()]
     values = np.array([np.nan if value is None else value for value in found], np.float64)
     return np.asarray(cell.taken(values, places, np.nan), np.float64)
