@@ -197,6 +197,7 @@ def test_every_key_of_a_job_is_documented() -> None:
         "delimiter",
         "quote",
         "encoding",
+        "decimal",
         "stream",
         "buffer",
         "target",

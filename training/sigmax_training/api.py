@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from sigmax.errors import InvalidInput
 from sigmax_training import job as jobs
 from sigmax_training import pipeline, progress
 from sigmax_training.job import Job
@@ -41,8 +42,12 @@ def train(
     given = rows is not None
     if isinstance(job, str | Path):
         job = jobs.read(Path(job), given=given)
-    elif not isinstance(job, Job):
+    elif isinstance(job, Mapping):
         job = jobs.parsed(job, Path(), given=given)
+    elif not isinstance(job, Job):
+        raise InvalidInput(
+            f"the job is a {type(job).__name__}: hand over a file's path, or its keys as a mapping"
+        )
     console = Console(stderr=True, quiet=quiet)
     with progress.opened(console, quiet=quiet) as report:
         return pipeline.run(job, Path(models), report, rows, resume=resume)

@@ -69,7 +69,7 @@ def _streamed(job: Job, stream: Streamed) -> Checked:
     test = f"about {job.evaluation.test_fraction:.0%} of them to test"
     lines = (
         ("data", stream.description),
-        ("rows", f"{stream.rows:,}, read in {stream.pieces} pieces: {test}"),
+        ("rows", f"{stream.rows:,} in {stream.pieces} piece{'s' * (stream.pieces > 1)}: {test}"),
         ("folds", "none, a stream is judged by its test rows"),
         ("classes", _classes(stream.classes, stream.counts)),
         *_model(job, outline(stream)),

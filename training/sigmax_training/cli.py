@@ -122,11 +122,17 @@ def run(
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--target", show_envvar=True, help="Of a table, the column that holds the class.")
 @click.option(
+    "--delimiter", show_envvar=True, help="Of a CSV file, what stands between cells; else found out."
+)
+@click.option("--encoding", show_envvar=True, help="Of a CSV file, what it is written in; else found out.")
+@click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The job file; default: the name of DATA with .toml, here.",
 )
-def init(data: Path, target: str | None, output: Path | None) -> None:
+def init(
+    data: Path, target: str | None, delimiter: str | None, encoding: str | None, output: Path | None
+) -> None:
     """Look at DATA and write a job for it, with every choice explained.
 
     DATA is a table (CSV, Parquet or Arrow: a file, or a folder of files), or a folder that holds a folder of
@@ -134,7 +140,7 @@ def init(data: Path, target: str | None, output: Path | None) -> None:
     """
     job = output or Path(f"{_name_of(data, target)}.toml")
     try:
-        text, summary = _proposed(data, target, job)
+        text, summary = _proposed(data, job, target=target, delimiter=delimiter, encoding=encoding)
         content = text.encode()
         with job.open("xb") as file:
             file.write(content)
@@ -165,15 +171,15 @@ def _name_of(data: Path, target: str | None) -> str:
     return proposal.job_name(data) if _are_pictures(data, target) else table_proposal.name_of(data)
 
 
-def _proposed(data: Path, target: str | None, job: Path) -> tuple[str, str]:
+def _proposed(data: Path, job: Path, **known: str | None) -> tuple[str, str]:
     """A job's text, and what is said of it."""
     from sigmax_training import picture_proposal, table_proposal
 
-    if _are_pictures(data, target):
+    if _are_pictures(data, known["target"]):
         pictures = picture_proposal.look_at(data)
         text = picture_proposal.job_text(data, pictures, job)
         return text, picture_proposal.summary(data, pictures, job)
-    table = table_proposal.look_at(data, target)
+    table = table_proposal.look_at(data, table_proposal.Given(**known))
     return table_proposal.job_text(data, table, job), table_proposal.summary(data, table, job)
 
 

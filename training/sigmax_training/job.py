@@ -100,11 +100,13 @@ class Dialect:
         delimiter: what stands between cells; None for a comma, or a tab where the file ends in `.tsv`.
         quote: what a cell is put into that has a delimiter in it; empty for nothing.
         encoding: as Python names it; a byte-order mark of UTF-8 is no part of the first cell.
+        decimal: the sign before the fraction of a number.
     """
 
     delimiter: str | None = None
     quote: str = '"'
     encoding: str = "utf-8"
+    decimal: str = "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +436,7 @@ def _data(table: Table, features: Table, folder: Path, *, given: bool) -> Data:
     elif "path" in table and "image" in table:
         path, target = folder / table.text("path"), table.text("target")
         data = _pictures(table, path, target, table.text("image"))
-    elif "path" in table or given:
+    elif "path" in table or given or (not sources and _means_a_table(table, features)):
         data = _tabular(table, features, folder)
     else:
         name = table.choice("builtin", (*BUILTIN, PHOTOGRAPHS, REGIONS), BUILTIN[0])
@@ -442,6 +444,11 @@ def _data(table: Table, features: Table, folder: Path, *, given: bool) -> Data:
     table.close()
     features.close()
     return data
+
+
+def _means_a_table(table: Table, features: Table) -> bool:
+    """Whether a job that does not say where its rows are speaks of a table all the same."""
+    return any(key in table for key in ("target", "targets")) or any(True for _ in features)
 
 
 def _tabular(table: Table, features: Table, folder: Path) -> Tabular:
@@ -465,8 +472,8 @@ def _tabular(table: Table, features: Table, folder: Path) -> Tabular:
         tuple(folder / path for path in paths),
         targets,
         separator,
-        table.texts("ignore") if "ignore" in table else (),
-        table.texts("missing_values", empty=True) if "missing_values" in table else (),
+        table.texts("ignore", none=True) if "ignore" in table else (),
+        table.texts("missing_values", empty=True, none=True) if "missing_values" in table else (),
         default,
         columns,
         kind,
@@ -477,7 +484,7 @@ def _tabular(table: Table, features: Table, folder: Path) -> Tabular:
 
 
 def _dialect(table: Table, kind: Format | None) -> Dialect:
-    given = [key for key in ("delimiter", "quote", "encoding") if key in table]
+    given = [key for key in ("delimiter", "quote", "encoding", "decimal") if key in table]
     if kind not in (None, Format.CSV):
         for key in given:
             table.problem(key, f"is for CSV files, not for data.format = '{kind}'")
@@ -493,7 +500,7 @@ def _dialect(table: Table, kind: Format | None) -> Dialect:
         table.problem("encoding", f"is no text encoding that is known here: {quoted(encoding)}{hint}")
     if delimiter is not None and delimiter == quote:
         table.problem("quote", "and data.delimiter are the same sign")
-    return Dialect(delimiter, quote, encoding)
+    return Dialect(delimiter, quote, encoding, table.choice("decimal", (".", ","), default.decimal))
 
 
 def _closed(table: Table) -> Column:
@@ -647,7 +654,8 @@ def _decision(table: Table) -> Decision:
         table.problem("threshold", "is what decision.tune chooses: give one of them")
     table.close()
     if decision.classes and decision.positive and decision.positive not in decision.classes:
-        table.problem("positive", f"is one of decision.classes, not {quoted(decision.positive)}")
+        hint = nearest(decision.positive, decision.classes)
+        table.problem("positive", f"is one of decision.classes, not {quoted(decision.positive)}{hint}")
     return decision
 
 

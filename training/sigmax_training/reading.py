@@ -140,10 +140,16 @@ class Table:
             return tuple(float(item) for item in value)
         return self._wrong(key, value, "a list of numbers", fallback)
 
-    def texts(self, key: str, *, empty: bool = False) -> tuple[str, ...]:
-        """A list of different texts, one at least; an empty one only where it has a meaning."""
+    def texts(self, key: str, *, empty: bool = False, none: bool = False) -> tuple[str, ...]:
+        """A list of different texts.
+
+        Args:
+            key: of the list.
+            empty: an empty text has a meaning.
+            none: so has an empty list.
+        """
         value = self._get(key, None)
-        known = isinstance(value, list) and value and all(isinstance(item, str) for item in value)
+        known = isinstance(value, list) and (value or none) and all(isinstance(item, str) for item in value)
         if known and len(set(value)) == len(value) and (empty or "" not in value):
             return tuple(value)
         return self._wrong(key, value, "a list of different texts", ())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +34,11 @@ STREAMED_BYTES = 2**30
 
 MISSING_WORDS = ("NA", "N/A", "n/a", "na", "NULL", "null", "None", "NaN", "nan", "-", "?", ".", "없음")
 """What people write into a cell of numbers that has none."""
+
+_FEW_WORDS = 0.05
+"""Texts a number, up to which they are mistakes in a column of numbers."""
+
+_REFUSED = "numeric in the job, which check refuses until the cells are corrected or mean a missing value"
 
 _TARGETS = ("target", "label", "class", "y", "outcome", "결과", "정답")
 _POSITIVE = ("yes", "true", "1", "positive", "y", "malignant", "churned", "fraud", "spam")
@@ -74,39 +79,55 @@ class Look:
         return [column for column in self.glance.columns if column.name not in self.left_out]
 
 
-def look_at(path: Path, target: str | None) -> Look:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a person knows of a table; None where it is to be found out.
+
+    Attributes:
+        target: the column that holds the class.
+        delimiter: what stands between cells.
+        encoding: what the file is written in.
+    """
+
+    target: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+def look_at(path: Path, given: Given) -> Look:
     """Look through a table.
 
     Args:
         path: a file, or a folder of files.
-        target: the column that holds the class.
+        given: what is known of it.
 
     Raises:
         InvalidInput: no target was named, or the table has mistakes that no job can mend.
     """
-    found = files.find((path,), None)
-    source = Tabular((path,), (target or "",), dialect=_dialect(found[0]), default=Column(missing="median"))
+    found, target = files.find((path,), None), given.target
+    dialect = _dialect(found[0], given)
+    source = Tabular((path,), (target or "",), dialect=dialect, default=Column(missing="median"))
     if target is None:
         raise InvalidInput(_which_target(columns_of(source)))
     seen = glance(source)
     problems = [*seen.problems, *seen.target.problems()]
     if problems:
         raise InvalidInput(listed(problems))
-    words = _missing_words(seen.columns)
-    if words:
-        source = replace(source, missing_values=words)
-        seen = glance(source)
+    better = _written(source, seen.columns)
+    if better != source:
+        source, seen = better, glance(better)
     left_out = {column.name: reason for column in seen.columns if (reason := _no_feature(column))}
     if len(left_out) == len(seen.columns):
         raise InvalidInput(f"no column beside the target {quoted(target)} is a feature")
-    apart, notices = _suspicious(_with(source, seen.columns, left_out), left_out)
+    mixed = [column.name for column in seen.columns if column.texts and column.name not in left_out]
+    apart, notices = _suspicious(_with(source, seen.columns, left_out), left_out, mixed)
     left_out = {column.name: apart[column.name] for column in seen.columns if column.name in apart}
     return Look(
         source=_with(source, seen.columns, left_out),
         glance=seen,
         counts=seen.target.counts(),
         left_out=left_out,
-        notices=notices,
+        notices=(*notices, *_mixed(seen.columns)),
         rows=seen.columns[0].rows,
         size=sum(file.state[0] for file in found),
     )
@@ -121,10 +142,34 @@ def _with(source: Tabular, columns: Sequence[Impression], left_out: Iterable[str
 
 def _declared(column: Impression) -> Column:
     """What the job says of a column."""
-    if column.texts:  # numbers and texts that mean something
+    if column.texts and not _mostly_numbers(column):
         return Column(Kind.CATEGORY)
     missing = "most_frequent" if column.kind is Kind.BOOLEAN and column.missing else None
     return Column(column.kind, missing)
+
+
+def _mostly_numbers(column: Impression) -> bool:
+    """Whether the texts among numbers are so few that they are mistakes."""
+    return column.words <= _FEW_WORDS * column.numbers
+
+
+def _mixed(columns: Sequence[Impression]) -> Iterator[str]:
+    """Columns of numbers and texts, which a person has to look at."""
+    for column in columns:
+        if not column.texts:
+            continue
+        fate = _REFUSED if _mostly_numbers(column) else "a category in the job"
+        yield (
+            f"column {quoted(column.name)} has {column.numbers:,} numbers and {column.words:,} texts, such "
+            f"as {quoted(column.texts[0])}: it is {fate}"
+        )
+
+
+def _written(source: Tabular, columns: Sequence[Impression]) -> Tabular:
+    """The table with what its cells tell of how they are written: words for nothing, decimal commas."""
+    commas = any(column.commas for column in columns)
+    dialect = replace(source.dialect, decimal=",") if commas else source.dialect
+    return replace(source, missing_values=_missing_words(columns), dialect=dialect)
 
 
 def _missing_words(columns: Sequence[Impression]) -> tuple[str, ...]:
@@ -136,22 +181,33 @@ def _missing_words(columns: Sequence[Impression]) -> tuple[str, ...]:
 def _no_feature(column: Impression) -> str:
     """Why a column is no feature; empty for one that is."""
     if column.unsupported is not None:
-        return f"holds {column.unsupported}"
+        return f"holds {column.unsupported}{_as_a_key(column)}"
     if column.missing == column.rows:
         return "has no value at all"
     if column.inexact:
         return "has whole numbers beyond 2**53, as an identifier has; float64 does not hold them exactly"
+    if column.times:
+        return f"holds times{_as_a_key(column)}"
     if column.identifies:
         return f"has {column.different} different texts in {column.rows} rows, as an identifier has"
     return ""
 
 
-def _suspicious(source: Tabular, left_out: dict[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def _as_a_key(column: Impression) -> str:
+    """What a column of times is good for."""
+    timed = column.times or (column.unsupported or "").startswith(("timestamp", "date"))
+    return ", which no feature is; evaluation.key takes it, with split = 'time'" if timed else ""
+
+
+def _suspicious(
+    source: Tabular, left_out: dict[str, str], mixed: Sequence[str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """What tells nothing is left out, too; what tells too much a person decides."""
     undeclared = {
         name: column if column.kind is not Kind.NUMERIC else Column(None, column.missing)
         for name, column in source.columns.items()
-    }
+        if name not in mixed
+    } | dict.fromkeys(mixed, Column(Kind.CATEGORY))
     found = look(replace(source, columns={name: own for name, own in undeclared.items() if own != Column()}))
     apart, notices = dict(left_out), []
     for suspicion in found.suspicions:
@@ -175,19 +231,21 @@ def _which_target(names: Sequence[str]) -> str:
     )
 
 
-def _dialect(file: File) -> Dialect:
+def _dialect(file: File, given: Given) -> Dialect:
     """How a CSV file seems to be written; nothing of any other."""
     if file.format is not Format.CSV:
         return Dialect()
-    encoding = _encoding(file)
+    encoding = given.encoding or _encoding(file)
     try:
         with file.path.open(encoding=encoding or "utf-8-sig", newline="") as text:
             head = [line for line, _ in zip(text, range(20), strict=False)]
     except OSError as error:
         raise files.unreadable(file.name, error) from error
+    except LookupError as error:
+        raise InvalidInput(f"--encoding: {quoted(encoding)} is no encoding that is known here") from error
     except UnicodeError:
         head = []
-    found = _delimiter(head)
+    found = given.delimiter or _delimiter(head)
     usual = "\t" if file.path.suffix.lower() == ".tsv" else ","
     return Dialect(found if found and found != usual else None, encoding=encoding or "utf-8")
 
@@ -254,7 +312,8 @@ def _dialect_lines(look: Look) -> list[str]:
     dialect = look.source.dialect
     delimiter = [] if dialect.delimiter is None else [f"delimiter = {text(dialect.delimiter)}"]
     encoding = [] if dialect.encoding == "utf-8" else [f"encoding = {text(dialect.encoding)}"]
-    return [*delimiter, *encoding]
+    decimal = [] if dialect.decimal == "." else [f"decimal = {text(dialect.decimal)}"]
+    return [*delimiter, *encoding, *decimal]
 
 
 def _ignored(look: Look) -> list[str]:
@@ -300,7 +359,7 @@ def _schema(look: Look) -> list[str]:
 def _seen(column: Impression, own: Column) -> str:
     """What was seen in a column."""
     missing = f", {column.missing} of {column.rows} missing" if column.missing else ""
-    if column.texts:
+    if column.texts and own.kind is Kind.CATEGORY:
         return f"numbers and texts such as {quoted(column.texts[0])}{missing}"
     if own.kind is Kind.CATEGORY:
         return f"{column.different} different{missing}"

@@ -534,3 +534,31 @@ def test_a_stream_has_no_folds_and_is_not_stratified(text: str, expected: str) -
 
     assert expected in str(error.value)
     assert jobs.parse(STREAM + "test_fraction=0.1", Path()).evaluation.test_fraction == 0.1
+
+
+def test_a_misspelt_path_hides_no_other_mistake() -> None:
+    text = "name='x'\n[data]\npaths='r.csv'\ntraget='y'\ntarget='y'\n[features]\nmissing='medain'\n"
+
+    with pytest.raises(InvalidInput) as error:
+        jobs.parse(text, Path())
+
+    for part in (
+        "data.builtin or path or images: exactly one of them says where the rows are",
+        "data.paths is not a key that is known here, did you mean 'path'?",
+        "data.traget is not a key that is known here, did you mean 'target'?",
+        "features.missing is one of",
+        "not 'medain', did you mean 'median'?",
+    ):
+        assert part in str(error.value)
+    assert "features.missing is not a key" not in str(error.value)
+
+
+def test_lists_of_columns_may_be_empty() -> None:
+    text = "name='x'\n[data]\npath='r.csv'\ntarget='y'\nignore=[]\nmissing_values=[]"
+
+    assert jobs.parse(text, Path()).data == Tabular((Path("r.csv"),), ("y",))
+
+
+def test_a_positive_class_that_is_none_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InvalidInput, match="not 'po', did you mean 'pos'"):
+        jobs.parse(MINIMAL + "[decision]\nclasses=['pos','neg']\npositive='po'", Path())

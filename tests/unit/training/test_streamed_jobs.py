@@ -83,7 +83,7 @@ def test_a_streamed_job_is_checked_trained_and_published(
     run = call("run", job, "--models", tmp_path / "models")
 
     assert checked.exit_code == 0, checked.output
-    assert "6,000, read in" in checked.output
+    assert "6,000 in " in checked.output
     assert "yes (3," in checked.output
     assert run.exit_code == 0, run.output
     assert '{"epoch":2,"epochs":2,' in run.output

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sigmax.contract import Kind
+from sigmax_training import data, table_proposal
 from sigmax_training import job as jobs
-from sigmax_training import table_proposal
 from sigmax_training.cli import cli
 from sigmax_training.job import Column, Dialect, Perceptron, Tabular
 
@@ -143,14 +143,14 @@ def test_delimiter_and_encoding_are_found_out(
     path = tmp_path / f"rows.{suffix}"
     frame.to_csv(path, index=False, **options)
 
-    assert table_proposal.look_at(path, "이탈").source.dialect == dialect
+    assert table_proposal.look_at(path, table_proposal.Given("이탈")).source.dialect == dialect
 
 
 def test_numbers_and_words_that_mean_something_are_a_category(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("floor,size,kind\n" + "1,3,x\n2,5,y\nroof,4,x\n1,2,y\n2,7,x\n" * 6)
 
-    look = table_proposal.look_at(path, "kind")
+    look = table_proposal.look_at(path, table_proposal.Given("kind"))
 
     assert look.source.columns["floor"] == Column(Kind.CATEGORY)
     assert "# numbers and texts such as 'roof'" in table_proposal.job_text(path, look, tmp_path / "j.toml")
@@ -163,7 +163,7 @@ def test_files_larger_than_the_memory_are_streamed(
     frame.to_parquet(path)
     monkeypatch.setattr(table_proposal, "STREAMED_BYTES", 1000)
 
-    look = table_proposal.look_at(path, "이탈")
+    look = table_proposal.look_at(path, table_proposal.Given("이탈"))
     job = jobs.parse(table_proposal.job_text(path, look, tmp_path / "j.toml"), tmp_path)
 
     assert isinstance(job.data, Tabular)
@@ -186,7 +186,7 @@ def test_nan_among_numbers_is_a_missing_value(tmp_path: Path, word: str) -> None
     rows = [f"{word if row % 9 == 0 else row * 1.5},{row % 7},{'xy'[row % 2]}\n" for row in range(40)]
     path.write_text("a,b,kind\n" + "".join(rows))
 
-    look = table_proposal.look_at(path, "kind")
+    look = table_proposal.look_at(path, table_proposal.Given("kind"))
 
     assert look.source.missing_values == (word,)
     assert look.source.columns["a"] == Column(Kind.NUMERIC)
@@ -197,7 +197,7 @@ def test_whole_numbers_that_float64_does_not_hold_are_left_out(tmp_path: Path, n
     frame = pd.DataFrame({"id": np.arange(40) + 2**60, "b": np.arange(40) % 7, "kind": ["x", "y"] * 20})
     frame.to_csv(tmp_path / name, index=False) if name.endswith("csv") else frame.to_parquet(tmp_path / name)
 
-    look = table_proposal.look_at(tmp_path / name, "kind")
+    look = table_proposal.look_at(tmp_path / name, table_proposal.Given("kind"))
 
     assert "beyond 2**53" in look.left_out["id"]
 
@@ -228,3 +228,48 @@ def test_a_pipe_is_refused_before_it_is_opened(here: Path) -> None:
     os.mkfifo("rows.csv")
 
     assert "is a pipe or a device" in call("init", "rows.csv", "--target", "kind").output
+
+
+def test_decimal_commas_and_dates_are_found_out(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    rows = "".join(
+        f"2025-01-{number % 28 + 1:02};{number % 17},{number % 10};{'xy'[number % 2]}\n"
+        for number in range(60)
+    )
+    path.write_text("day;size;kind\n" + rows)
+
+    look = table_proposal.look_at(path, table_proposal.Given("kind"))
+    job = jobs.parse(table_proposal.job_text(path, look, tmp_path / "j.toml"), tmp_path)
+
+    assert look.source.dialect == Dialect(";", decimal=",")
+    assert look.source.columns == {"size": Column(Kind.NUMERIC)}
+    assert "holds times, which no feature is; evaluation.key takes it" in look.left_out["day"]
+    assert data.load(job).features[13, 0] == 13.3
+
+
+def test_a_mistake_in_a_column_of_numbers_makes_it_no_category(here: Path) -> None:
+    rows = "".join(f"{number / 7:.3f},{'xy'[number % 2]}\n" for number in range(60))
+    Path("rows.csv").write_text("size,kind\n" + rows + "0x10,x\n")
+
+    result = call("init", "rows.csv", "--target", "kind")
+    checked = call("check", "rows.toml")
+
+    assert (
+        "look at it: column 'size' has 60 numbers and 1 texts, such as '0x10': it is numeric" in result.output
+    )
+    assert checked.exit_code == 1
+    assert "line 62, column 'size': '0x10' is not a finite number" in checked.output
+
+
+def test_what_a_person_knows_of_a_file_is_not_found_out(here: Path, frame: pd.DataFrame) -> None:
+    Path("rows.csv").write_bytes("größe|kind\n1,5|x\n2,5|ü\n3,5|x\n4,5|ü\n".encode("latin-1"))
+
+    found = call("init", "rows.csv", "--target", "kind", "--encoding", "latin-1", "--delimiter", "|")
+    wrong = call("init", "rows.csv", "--target", "kind", "--encoding", "latn", "--output", "other.toml")
+    guessed = call("init", "rows.csv", "--target", "kind", "--output", "guessed.toml")
+
+    assert found.exit_code == 0, found.output
+    assert 'encoding = "latin-1"' in Path("rows.toml").read_text()
+    assert "--encoding: 'latn' is no encoding that is known here" in wrong.output
+    assert guessed.exit_code == 0, guessed.output
+    assert 'encoding = "cp1252"' in Path("guessed.toml").read_text()

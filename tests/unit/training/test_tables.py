@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -830,3 +831,60 @@ def test_a_single_column_is_no_table(given: Any) -> None:
 def test_a_table_without_a_column_says_so() -> None:
     with pytest.raises(InvalidInput, match="there is no target column 'kind'; there is no column at all"):
         table.load(Tabular((), ("kind",)), given=pa.table({}))
+
+
+# Decimal commas.
+
+
+def test_decimal_commas_are_numbers_where_the_job_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a;kind\n1,5;x\n-,25;y\n3;x\n4,0e2;y\n-999,0;x\n")
+
+    found = load(
+        path,
+        dialect=Dialect(";", decimal=","),
+        missing_values=("-999,0",),
+        default=Column(missing="mean"),
+    )
+
+    assert found.features[:4, 0].tolist() == [1.5, -0.25, 3, 400]
+    assert np.isnan(found.features[4, 0])
+
+
+def test_a_point_among_decimal_commas_and_a_comma_among_points_are_errors(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a;kind\n1,5;x\n2.620,00;y\n3;x\n4;y\n")
+
+    assert "line 3, column 'a': '2.620,00' is not a finite number" in refused(
+        path, dialect=Dialect(";", decimal=",")
+    )
+    path.write_text("a;kind\n1,5;x\n2,5;y\n3;x\n4;y\n")
+    assert "column 'a' has numbers with a decimal comma: say data.decimal = ','" in refused(
+        path, dialect=Dialect(";")
+    )
+    path.write_text("a;kind\n1,5;x\n2,5;y\n3,5;x\n4,5;y\n")
+    assert "column 'a' has numbers with a decimal comma, such as '1,5': say data.decimal" in refused(
+        path, dialect=Dialect(";")
+    )
+
+
+def test_a_stray_file_in_a_folder_and_one_that_is_no_text_are_named(tmp_path: Path) -> None:
+    FRAME.to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "readme.md").write_text("# Read me")
+    assert "data 'readme.md': the ending is none of a table's" in refused(tmp_path)
+
+    (tmp_path / "rows.csv").write_bytes(b"\x1f\x8b\x08\x00\x00\xff" * 100)
+    assert "data.encoding says what it is, if it is a text at all" in refused(tmp_path / "rows.csv")
+
+
+def test_a_stream_that_stands_by_class_in_one_piece_is_noted(tmp_path: Path) -> None:
+    ordered = pd.concat([FRAME] * 10).sort_values("kind", ignore_index=True)
+    ordered.to_csv(tmp_path / "rows.csv", index=False)
+    source = Tabular((tmp_path / "rows.csv",), ("kind",), stream=True, buffer=50)
+
+    (notice,) = table.opened(source).notices
+
+    assert "the rows stand by class, and 400 of them in one piece, of which the buffer mixes 50" in notice
+    assert table.opened(replace(source, buffer=300)).notices == ()
+    ordered.sample(frac=1, random_state=0).to_csv(tmp_path / "rows.csv", index=False)
+    assert table.opened(source).notices == ()

@@ -26,23 +26,32 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
-    """Which cells mean a missing value, beside those with nothing in them.
+class Writing:
+    """How values are written in cells.
 
     Attributes:
-        texts: what they are written as.
+        missing: what means a missing value, beside nothing at all.
         numbers: those of them that are numbers, for columns that hold numbers.
+        decimal: the sign before the fraction of a number, "." or ",".
     """
 
-    texts: frozenset[str]
-    numbers: tuple[float, ...]
+    missing: frozenset[str] = frozenset()
+    numbers: tuple[float, ...] = ()
+    decimal: str = "."
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Absent:
-        """The job's `missing_values`."""
-        known = frozenset(texts)
-        numbers = (number(text.strip()) for text in known)
-        return cls(known, tuple(value for value in numbers if value is not None))
+    def of(cls, missing: Iterable[str], decimal: str = ".") -> Writing:
+        """The job's `missing_values` and `decimal`."""
+        known = frozenset(missing)
+        plain = cls(decimal=decimal)
+        numbers = (number(plain.plain(text.strip())) for text in known)
+        return cls(known, tuple(value for value in numbers if value is not None), decimal)
+
+    def plain(self, text: str) -> str:
+        """A number as Python writes it; a text that is none stays one."""
+        if self.decimal == ".":
+            return text
+        return "" if "." in text else text.replace(self.decimal, ".")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,12 +113,12 @@ def decoded(array: pa.Array) -> pa.Array:
     return array.cast(kind.value_type) if pa.types.is_dictionary(kind) and not is_text(kind) else array
 
 
-def read(array: pa.Array, absent: Absent, *, parse: bool) -> Cells:
+def read(array: pa.Array, writing: Writing, *, parse: bool) -> Cells:
     """Sort out some cells.
 
     Args:
         array: text, numbers, booleans or nothing at all.
-        absent: which cells mean a missing value.
+        writing: how values are written.
         parse: texts may be numbers, as those of a CSV file may; else a text is a text.
 
     Raises:
@@ -117,14 +126,14 @@ def read(array: pa.Array, absent: Absent, *, parse: bool) -> Cells:
     """
     kind = array.type
     if is_text(kind):
-        return _texts(array.cast(pa.string()), absent, parse=parse)
+        return _texts(array.cast(pa.string()), writing, parse=parse)
     if pa.types.is_boolean(kind):
         missing = _mask(array.is_null())
         numbers = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return Cells(missing, numbers, booleans=True, values=array)
     if is_number(kind):
         numbers = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        missing = np.isnan(numbers) | np.isin(numbers, absent.numbers)
+        missing = np.isnan(numbers) | np.isin(numbers, writing.numbers)
         if missing.any():
             numbers = np.where(missing, np.nan, numbers)
         return Cells(missing, numbers, values=array)
@@ -134,26 +143,32 @@ def read(array: pa.Array, absent: Absent, *, parse: bool) -> Cells:
     raise ValueError(str(kind))
 
 
-def _texts(array: pa.Array, absent: Absent, *, parse: bool) -> Cells:
+def _texts(array: pa.Array, writing: Writing, *, parse: bool) -> Cells:
     trimmed = pc.utf8_trim_whitespace(array)
     nothing = pc.fill_null(pc.equal(trimmed, ""), True)
-    if absent.texts:
-        known = pa.array(sorted(absent.texts), pa.string())
+    if writing.missing:
+        known = pa.array(sorted(writing.missing), pa.string())
         nothing = pc.or_(nothing, pc.or_(pc.is_in(trimmed, known), pc.is_in(array, known)))
     missing = _mask(nothing)
     there = pc.if_else(nothing, pa.scalar(None, pa.string()), array) if missing.any() else array
-    numbers = _numbers(pc.if_else(nothing, pa.scalar(None, pa.string()), trimmed)) if parse else None
+    values = pc.if_else(nothing, pa.scalar(None, pa.string()), trimmed)
+    numbers = _numbers(values, writing) if parse else None
     return Cells(missing, numbers, texts=there)
 
 
-def _numbers(trimmed: pa.Array) -> F64 | None:
+def _numbers(trimmed: pa.Array, writing: Writing) -> F64 | None:
     """Every text as a number; None where one is none. Arrow reads what Python writes; Python reads more."""
+    points = trimmed
+    if writing.decimal != ".":
+        if pc.any(pc.match_substring(trimmed, ".")).as_py():
+            return None
+        points = pc.replace_substring(trimmed, writing.decimal, ".")
     try:
-        return np.asarray(trimmed.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        return np.asarray(points.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
     except pa.ArrowInvalid:
         pass
     places = trimmed.dictionary_encode()
-    found = [number(text) for text in places.dictionary.to_pylist()]
+    found = [number(writing.plain(text)) for text in places.dictionary.to_pylist()]
     if any(value is None for value in found):
         return None
     return taken(np.array(found, np.float64), places, np.nan)
@@ -220,3 +235,24 @@ def first_rows(mask: Mask, most: int) -> Sequence[int]:
     """The first few rows for which something holds."""
     found: list[int] = np.flatnonzero(mask)[:most].tolist()
     return found
+
+
+def microseconds(moments: pa.Array) -> npt.NDArray[np.float64]:
+    """Microseconds since 1970 of moments, NaN of missing ones, (n_samples,)."""
+    return np.asarray(moments.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
+def moment(text: str) -> float:
+    """Microseconds since 1970 of a time as ISO 8601 writes it; NaN of anything else, numbers, too."""
+    for zone in (None, "UTC"):  # a text with an offset is none without a zone, and the other way round
+        try:
+            moment = pa.array([text]).cast(pa.timestamp("us", zone))
+        except pa.ArrowInvalid:
+            continue
+        return float(microseconds(moment)[0])
+    return float("nan")
+
+
+def is_moment(text: str) -> bool:
+    """Whether a text is a day or a moment as ISO 8601 writes it."""
+    return not math.isnan(moment(text.strip()))

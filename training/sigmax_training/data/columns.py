@@ -7,6 +7,7 @@ it is kept but counts, its different texts and the first few cells that are wron
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from sigmax.errors import InvalidInput, quoted
 from sigmax.protocol.categories import encode
 from sigmax_training.data import cells as cell
 from sigmax_training.data.batches import Batch
-from sigmax_training.data.cells import BOOLEANS, Absent, Cells, Mask
+from sigmax_training.data.cells import BOOLEANS, Cells, Mask, Writing
 from sigmax_training.data.dataset import F64, Fill
 from sigmax_training.job import IMPUTATIONS, OWN_CATEGORY, REJECT, Column
 from sigmax_training.reading import is_integer
@@ -41,6 +42,7 @@ _EXPECTED = {
     Kind.BOOLEAN: "true, false, 1 or 0",
 }
 _DTYPES = {Kind.NUMERIC: "float64", Kind.INTEGER: "int64", Kind.BOOLEAN: "bool"}
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _NUMBERS, _TEXTS, _BOOLEANS = "numbers", "texts", "true and false"
 
 
@@ -71,13 +73,13 @@ class Known:
     Attributes:
         block: what the column is.
         fill: what is put in place of a missing number.
-        absent: which cells are missing.
+        writing: how values are written.
         parse: its texts may be numbers.
     """
 
     block: Feature
     fill: Fill | None
-    absent: Absent
+    writing: Writing
     parse: bool
 
     def encode(self, array: pa.Array) -> F64:
@@ -87,10 +89,10 @@ class Known:
             InvalidInput: the column is not what it was.
         """
         if self.block.kind is Kind.CATEGORY:
-            return self._codes(cell.read(array, self.absent, parse=False).shown)
-        numbers = cell.read(array, self.absent, parse=True).numbers
+            return self._codes(cell.read(array, self.writing, parse=False).shown)
+        numbers = cell.read(array, self.writing, parse=True).numbers
         if numbers is None and self.block.kind is Kind.BOOLEAN:
-            numbers = _booleans(cell.read(array, self.absent, parse=False).shown)
+            numbers = _booleans(cell.read(array, self.writing, parse=False).shown)
         if numbers is None:
             raise InvalidInput(f"column {quoted(self.block.name)} has changed since it was looked through")
         return numbers
@@ -121,11 +123,15 @@ class Impression:
         missing: how many rows have no value.
         rows: how many there are.
         range: of numbers.
+        numbers: how many cells are numbers.
+        words: how many are texts.
         texts: the different texts among numbers.
         not_finite: how infinity and NaN are written in a column of numbers.
         inexact: how many whole numbers float64 does not hold exactly.
         different: how many different texts a category has.
         identifies: the texts differ in most rows.
+        commas: the texts are numbers with a decimal comma.
+        times: the texts are days or moments.
         unsupported: the type that no feature has; None for one that it has.
     """
 
@@ -134,11 +140,15 @@ class Impression:
     missing: int
     rows: int
     range: tuple[float, float]
+    numbers: int
+    words: int
     texts: tuple[str, ...]
     not_finite: frozenset[str]
     inexact: int
     different: int
     identifies: bool
+    commas: bool
+    times: bool
     unsupported: str | None
 
 
@@ -149,13 +159,13 @@ class Profile:
         name: of the column.
         own: what the job says of this column.
         default: what it says of all columns.
-        absent: which cells mean a missing value.
+        writing: how values are written.
         parse: the column comes from a file of texts, which may be numbers.
     """
 
-    def __init__(self, name: str, own: Column, default: Column, absent: Absent, *, parse: bool) -> None:
+    def __init__(self, name: str, own: Column, default: Column, writing: Writing, *, parse: bool) -> None:
         self._name, self._own, self._default = name, own, default
-        self._absent, self._parse = absent, parse
+        self._writing, self._parse = writing, parse
         self._rows = 0
         self._kinds: dict[str, dict[str, int]] = {}
         self._low, self._high = np.inf, -np.inf
@@ -169,7 +179,9 @@ class Profile:
         self._rows += batch.rows
         declared = self._own.kind
         try:
-            cells = cell.read(array, self._absent, parse=self._parse or declared not in (None, Kind.CATEGORY))
+            cells = cell.read(
+                array, self._writing, parse=self._parse or declared not in (None, Kind.CATEGORY)
+            )
         except ValueError as error:
             self._unsupported = str(error)
             return
@@ -206,7 +218,7 @@ class Profile:
         places = texts.dictionary_encode()
         different = [text.strip() for text in places.dictionary.to_pylist()]
         expected = self._own.kind or Kind.NUMERIC
-        parsed = [_PARSERS[expected](text) for text in different]
+        parsed = [_PARSERS[expected](self._plain(text, expected)) for text in different]
         good = np.array([value is not None for value in parsed], np.bool_)
         wrong = ~np.asarray(cell.taken(good, places, True), np.bool_)
         if wrong.any():
@@ -217,6 +229,9 @@ class Profile:
         if self._own.kind is None:
             self._collect(texts, counts, places)
             self._not_finite.update(text for text in different if _is_not_finite(text))
+
+    def _plain(self, text: str, kind: Kind) -> str:
+        return text if kind is Kind.BOOLEAN else self._writing.plain(text)
 
     def _note_range(self, numbers: F64, without: Mask) -> None:
         there = numbers[~without] if without.any() else numbers
@@ -232,7 +247,7 @@ class Profile:
         for text, count in zip(
             different, np.bincount(indices, minlength=len(different)).tolist(), strict=True
         ):
-            _add(counts, _sort_of(text) if self._parse else _TEXTS, count)
+            _add(counts, _sort_of(text, self._writing) if self._parse else _TEXTS, count)
             if text in self._texts or len(self._texts) <= MAX_DIFFERENT:
                 _add(self._texts, text, count)
 
@@ -246,11 +261,15 @@ class Profile:
             missing=self._missing.count,
             rows=self._rows,
             range=self._range(kind),
-            texts=tuple(text for text in self._texts if _sort_of(text) != _NUMBERS) if numbers else (),
+            numbers=numbers,
+            words=self._of(_TEXTS) + self._of(_BOOLEANS),
+            texts=tuple(text for text in self._texts if self._is_word(text)) if numbers else (),
             not_finite=frozenset(self._not_finite),
             inexact=self._inexact.count,
             different=len(self._texts),
             identifies=kind is Kind.CATEGORY and bool(self._identifies()),
+            commas=self._commas,
+            times=kind is Kind.CATEGORY and all(map(cell.is_moment, list(self._texts)[:_FEW_ROWS])),
             unsupported=self._unsupported,
         )
 
@@ -267,7 +286,7 @@ class Profile:
             return (f"column {quoted(self._name)} has no value at all: name it in data.ignore",)
         block, fill = self._category() if kind is Kind.CATEGORY else self._number(kind)
         problems += [] if problems else self._wrong_cells(kind, block)
-        return tuple(problems) or Known(block, fill, self._absent, self._parse)
+        return tuple(problems) or Known(block, fill, self._writing, self._parse)
 
     def _of(self, sort: str) -> int:
         return sum(counts.get(sort, 0) for counts in self._kinds.values())
@@ -304,7 +323,7 @@ class Profile:
             problems += self._mixed(kind)
             problems += self._inexact.texts(self._too_large, self._name)
         elif kind is Kind.CATEGORY and self._own.kind is None:
-            problems += self._identifies()
+            problems += self._decimal_commas() or self._identifies()
         if kind is Kind.CATEGORY and len(self._texts) > MAX_DIFFERENT:
             problems = [
                 f"column {quoted(self._name)} has more than {MAX_DIFFERENT:,} different texts: "
@@ -314,6 +333,9 @@ class Profile:
             remedy = OWN_CATEGORY if kind is Kind.CATEGORY else "mean"
             problems += self._missing.texts(partial(self._no_value, remedy), self._name)
         return problems
+
+    def _is_word(self, text: str) -> bool:
+        return _sort_of(text, self._writing) != _NUMBERS
 
     def _is_boolean(self, kind: Kind) -> bool:
         """Whether the column was found to be boolean, so that no cell of it is wrong."""
@@ -332,6 +354,9 @@ class Profile:
 
     def _mixed(self, kind: Kind) -> list[str]:
         """The remedy for texts among numbers."""
+        commas = any(_DECIMAL_COMMA.fullmatch((text or "").strip()) for _, text in self._wrong.first)
+        if commas and self._parse and kind is Kind.NUMERIC and self._writing.decimal == ".":
+            return [f"column {quoted(self._name)} has numbers with a decimal comma: say data.decimal = ','"]
         if self._own.kind is not None or not self._of(_TEXTS) or kind is not Kind.NUMERIC:
             return []
         return [
@@ -349,6 +374,25 @@ class Profile:
             f"{place}, column {quoted(self._name)}: {given} (features.missing says what that means, for "
             f"instance '{remedy}')"
         )
+
+    def _decimal_commas(self) -> list[str]:
+        """Numbers that are none because a comma stands before their fraction."""
+        if not self._commas:
+            return []
+        return [
+            f"column {quoted(self._name)} has numbers with a decimal comma, such as "
+            f"{quoted(next(text for text in self._texts if ',' in text))}: say data.decimal = ',', or "
+            f"{self._key('kind')} = 'category'"
+        ]
+
+    @property
+    def _commas(self) -> bool:
+        """Whether the texts are numbers but for a decimal comma, and some of them have one."""
+        texts = [text.strip() for text in self._texts]
+        if not self._parse or self._writing.decimal != "." or not any("," in text for text in texts):
+            return False
+        commas = Writing(decimal=",")
+        return all(cell.number(commas.plain(text)) is not None for text in texts)
 
     def _identifies(self) -> list[str]:
         different = len(self._texts)
@@ -408,12 +452,12 @@ def _is_not_finite(text: str) -> bool:
     return cell.number(text) is not None and cell.finite(text) is None
 
 
-def _sort_of(text: str) -> str:
+def _sort_of(text: str, writing: Writing) -> str:
     """What one text could be."""
     text = text.strip()
     if text.casefold() in BOOLEANS:
         return _BOOLEANS
-    return _TEXTS if cell.number(text) is None else _NUMBERS
+    return _TEXTS if cell.number(writing.plain(text)) is None else _NUMBERS
 
 
 _RIGHT: Mapping[Kind, Callable[[F64], Mask]] = {

@@ -31,6 +31,8 @@ PIECE_BYTES = 1 << 26
 _BLOCK = 1 << 20
 _OTHER_DELIMITERS = ";\t|,"
 _UTF8 = "utf-8"
+_LIKELY = ("cp949", "cp1252")
+"""Korean first: its pairs of bytes are strict, while nearly every byte is a letter of Western Europe."""
 
 
 def open_csv(file: File, dialect: Dialect, *, strict: bool) -> Opened:
@@ -145,12 +147,15 @@ class _Form:
         reason = getattr(error, "reason", str(error))
         name = "UTF-8" if self.codec == "utf-8-sig" else self.encoding
         hint = guessed_encoding(self.file) if self.codec == "utf-8-sig" else None
-        remedy = f"; it may be data.encoding = {quoted(hint)}" if hint else "; data.encoding says what it is"
+        if hint:
+            remedy = f"; it may be data.encoding = {quoted(hint)}"
+        else:
+            remedy = "; data.encoding says what it is, if it is a text at all"
         return InvalidInput(f"data {quoted(self.file.name)} is not {name}: {reason}{remedy}")
 
 
 def guessed_encoding(file: File) -> str | None:
-    """What a file that is not UTF-8 may be: by its byte-order mark, else CP949 if its beginning can be it."""
+    """What a text that is not UTF-8 may be: by its byte-order mark, else the likeliest that it can be."""
     try:
         with file.path.open("rb") as binary:
             head = binary.read(_BLOCK)
@@ -158,11 +163,15 @@ def guessed_encoding(file: File) -> str | None:
         return None
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    try:
-        codecs.getincrementaldecoder("cp949")().decode(head)
-    except UnicodeDecodeError:
+    if b"\0" in head:
         return None
-    return "cp949"
+    for name in _LIKELY:
+        try:
+            codecs.getincrementaldecoder(name)().decode(head)
+        except UnicodeDecodeError:
+            continue
+        return name
+    return None
 
 
 def _quoting(form: _Form) -> Quoting:

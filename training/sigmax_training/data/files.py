@@ -101,7 +101,7 @@ def find(paths: Sequence[Path], wanted: Format | None) -> tuple[File, ...]:
         except OSError as error:
             raise unreadable(path.name, error) from error
     formats = {path: wanted or ENDINGS.get(path.suffix.lower()) for path, _ in found}
-    problems += [_unknown(path, name) for path, name in found if formats[path] is None]
+    problems += [_unknown(path, name, path in paths) for path, name in found if formats[path] is None]
     different = sorted({kind.value for kind in formats.values() if kind is not None})
     if len(different) > 1:
         problems.append(f"data.path: the files are {' and '.join(different)}; one table is of one format")
@@ -136,9 +136,14 @@ def _inside(folder: Path, problems: list[str]) -> list[tuple[Path, str]]:
     return files
 
 
-def _unknown(path: Path, name: str) -> str:
+def _unknown(path: Path, name: str, named: bool) -> str:
     if not path.exists():
         return f"data {quoted(name)} cannot be read: No such file or directory"
+    if not named:
+        return (
+            f"data {quoted(name)}: the ending is none of a table's ({', '.join(ENDINGS)}): take it "
+            "out of the folder, let its name begin with '_', or say data.format"
+        )
     return (
         f"data {quoted(name)}: the ending says nothing about what it is ({', '.join(ENDINGS)} do): "
         f"say data.format = {' or '.join(repr(kind.value) for kind in Format)}"

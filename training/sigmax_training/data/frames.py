@@ -26,10 +26,13 @@ def table_of(given: Any) -> pa.Table:
         try:
             return pa.table(given)
         except pa.ArrowException as error:
-            raise InvalidInput(f"the rows are no table: {_first_line(error)}") from error
-    raise InvalidInput(
-        f"the rows are a {type(given).__name__}: hand over a pandas or Polars DataFrame or an Arrow table"
-    )
+            raise _no_table(given) from error
+    raise _no_table(given)
+
+
+def _no_table(given: Any) -> InvalidInput:
+    name = type(given).__name__
+    return InvalidInput(f"the rows are a {name}: hand over a pandas or Polars DataFrame or an Arrow table")
 
 
 def _is_pandas(given: Any) -> bool:

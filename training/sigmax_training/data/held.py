@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from sigmax.errors import InvalidInput, quoted
 from sigmax_training.data import cells as cell
 from sigmax_training.data.batches import Batch
-from sigmax_training.data.cells import Absent
+from sigmax_training.data.cells import Writing
 from sigmax_training.data.columns import Offences
 from sigmax_training.drawing import U64, keys_of_integers, keys_of_texts
 
 Columns = Mapping[str, pa.Array]
 
-_NOTHING = Absent.of(())
+_NOTHING = Writing()
 
 
 class Key:
@@ -142,7 +142,7 @@ def key_problem(by: By, place: str, text: str) -> str:
 def time_of(text: str) -> float:
     """A number, or microseconds since 1970 of a day or moment; NaN of what is neither."""
     number = cell.finite(text.strip())
-    return _moment(text.strip()) if number is None else number
+    return cell.moment(text.strip()) if number is None else number
 
 
 def _not_taken(by: By, place: str, text: str | None) -> str:
@@ -158,7 +158,7 @@ def _not_taken(by: By, place: str, text: str | None) -> str:
 def _times(array: pa.Array) -> tuple[npt.NDArray[np.float64], cell.Mask]:
     """Numbers as they are, times as microseconds, NaN for what is neither; and which are numbers."""
     if cell.is_time(array.type):
-        moments = _microseconds(array.cast(pa.timestamp("us"), safe=False))
+        moments = cell.microseconds(array.cast(pa.timestamp("us"), safe=False))
         return moments, np.zeros(len(array), np.bool_)
     cells = cell.read(array, _NOTHING, parse=True)
     if cells.numbers is not None:
@@ -169,18 +169,3 @@ def _times(array: pa.Array) -> tuple[npt.NDArray[np.float64], cell.Mask]:
     numbers = np.array([cell.finite(text.strip()) is not None for text in texts], np.bool_)
     times = np.asarray(cell.taken(found, places, np.nan), np.float64)
     return times, np.asarray(cell.taken(numbers, places, False), np.bool_)
-
-
-def _microseconds(moments: pa.Array) -> npt.NDArray[np.float64]:
-    return np.asarray(moments.cast(pa.int64()).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-
-
-def _moment(text: str) -> float:
-    """Microseconds since 1970 of a time as ISO 8601 writes it; NaN of anything else, numbers, too."""
-    for zone in (None, "UTC"):  # a text with an offset is none without a zone, and the other way round
-        try:
-            moment = pa.array([text]).cast(pa.timestamp("us", zone))
-        except pa.ArrowInvalid:
-            continue
-        return float(_microseconds(moment)[0])
-    return float("nan")

@@ -17,7 +17,7 @@ import pyarrow as pa
 from sigmax.errors import InvalidInput, listed, quoted
 from sigmax_training.data import columnar, csvs, files, frames
 from sigmax_training.data.batches import Batch, Opened, Piece
-from sigmax_training.data.cells import Absent
+from sigmax_training.data.cells import Writing
 from sigmax_training.data.columns import SHOWN, Impression, Known, Profile, problems_of
 from sigmax_training.data.files import File
 from sigmax_training.data.headers import features_of
@@ -217,10 +217,10 @@ class _Passage:
         self._source, self._found, self._opened = source, found, opened
         self._held = None if by is None else by.unread()
         self._features = features_of(opened, source, None if by is None else by.column)
-        absent = Absent.of(source.missing_values)
         parse = bool(found) and found[0].format is Format.CSV
+        writing = Writing.of(source.missing_values, source.dialect.decimal if parse else ".")
         self._profiles = [
-            Profile(name, source.columns.get(name, Column()), source.default, absent, parse=parse)
+            Profile(name, source.columns.get(name, Column()), source.default, writing, parse=parse)
             for name in self._features
         ]
         self._target, self._lines = target(source), _Lines()

@@ -129,7 +129,18 @@ class Streamed:
     @property
     def notices(self) -> tuple[str, ...]:
         """What a person should look at, though nothing is wrong."""
-        return told(self.survey.suspicions)
+        return (*told(self.survey.suspicions), *self._order())
+
+    def _order(self) -> list[str]:
+        """Whether the rows stand by class in pieces that a buffer does not mix."""
+        largest, buffer = max(placed.rows for placed in self.survey.pieces), self.survey.source.buffer
+        if largest <= 2 * buffer or self.survey.target.runs > 10 * len(self.classes):
+            return []
+        return [
+            f"the rows stand by class, and {largest:,} of them in one piece, of which the buffer mixes "
+            f"{buffer:,}: shuffle the rows once, write them as Parquet with row groups of 65,536 rows, or "
+            "give a larger data.buffer"
+        ]
 
     @property
     def sha256(self) -> str:

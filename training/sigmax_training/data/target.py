@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from sigmax.errors import InvalidInput, quoted
 from sigmax_training.data import cells as cell
 from sigmax_training.data.batches import Batch
-from sigmax_training.data.cells import Absent, Cells
+from sigmax_training.data.cells import Cells, Writing
 from sigmax_training.data.columns import Offences
 from sigmax_training.data.dataset import few_of_class, few_of_label
 from sigmax_training.job import Tabular
@@ -31,7 +31,7 @@ MAX_CLASSES = 10_000
 _MANY = 50
 """More classes than this, and more than every second row has one of its own, are no classes."""
 
-_NOTHING = Absent.of(())
+_NOTHING = Writing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,11 @@ class Target(Protocol):
 
     def counts(self) -> dict[str, int]:
         """How many rows each label has, in column order."""
+        ...
+
+    @property
+    def runs(self) -> int:
+        """How often the class changes from row to row, and one; as many as rows where it is not told."""
         ...
 
     def encode(self, columns: Columns) -> Codes:
@@ -127,6 +132,7 @@ class OneClass:
         self._name = name
         self._seen = _Seen()
         self._rows = 0
+        self._runs, self._last = 0, ""
         self._empty, self._fractions = Offences(), Offences()
         self._unsupported = ""
 
@@ -145,6 +151,19 @@ class OneClass:
             self._fractions.add(~whole, texts, batch.where)
         for text, count in _counted(texts):
             self._seen.add(text, count)
+        self._count_runs(texts)
+
+    def _count_runs(self, texts: pa.Array) -> None:
+        """Count how often the label changes."""
+        indices = pc.fill_null(texts.dictionary_encode().indices, -1).to_numpy(zero_copy_only=False)
+        if len(indices):
+            first, self._last, before = texts[0].as_py(), texts[-1].as_py(), self._last
+            self._runs += int(np.count_nonzero(np.diff(indices))) + (self._runs == 0 or first != before)
+
+    @property
+    def runs(self) -> int:
+        """How often the class changes from one row to the next, and one."""
+        return self._runs
 
     def _texts(self, columns: Columns) -> pa.Array:
         """Labels as texts, null where there is none; a whole number is the same label in every type."""
@@ -233,6 +252,11 @@ class Separated:
             return [_too_many(self._name)]
         return few_of_label(self.counts(), self._rows)
 
+    @property
+    def runs(self) -> int:
+        """As many as rows: the order of labels is not told."""
+        return self._rows
+
     def counts(self) -> dict[str, int]:
         """How many rows have each label."""
         return self._seen.counts()
@@ -289,6 +313,11 @@ class Flags:
             for text in offences.texts(partial(_no_flag, name), name)
         ]
         return wrong or few_of_label(self._counts, self._rows)
+
+    @property
+    def runs(self) -> int:
+        """As many as rows: the order of labels is not told."""
+        return self._rows
 
     def counts(self) -> dict[str, int]:
         """How many rows have each label."""
