@@ -827,6 +827,15 @@ def test_a_list_is_no_value_and_an_ignored_column_may_hold_anything(value: Any) 
     assert len(table.load(Tabular((), ("kind",), ignore=("b",)), given=frame).codes) == 4
 
 
+@pytest.mark.parametrize("kind", [Kind.NUMERIC, Kind.INTEGER, Kind.BOOLEAN, Kind.CATEGORY])
+def test_a_category_of_numbers_is_the_feature_that_the_job_says(kind: Kind) -> None:
+    given = pd.DataFrame({"a": pd.Categorical([1, 0, 1, 0]), "kind": ["x", "y", "x", "y"]})
+
+    with pytest.raises(InvalidInput, match="column 'a' holds dictionary<values=int64"):
+        table.load(Tabular((), ("kind",)), given=given)
+    assert streamed(given, columns={"a": Column(kind)})[:, 0].tolist() == [1, 0, 1, 0]
+
+
 def test_half_a_character_is_no_text_of_a_cell_or_a_name() -> None:
     cells = pd.DataFrame(
         {"a": pd.Series(["u", "\ud800", "u", "v"], dtype=object), "kind": ["x", "y", "x", "y"]}

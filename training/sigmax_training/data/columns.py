@@ -86,6 +86,7 @@ class Known:
         Raises:
             InvalidInput: the column is not what it was.
         """
+        array = cell.decoded(array)
         if self.block.kind is Kind.CATEGORY:
             return self._codes(cell.read(array, self.absent, parse=False).shown)
         numbers = cell.read(array, self.absent, parse=True).numbers
@@ -168,6 +169,7 @@ class Profile:
         """Look at the cells of a batch."""
         self._rows += batch.rows
         declared = self._own.kind
+        array = array if declared is None else cell.decoded(array)
         try:
             cells = cell.read(array, self._absent, parse=self._parse or declared not in (None, Kind.CATEGORY))
         except ValueError as error:
