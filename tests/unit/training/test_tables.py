@@ -810,6 +810,33 @@ def test_a_sparse_column_is_the_numbers_that_it_stands_for() -> None:
     assert table.load(Tabular((), ("kind",)), given=frame).features[:, 0].tolist() == [1, 0, 0, 2]
 
 
+def test_moments_of_numpy_beside_numbers_of_numpy_are_mixed() -> None:
+    moments = pd.Series([np.datetime64("2026"), np.int8(3), np.datetime64("2026"), np.int8(1)], dtype=object)
+    frame = pd.DataFrame({"a": moments, "kind": ["x", "y", "x", "y"]})
+
+    with pytest.raises(InvalidInput, match=r"column 'a' mixes types: row 0 holds .* row 1 holds"):
+        table.load(Tabular((), ("kind",)), given=frame)
+
+
+@pytest.mark.parametrize("value", [[np.datetime64("2026"), np.int8(3)], {"a": 1}, (1,), np.ones(2)])
+def test_a_list_is_no_value_and_an_ignored_column_may_hold_anything(value: Any) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3, 5], "kind": ["x", "y", "x", "y"]})
+    frame["b"] = pd.Series(["u", value, 7, value], dtype=object)
+
+    with pytest.raises(InvalidInput, match=r"row 1, column 'b' holds a .*: name it in data.ignore"):
+        table.load(Tabular((), ("kind",)), given=frame)
+    assert len(table.load(Tabular((), ("kind",), ignore=("b",)), given=frame).codes) == 4
+
+
+@pytest.mark.parametrize("kind", [Kind.NUMERIC, Kind.INTEGER, Kind.BOOLEAN, Kind.CATEGORY])
+def test_a_category_of_numbers_is_the_feature_that_the_job_says(kind: Kind) -> None:
+    given = pd.DataFrame({"a": pd.Categorical([1, 0, 1, 0]), "kind": ["x", "y", "x", "y"]})
+
+    with pytest.raises(InvalidInput, match="column 'a' holds dictionary<values=int64"):
+        table.load(Tabular((), ("kind",)), given=given)
+    assert streamed(given, columns={"a": Column(kind)})[:, 0].tolist() == [1, 0, 1, 0]
+
+
 def test_half_a_character_is_no_text_of_a_cell_or_a_name() -> None:
     cells = pd.DataFrame(
         {"a": pd.Series(["u", "\ud800", "u", "v"], dtype=object), "kind": ["x", "y", "x", "y"]}

@@ -88,6 +88,7 @@ class Known:
         Raises:
             InvalidInput: the column is not what it was.
         """
+        array = cell.decoded(array)
         if self.block.kind is Kind.CATEGORY:
             return self._codes(cell.read(array, self.writing, parse=False).shown)
         numbers = cell.read(array, self.writing, parse=True).numbers
@@ -178,6 +179,7 @@ class Profile:
         """Look at the cells of a batch."""
         self._rows += batch.rows
         declared = self._own.kind
+        array = array if declared is None else cell.decoded(array)
         try:
             cells = cell.read(
                 array, self._writing, parse=self._parse or declared not in (None, Kind.CATEGORY)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from sigmax.errors import InvalidInput, listed, quoted
 
+_CONTAINERS = (list, tuple, dict, set, frozenset, np.ndarray)
 
-def table_of(given: Any) -> pa.Table:
+
+def table_of(given: Any, ignored: Collection[str] = ()) -> pa.Table:
     """The rows as an Arrow table; a pandas index is no column, and a NaN of pandas is a missing value.
+
+    Args:
+        given: the rows.
+        ignored: columns of a frame that nobody reads, whatever they hold.
 
     Raises:
         InvalidInput: they are no table, or a column mixes types; naming column, row and value.
@@ -21,7 +29,7 @@ def table_of(given: Any) -> pa.Table:
     if isinstance(given, pa.RecordBatch):
         return pa.Table.from_batches([given])
     if _is_pandas(given):
-        return _of_pandas(given)
+        return _of_pandas(given, ignored)
     if hasattr(given, "__arrow_c_stream__") and not isinstance(given, pa.ChunkedArray):
         try:
             return pa.table(given)
@@ -41,19 +49,25 @@ def _is_pandas(given: Any) -> bool:
     return hasattr(given, "columns") and any(kind.__module__.partition(".")[0] == "pandas" for kind in kinds)
 
 
-def _of_pandas(frame: Any) -> pa.Table:
+def _of_pandas(frame: Any, ignored: Collection[str]) -> pa.Table:
     """Column by column, so that what one of them mixes is named."""
     names = [str(name) for name in frame.columns]
     problems = [
         f"the name of column {quoted(name)} is no text of Unicode" for name in names if not _is_unicode(name)
     ]
-    arrays = [_column(name, frame.iloc[:, place], problems) for place, name in enumerate(names)]
+    arrays = [
+        pa.nulls(len(frame)) if name in ignored else _column(name, frame.iloc[:, place], problems)
+        for place, name in enumerate(names)
+    ]
     if problems:
         raise InvalidInput(listed(problems))
     return pa.Table.from_arrays(arrays, names)
 
 
 def _column(name: str, series: Any, problems: list[str]) -> pa.Array:
+    if series.dtype == object and (problem := _no_scalars(name, series.tolist())):
+        problems.append(problem)
+        return pa.nulls(len(series))
     dense = series.sparse.to_dense() if hasattr(series, "sparse") else series
     try:
         found = pa.array(dense, from_pandas=True)
@@ -64,6 +78,21 @@ def _column(name: str, series: Any, problems: list[str]) -> pa.Array:
         problems.append(_mixed(name, series.tolist(), error))
         return pa.nulls(len(series))
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _no_scalars(name: str, values: list[Any]) -> str:
+    """What Arrow 26 reads as memory that is not there: moments of NumPy beside its numbers, also in lists."""
+    kinds = set(map(type, values))
+    numpy = [kind for kind in kinds if issubclass(kind, np.generic)]
+    if np.datetime64 in numpy and len(numpy) > 1:
+        return _mixed(name, values, TypeError("moments beside numbers"))
+    if not any(issubclass(kind, _CONTAINERS) for kind in kinds):
+        return ""
+    row = next(row for row, value in enumerate(values) if isinstance(value, _CONTAINERS))
+    return (
+        f"row {row}, column {quoted(name)} holds a {type(values[row]).__name__}, which is no value: "
+        "name it in data.ignore, or give numbers or texts"
+    )
 
 
 def _mixed(name: str, values: list[Any], error: Exception) -> str:

@@ -182,7 +182,7 @@ def _passed(
 
 def _opened(source: Tabular, found: Sequence[File], given: Any, *, strict: bool) -> list[Opened]:
     if given is not None:
-        return [columnar.open_table(frames.table_of(given), "the rows")]
+        return [columnar.open_table(frames.table_of(given, source.ignore), "the rows")]
     return [_open(file, source, strict=strict) for file in found]
 
 

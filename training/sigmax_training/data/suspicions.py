@@ -195,7 +195,7 @@ def _areas(column: F64, positive: npt.NDArray[np.bool_]) -> F64:
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
     n_positive = positive.sum(axis=0)
     pairs = n_positive * (len(column) - n_positive)
-    before = ranks @ positive - n_positive * (n_positive + 1) / 2
+    before = ranks @ positive.astype(np.float64) - n_positive * (n_positive + 1) / 2
     return np.asarray(np.divide(before, pairs, out=np.full(len(pairs), 0.5), where=pairs > 0), np.float64)
 
 
