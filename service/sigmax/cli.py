@@ -13,6 +13,7 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
+from encodings.aliases import aliases
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from sigmax.protocol.containers import MAX_PIXELS
 PREFIX = "SIGMAX"
 _Folder = click.Path(exists=True, file_okay=False, path_type=Path)
 _READY_TIMEOUT = 5
+_DIALECT = ("delimiter", "encoding", "decimal")
+"""The options of `predict` that say how a CSV file is written."""
 
 _models_option = click.option(
     "--models", type=_Folder, default=Path("models"), show_default=True, help="The model repository."
@@ -126,6 +129,23 @@ def ready(url: str) -> None:
         raise click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', reason)}") from error
 
 
+def _delimiter(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    r"""One ASCII character that is no line end and no quote; `\t` in two signs is a tab, too."""
+    sign = "\t" if value == r"\t" else value
+    if sign is not None and (len(sign) != 1 or not sign.isascii() or sign in '\n\r\0"'):
+        raise click.BadParameter(f"expected one ASCII character, got {quoted(sign)}")
+    return sign
+
+
+def _encoding(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        "".encode(value or "utf-8")
+    except (LookupError, ValueError) as error:
+        hint = nearest(str(value), sorted({*aliases, *aliases.values()}))
+        raise click.BadParameter(f"{quoted(value)} is no text encoding that is known here{hint}") from error
+    return value
+
+
 @cli.command()
 @click.argument("model")
 @click.option(
@@ -163,12 +183,27 @@ def ready(url: str) -> None:
     show_default=True,
     help="Columns that the model does not know.",
 )
+@click.option(
+    "--delimiter",
+    callback=_delimiter,
+    help=r"Of CSV: what stands between cells.  [default: a comma; of .tsv a tab, \t]",
+)
+@click.option(
+    "--encoding", callback=_encoding, help="Of CSV: cp949, utf-16, any that Python knows.  [default: utf-8]"
+)
+@click.option(
+    "--decimal",
+    type=click.Choice([".", ","]),
+    help="Of CSV: what stands before a number's fraction.  [default: .]",
+)
 def predict(
     model: str, sources: Any, models: Path, form: str | None, probabilities: bool, **options: Any
 ) -> None:
     """Predict offline. MODEL is a name, name/version or the folder of a bundle."""
     from sigmax import offline
+    from sigmax.csvs import Dialect
 
+    dialect = {name: value for name in _DIALECT if (value := options.pop(name)) is not None}
     files = [_read_file(source) for source in sources]
     pictures = [offline.is_picture(*file) for file in files]
     if len(files) > 1 and not all(pictures):
@@ -176,11 +211,17 @@ def predict(
     given = {name: value for name, value in options.items() if value not in (None, ())}
     if "id_column" in given:
         given["id"] = given.pop("id_column")
+    is_csv = not all(pictures) and (form or offline.guess_format(*files[0])) == "csv"
+    if dialect and not is_csv:
+        raise click.UsageError(f"--{next(iter(dialect))} is for CSV, which the input is not")
     served = offline.find(models, model)
     if all(pictures):
         text = offline.answer_pictures(served, files, given, probabilities, as_csv=form == "csv")
-    elif (form or offline.guess_format(*files[0])) == "csv":
-        text = offline.answer_csv(served, files[0][1], given, probabilities)
+    elif is_csv:
+        name, data = files[0]
+        if Path(name).suffix.lower() == ".tsv":
+            dialect.setdefault("delimiter", "\t")
+        text = offline.answer_csv(served, data, given, probabilities, Dialect(**dialect))
     else:
         text = offline.answer_json(served, files[0][1], given, probabilities)
     click.echo(text, nl=False)

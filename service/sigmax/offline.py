@@ -6,23 +6,23 @@ import base64
 import csv
 import io
 import json
-import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from sigmax.contract import MANIFEST_FILE, MODEL_FILE, Feature, Graph, Kind, Manifest, Missing
+from sigmax import csvs
+from sigmax.contract import MANIFEST_FILE, MODEL_FILE, Feature, Graph, Manifest, Missing
+from sigmax.csvs import Dialect
 from sigmax.errors import BundleRejected, InvalidInput, NotFound, nearest, quoted
 from sigmax.inference.catalog import Catalog, Entry, Served, open_version
 from sigmax.inference.description import RULES
 from sigmax.inference.dispatch import Dispatch
 from sigmax.protocol.containers import recognised
-from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import refuse_any
 from sigmax.repository import bundle, layout
 from sigmax.rest.asgi import Body
@@ -30,8 +30,6 @@ from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
 from sigmax.rest.jsons import read_object
 from sigmax.telemetry.metrics import Metrics
 
-_DIGITS = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
-_WORDS = {"true": True, "false": False}
 _SHOWN = 5
 """How many categories of a vocabulary `inspect` names."""
 
@@ -104,7 +102,13 @@ def answer_json(served: Served, data: bytes, options: dict[str, Any], probabilit
     return _as_json(_answer(served, document, probabilities))
 
 
-def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabilities: bool) -> str:
+def answer_csv(
+    served: Served,
+    data: bytes,
+    options: dict[str, Any],
+    probabilities: bool,
+    dialect: Dialect = csvs.PLAIN,
+) -> str:
     """Answer rows of a CSV file with a header as CSV, one line a row.
 
     Of classes: id, label and probability (multilabel: labels), whether that is unsure where a band applies
@@ -115,10 +119,13 @@ def answer_csv(served: Served, data: bytes, options: dict[str, Any], probabiliti
         raise InvalidInput(
             "option 'top_k' has no place in CSV; ask for --probabilities, or give the rows as JSON"
         )
-    columns = _read_csv(data, served.schema, options.get("id"))
+    columns = csvs.read(data, served.schema, options.get("id"), dialect)
     if options.get("extra") != "ignore":
         _refuse_extra(served, columns, options.get("id"))
-    answer = _answer(served, {"columns": columns, "options": options}, probabilities)
+    try:
+        answer = _answer(served, {"columns": columns, "options": options}, probabilities)
+    except InvalidInput as error:
+        raise csvs.with_decimal(error) from error
     if "id" not in options:
         return _as_csv(answer)
     return _as_csv(answer, options["id"], columns[options["id"]])
@@ -199,33 +206,6 @@ def _answer(served: Served, document: dict[str, Any], probabilities: bool) -> di
     return answer
 
 
-def _read_csv(data: bytes, schema: Schema, id_column: str | None) -> dict[str, list[Any]]:
-    """Columns by name, each read as its feature's kind; ids that are no feature stay as they are written."""
-    try:
-        lines = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"the CSV is not UTF-8: byte {error.start}") from error
-    except csv.Error as error:
-        raise InvalidInput(f"the CSV cannot be read: {error}") from error
-    header, *rows = [line for line in lines if line] or [[]]
-    if not rows:
-        raise InvalidInput("the CSV is empty: a header and rows are needed")
-    if len(set(header)) < len(header):
-        raise InvalidInput("the CSV's header names a column twice")
-    refuse_any(
-        f"row {index}: {len(row)} values, the CSV's header names {len(header)} columns"
-        for index, row in enumerate(rows)
-        if len(row) != len(header)
-    )
-    readers = {feature.name: _reader(feature) for feature in schema.features}
-    if id_column is not None:
-        readers.setdefault(id_column, str)
-    return {
-        name: [readers.get(name, _cell)(row[position]) for row in rows]
-        for position, name in enumerate(header)
-    }
-
-
 def _refuse_extra(served: Served, columns: Iterable[str], id_column: str | None) -> None:
     schema = served.schema
     absent = [name for name in schema.names if name not in set(columns)]
@@ -235,50 +215,6 @@ def _refuse_extra(served: Served, columns: Iterable[str], id_column: str | None)
         for name in columns
         if name not in schema.known and name != id_column
     )
-
-
-def _reader(feature: Feature) -> Callable[[str], Any]:
-    """How a cell of a feature is read; what is none of it stays a text, which is refused by its name."""
-    if feature.kind is Kind.CATEGORY:
-        return {"bool": _word, "int64": _digits}.get(feature.dtype, _text)
-    return {Kind.BOOLEAN: _boolean, Kind.INTEGER: _integer}.get(feature.kind, _cell)
-
-
-def _cell(text: str) -> Any:
-    """A number if it is one in JSON's sense, nothing if it is blank, else the text."""
-    if not text.strip():
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) and "_" not in text else text
-
-
-def _integer(text: str) -> Any:
-    """As `_cell`, but digits alone are exact however many they are."""
-    return int(text) if _DIGITS.fullmatch(text.strip()) else _cell(text)
-
-
-def _boolean(text: str) -> Any:
-    """`true` and `false` in any case, or as `_cell`."""
-    word = text.strip().lower()
-    return _WORDS[word] if word in _WORDS else _cell(text)
-
-
-def _text(text: str) -> str | None:
-    """The text as it is, nothing if it is blank."""
-    return text if text.strip() else None
-
-
-def _word(text: str) -> Any:
-    """`true` and `false` in any case, or as `_text`."""
-    return _WORDS.get(text.strip().lower(), _text(text))
-
-
-def _digits(text: str) -> str | None:
-    """The text without the spaces around it, nothing if it is blank."""
-    return text.strip() or None
 
 
 def inspect(path: Path, as_json: bool) -> str:

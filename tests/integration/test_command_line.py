@@ -136,6 +136,43 @@ def test_what_is_wrong_is_said_in_one_line_with_exit_code_1(
     assert ended.stdout == ""
 
 
+def test_a_csv_file_is_read_as_its_options_say(repository: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(f"이름,{HEADER}\n가,5.1,3.5,1.4,0.2\n".replace(",", ";").replace(".", ","), "cp949")
+    tabs = tmp_path / "rows.tsv"
+    tabs.write_text(f"이름,{HEADER}\n가,5.1,3.5,1.4,0.2\n".replace(",", "\t"))
+    ask = ("predict", "iris", "--id", "이름", "--input")
+
+    semicolons = sigmax(
+        repository, *ask, str(rows), "--delimiter", ";", "--encoding", "cp949", "--decimal", ","
+    )
+    by_ending = sigmax(repository, *ask, str(tabs))
+
+    assert semicolons.stdout.splitlines()[1].startswith("가,setosa,0.98")
+    assert by_ending.stdout == semicolons.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "expected"),
+    [
+        (("--delimiter", ";;"), "", "expected one ASCII character, got ';;'"),
+        (("--delimiter", ""), "", "expected one ASCII character, got ''"),
+        (("--encoding", "cp94"), "", "'cp94' is no text encoding that is known here, did you mean"),
+        (("--encoding", "hex"), "", "'hex' is no text encoding that is known here"),
+        (("--decimal", ";"), "", "is not one of"),
+        (("--delimiter", r"\t"), "[[1,2,3,4]]", "--delimiter is for CSV, which the input is not"),
+        (("--decimal", ","), "[[1,2,3,4]]", "--decimal is for CSV, which the input is not"),
+    ],
+)
+def test_an_option_of_csv_that_means_nothing_is_wrong_usage(
+    repository: Path, option: tuple[str, str], given: str, expected: str
+) -> None:
+    ended = sigmax(repository, "predict", "iris", "--input", "-", *option, given=given)
+
+    assert ended.returncode == 2
+    assert expected in " ".join(ended.stderr.split())
+
+
 def test_inspect_shows_what_a_person_asks_for(repository: Path) -> None:
     text = sigmax(repository, "inspect", "breast_cancer").stdout
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.unit.sigmax.mixed import MIXED, ROWS
 
 from sigmax import offline
 from sigmax.contract import Decision, Head, Task
+from sigmax.csvs import Dialect
 from sigmax.errors import InvalidInput
 from sigmax.repository import bundle
 
@@ -165,3 +167,106 @@ def test_top_k_of_csv_rows_is_told_what_there_is_instead(tmp_path: Path) -> None
     assert str(refused.value) == (
         "option 'top_k' has no place in CSV; ask for --probabilities, or give the rows as JSON"
     )
+
+
+PLAIN = f"{HEADER}\n대구,0,2.25,true,1,3\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        (PLAIN.replace(",", ";"), Dialect(delimiter=";")),
+        (PLAIN.replace(",", "\t"), Dialect(delimiter="\t")),
+        (PLAIN, Dialect(encoding="cp949")),
+        (PLAIN, Dialect(encoding="utf-16")),
+        (PLAIN, Dialect(encoding="UTF8")),
+        ("\ufeff" + PLAIN, Dialect(encoding="UTF-8")),
+        (PLAIN.replace(",", ";").replace(".", ","), Dialect(delimiter=";", decimal=",")),
+        (PLAIN.replace("2.25", '"2,25"').replace("true,1,3", 'TRUE,1,"3,0"'), Dialect(decimal=",")),
+        (PLAIN.replace("2.25", "225e-2"), Dialect(decimal=",")),
+        (PLAIN.replace(",", " , ", HEADER.count(",")), Dialect()),
+    ],
+)
+def test_rows_in_any_dialect_that_training_reads_are_the_same_rows(
+    tmp_path: Path, text: str, dialect: Dialect
+) -> None:
+    served = mixed.served(tmp_path)
+
+    said = offline.answer_csv(served, text.encode(dialect.encoding), {}, True, dialect)
+
+    assert said == offline.answer_csv(served, PLAIN.encode(), {}, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "dialect", "expected"),
+    [
+        (
+            b"a;b,c;d\n1;2,3;4\n",
+            Dialect(delimiter="|"),
+            "the header 'a;b,c;d' is one cell: '|' stands between cells; "
+            "another sign is given as --delimiter ';'",
+        ),
+        (
+            PLAIN.replace(",", ";").encode(),
+            Dialect(),
+            f"the header '{HEADER.replace(',', ';')}' is one cell: a comma stands between cells; "
+            "another sign is given as --delimiter ';'",
+        ),
+        (
+            b"a\tb\n",
+            Dialect(),
+            r"the header 'a\tb' is one cell: a comma stands between cells; another sign is given as "
+            r"--delimiter '\t'",
+        ),
+        (PLAIN.encode("cp949"), Dialect(), "the CSV is not UTF-8: byte 0; it may be --encoding cp949"),
+        (PLAIN.encode("utf-16"), Dialect(), "the CSV is not UTF-8: byte 0; it may be --encoding utf-16"),
+        (b"a,\xff\n", Dialect(), "the CSV is not UTF-8: byte 2; --encoding says what it is"),
+        (
+            PLAIN.encode("utf-16"),
+            Dialect(encoding="cp949"),
+            "the CSV is not cp949: byte 0; --encoding says what it is",
+        ),
+        (b" a,a \n1,2\n", Dialect(), "the CSV's header names a column twice"),
+        (
+            PLAIN.encode(),
+            Dialect(decimal=","),
+            "row 0, feature '임금': expected a number, got the text '2.25' (--decimal . reads such numbers)",
+        ),
+        (
+            PLAIN.replace("2.25", '"2,25"').encode(),
+            Dialect(),
+            "row 0, feature '임금': expected a number, got the text '2,25' (--decimal , reads such numbers)",
+        ),
+        (
+            PLAIN.replace("2.25", '"2.000,5"').encode(),
+            Dialect(decimal=","),
+            "row 0, feature '임금': expected a number, got the text '2.000,5'",
+        ),
+    ],
+)
+def test_a_csv_in_another_dialect_is_answered_with_the_option_to_give(
+    tmp_path: Path, data: bytes, dialect: Dialect, expected: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        offline.answer_csv(mixed.served(tmp_path), data, {}, False, dialect)
+
+    assert str(refused.value) == expected
+
+
+def test_a_cell_may_be_very_long_and_the_limit_of_other_readers_stays(tmp_path: Path) -> None:
+    long, limit = "x" * 200_000, csv.field_size_limit()
+    data = f"note,{HEADER}\n{long},{PLAIN.splitlines()[1]}\n".encode()
+
+    said = offline.answer_csv(mixed.served(tmp_path), data, {"id": "note"}, False)
+
+    assert said.splitlines()[1].startswith(f"{long},")
+    assert csv.field_size_limit() == limit
+
+
+def test_a_name_with_blanks_around_it_is_that_of_the_model_where_it_has_one(tmp_path: Path) -> None:
+    spaced = tuple(replace(one, name=" 나이 ") if one.name == "나이" else one for one in MIXED.features)
+    served = mixed.served(tmp_path, replace(MIXED, features=spaced))
+
+    said = offline.answer_csv(served, PLAIN.replace("나이", " 나이 ").encode(), {}, False)
+
+    assert said.startswith("label,")
