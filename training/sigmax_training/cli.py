@@ -276,8 +276,9 @@ def import_(file: Path, name: str, models: Path, quiet: bool, **said: Any) -> No
 def compare(what: tuple[str, ...], models: Path, as_json: bool, quiet: bool) -> None:
     """Show which is best: of models, versions as iris/3 and JOB files, beside always answering the majority.
 
-    A model or a version may be named by its folder, as `run` prints it. Without WHAT every version of the repository. A job is evaluated as `run` does, and not published; if it
-    is published already, its version answers. Figures of different data stand in tables of their own.
+    A model or a version may be named by its folder, as `run` prints it. Without WHAT every version of the
+    repository. A job is evaluated as `run` does, and not published; if it is published already, its version
+    answers. Figures of different data stand in tables of their own.
     """
     from rich.console import Console
 
