@@ -24,6 +24,9 @@ from sigmax_training.data.dataset import F64
 FAR_FROM_ZERO = 1e3
 """Mean over deviation, from which on float32 loses digits that the model needs (3.5e-4 of a probability)."""
 
+TOO_FAR = 1e6
+"""From which on the error of a float64 graph (6e-10 of a probability) comes near the gate's tolerance."""
+
 GIVES_AWAY = 0.999
 """Of the pairs of two rows of different classes, the share that one feature puts into the right order."""
 
@@ -212,7 +215,8 @@ def _far(features: F64, blocks: Sequence[Feature]) -> Iterator[Suspicion]:
                 block.name,
                 Suspected.FAR,
                 f"lies {abs(mean) / deviation:,.0f} deviations from zero (mean {mean:.6g}, deviation "
-                f"{deviation:.3g}), so that most of its digits tell nothing",
+                f"{deviation:.3g}), so that most of its digits tell nothing"
+                + (", and the gate may refuse the model" if abs(mean) / deviation > TOO_FAR else ""),
                 "subtract a constant from it in the data, for instance its smallest value",
             )
 
