@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sigmax.contract import Colour
-from sigmax.errors import InvalidInput, SigmaxError
+from sigmax.errors import InvalidInput, SigmaxError, quoted
 from sigmax_training import __version__
 from sigmax_training import overrides as overriding
 from sigmax_training.interrupts import Interrupted, Interrupts
@@ -270,8 +270,9 @@ def import_(file: Path, name: str, models: Path, quiet: bool, **said: Any) -> No
 def compare(what: tuple[str, ...], models: Path, as_json: bool, quiet: bool) -> None:
     """Show which is best: of models, versions as iris/3 and JOB files, beside always answering the majority.
 
-    Without WHAT every version of the repository. A job is evaluated as `run` does, and not published; if it
-    is published already, its version answers. Figures of different data stand in tables of their own.
+    A model or a version may be named by its folder, as `run` prints it. Without WHAT every version of the
+    repository. A job is evaluated as `run` does, and not published; if it is published already, its version
+    answers. Figures of different data stand in tables of their own.
     """
     from rich.console import Console
 
@@ -287,6 +288,9 @@ def compare(what: tuple[str, ...], models: Path, as_json: bool, quiet: bool) -> 
     try:
         found = comparing.compare(what, models, measure)
     except SigmaxError as error:
+        if as_json:
+            nothing = comparing.Comparison((), ((str(models), error),))
+            click.echo(json.dumps(comparing.to_json(nothing), indent=2, ensure_ascii=False))
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     if as_json:
@@ -294,7 +298,7 @@ def compare(what: tuple[str, ...], models: Path, as_json: bool, quiet: bool) -> 
     else:
         leaderboard.show(found, _console())
     for name, problem in found.problems:
-        click.echo(f"error: {name}: {problem}", err=True)
+        click.echo(f"error: {name or quoted(name)}: {problem}", err=True)
     sys.exit(1 if found.problems else 0)
 
 

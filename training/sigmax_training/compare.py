@@ -136,7 +136,8 @@ def compare(wanted: Sequence[str], repository: Path, measure: Measure) -> Compar
     """Put versions and jobs side by side.
 
     Args:
-        wanted: names of models, versions as `iris/3`, or job files; none for every model of the repository.
+        wanted: models as `iris`, versions as `iris/3`, the paths of their folders in the repository, or job
+            files; none for every model of the repository.
         repository: the folder of models.
         measure: called with each job file.
 
@@ -196,13 +197,25 @@ def _finders(
 ) -> Iterator[tuple[str, Callable[[], Row]]]:
     """What is wanted, version by version, each with what reads or measures it."""
     for what in wanted:
-        versions = _versions(repository, what) if NAME_PATTERN.fullmatch(what) else []
         if what.endswith(_JOB) or (not _VERSION.fullmatch(what) and Path(what).is_file()):
             yield what, partial(_measured, what, measure)
-        elif versions:
-            yield from ((f"{what}/{one}", partial(_read, repository, f"{what}/{one}")) for one in versions)
+            continue
+        name = _name(repository, what)
+        versions = _versions(repository, name) if NAME_PATTERN.fullmatch(name) else []
+        if versions:
+            yield from ((f"{name}/{one}", partial(_read, repository, f"{name}/{one}")) for one in versions)
         else:
-            yield what, partial(_read, repository, what)
+            yield what, partial(_read, repository, name)
+
+
+def _name(repository: Path, what: str) -> str:
+    """`name` or `name/version` of a folder that is named by its path; anything else as it is."""
+    bare = what.rstrip("/")
+    known = _VERSION.fullmatch(bare) and (repository / bare.partition("/")[0]).is_dir()
+    if known or not bare or not Path(bare).is_dir():
+        return bare
+    folder, root = Path(bare).resolve(), repository.resolve()
+    return "/".join(folder.relative_to(root).parts) if root in folder.parents else bare
 
 
 def _measured(job: str, measure: Measure) -> Row:
@@ -214,9 +227,12 @@ def _read(repository: Path, reference: str) -> Row:
     """A version by `name/version`.
 
     Raises:
+        InvalidInput: it is empty.
         NotFound: there is no such model or version, with what there is.
         BundleRejected: it is broken.
     """
+    if not reference:
+        raise InvalidInput(f"names nothing: give a model, a version as iris/3, or a job file ({_JOB})")
     name, _, version = reference.partition("/")
     names = _names(repository)
     if name not in names:
@@ -226,9 +242,11 @@ def _read(repository: Path, reference: str) -> Row:
             f"{nearest(name, names) or there}"
         )
     known = _versions(repository, name)
+    if not known:
+        raise NotFound(f"model '{name}' has no version")
     if version not in map(str, known):
-        there = f"it has {', '.join(map(str, sorted(known)))}" if known else "it has none"
-        raise NotFound(f"model '{name}' has no version {quoted(version)}: {there}")
+        there = ", ".join(map(str, sorted(known)))
+        raise NotFound(f"model '{name}' has no version {quoted(version)}: it has {there}")
     manifest = bundle.read(layout.version_path(repository, name, int(version))).manifest
     if (manifest.name, str(manifest.version)) != (name, version):
         raise BundleRejected(f"the manifest is that of {manifest.name}/{manifest.version}")

@@ -175,6 +175,72 @@ def test_what_is_wrong_is_named_and_the_others_are_shown(models: Path, tmp_path:
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("path", ["models/iris/1", "./models/iris/1/", "iris/1/", "models/../models/iris/1"])
+def test_a_version_may_be_named_by_its_folder(
+    models: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(models.parent)
+
+    assert document(path) == document("iris/1")
+
+
+@pytest.mark.parametrize("path", ["models/iris", "models/iris/", "iris/"])
+def test_a_model_may_be_named_by_its_folder(models: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(models.parent)
+
+    assert document(path, models / "wine", "iris/2") == document("iris", "wine")
+
+
+def test_a_name_is_a_model_though_a_folder_is_called_so_too(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(models / "wine", tmp_path / "models" / "models")
+    shutil.copytree(models / "iris", tmp_path / "models" / "1")
+    monkeypatch.chdir(tmp_path)
+
+    found = document("models/1")
+
+    assert [error["message"] for error in found["errors"]] == ["the manifest is that of wine/1"]
+
+
+def test_what_names_no_version_is_said_in_words(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "models" / "yy").mkdir(parents=True)
+
+    result = call(
+        "compare",
+        "yy",
+        "yy/",
+        "yy/1",
+        tmp_path / "models" / "yy",
+        "",
+        models / "iris",
+        "--models",
+        tmp_path / "models",
+    )
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "error: yy: model 'yy' has no version",
+        "error: yy/: model 'yy' has no version",
+        "error: yy/1: model 'yy' has no version",
+        f"error: {tmp_path}/models/yy: model 'yy' has no version",
+        "error: '': names nothing: give a model, a version as iris/3, or a job file (.toml)",
+        f"error: {models}/iris: is no job file (which ends in .toml), and no model of the repository "
+        f"'{tmp_path}/models'; it has yy",
+    ]
+
+
+@pytest.mark.parametrize("what", [(), ("nope", ""), ("none.toml",)])
+def test_json_is_printed_though_everything_is_wrong(tmp_path: Path, what: tuple[str, ...]) -> None:
+    result = call("compare", "--json", *what, "--models", tmp_path / "models")
+
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert found["tables"] == []
+    assert [error["what"] for error in found["errors"]] == list(what or [str(tmp_path / "models")])
+    assert all(error["message"] in result.stderr for error in found["errors"])
+
+
 def test_what_is_wrong_stands_in_the_json_too(models: Path) -> None:
     found = document("nope", "wine", "--models", models)
 
