@@ -112,6 +112,11 @@ class Checkpoint:
         self._written, self._cost = clock(), 0.0
         self._saved = self.progress
 
+    @property
+    def saved(self) -> Progress:
+        """What is on the disk of this run."""
+        return self._saved
+
     def found(self) -> Progress | None:
         """What lies there; None if nothing does.
 
@@ -187,7 +192,7 @@ class Checkpoint:
             self.folder.parent.rmdir()
 
     def remove_own(self) -> None:
-        """Take away what a run left that was killed after it had published; another run's stays."""
+        """Take away what this run left, or one like it that was killed when it had published; others stay."""
         with suppress(InvalidInput):
             if self.found() is not None:
                 self.remove()
