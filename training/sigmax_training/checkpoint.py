@@ -117,6 +117,18 @@ class Checkpoint:
         """What is on the disk of this run."""
         return self._saved
 
+    def check_place(self) -> None:
+        """Find out now rather than after some epochs that nothing can be kept.
+
+        Raises:
+            InvalidInput: something else lies where the checkpoint belongs.
+        """
+        for folder in (self.folder.parent, self.folder):
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise InvalidInput(f"'{folder}' is no folder, and checkpoints belong there: move it away")
+        if (self.folder / _FILE).is_dir():
+            raise InvalidInput(f"'{self.folder / _FILE}' is a folder, and a file belongs there: move it away")
+
     def found(self) -> Progress | None:
         """What lies there; None if nothing does.
 

@@ -176,6 +176,7 @@ def _run(job: Job, rows: _Rows, repository: Path, report: Report, *, resume: boo
         _check_writable(repository, job.name)
     except OSError as error:
         raise InvalidInput(_unwritable(repository, error)) from error
+    checkpoint.check_place()
     _open(checkpoint, job, rows, report, resume=resume)
     try:
         with threadpool_limits(1):  # the same sums on every number of cores: golden rows are the same bytes

@@ -427,6 +427,37 @@ def free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (".checkpoints", "is no folder, and checkpoints belong there: move it away"),
+        (".checkpoints/iris", "is no folder, and checkpoints belong there: move it away"),
+        (".checkpoints/iris/checkpoint/x", "is a folder, and a file belongs there: move it away"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_checkpoint_is_known_before_the_training(
+    tmp_path: Path, place: str, expected: str, resume: bool
+) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text("of somebody")
+    report = Pressing()
+
+    with pytest.raises(InvalidInput) as refused:
+        pipeline.run(job(), tmp_path, report, resume=resume)
+
+    assert str(refused.value) == f"'{tmp_path / place.removesuffix('/x')}' {expected}"
+    assert (report.epochs, report.notices) == ([], [])
+    assert (tmp_path / place).read_text() == "of somebody"
+
+
+def test_a_link_to_nowhere_is_no_folder_for_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / ".checkpoints").symlink_to(tmp_path / "nowhere")
+
+    with pytest.raises(InvalidInput, match="is no folder, and checkpoints belong there"):
+        pipeline.run(job(), tmp_path, Pressing())
+
+
 def test_a_repository_that_vanishes_is_not_made_again(tmp_path: Path) -> None:
     models = tmp_path / "models"
 
