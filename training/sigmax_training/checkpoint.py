@@ -112,6 +112,23 @@ class Checkpoint:
         self._written, self._cost = clock(), 0.0
         self._saved = self.progress
 
+    @property
+    def saved(self) -> Progress:
+        """What is on the disk of this run."""
+        return self._saved
+
+    def check_place(self) -> None:
+        """Find out now rather than after some epochs that nothing can be kept.
+
+        Raises:
+            InvalidInput: something else lies where the checkpoint belongs.
+        """
+        for folder in (self.folder.parent, self.folder):
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise InvalidInput(f"'{folder}' is no folder, and checkpoints belong there: move it away")
+        if (self.folder / _FILE).is_dir():
+            raise InvalidInput(f"'{self.folder / _FILE}' is a folder, and a file belongs there: move it away")
+
     def found(self) -> Progress | None:
         """What lies there; None if nothing does.
 
@@ -187,7 +204,7 @@ class Checkpoint:
             self.folder.parent.rmdir()
 
     def remove_own(self) -> None:
-        """Take away what a run left that was killed after it had published; another run's stays."""
+        """Take away what this run left, or one like it that was killed when it had published; others stay."""
         with suppress(InvalidInput):
             if self.found() is not None:
                 self.remove()

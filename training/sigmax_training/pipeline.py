@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,12 +176,17 @@ def _run(job: Job, rows: _Rows, repository: Path, report: Report, *, resume: boo
         _check_writable(repository, job.name)
     except OSError as error:
         raise InvalidInput(_unwritable(repository, error)) from error
+    checkpoint.check_place()
     _open(checkpoint, job, rows, report, resume=resume)
     try:
         with threadpool_limits(1):  # the same sums on every number of cores: golden rows are the same bytes
             trained = rows.train(drafts[0], checkpoint)
+            _keep(checkpoint)
             final = [replace(manifest, fingerprint=fingerprint) for manifest in drafts]
-            outcome = _publish(trained, final, repository, report)
+            outcome = _publish(trained, final, repository, report, checkpoint)
+    except BundleRejected:  # so would the gate again: there is nothing to continue
+        checkpoint.remove_own()
+        raise
     except KeyboardInterrupt:
         raise Interrupted(_interrupted(checkpoint, job, rows, repository, fingerprint)) from None
     checkpoint.remove()
@@ -228,6 +234,24 @@ def _interrupted(checkpoint: Checkpoint, job: Job, rows: _Rows, repository: Path
         return f"{where}; nothing was published; {error}"
     remedy = "" if checkpoint.progress.nothing else "; the same command with --resume continues"
     return f"{where}; nothing was published{remedy}"
+
+
+def _keep(checkpoint: Checkpoint) -> None:
+    """Write the state of a training by epochs that is over: what follows may fail, and need not train again.
+
+    If it cannot be written, the model still may be.
+    """
+    if checkpoint.progress.training is not None:
+        with suppress(InvalidInput):
+            checkpoint.write()
+
+
+def _continues(checkpoint: Checkpoint) -> str:
+    """What a person can do where the model could not be written, from what is on the disk."""
+    if checkpoint.saved.nothing:
+        return ""
+    over = checkpoint.saved is checkpoint.progress and checkpoint.progress.training is not None
+    return f"; the same command with --resume continues{' behind the last epoch' if over else ''}"
 
 
 def measure(job: Job, repository: Path, report: Report) -> tuple[Manifest, Published | None]:
@@ -325,7 +349,9 @@ def _fit(job: Job, dataset: Dataset, split: Split, report: Report, checkpoint: C
     return fitted
 
 
-def _publish(trained: _Trained, drafts: list[Manifest], repository: Path, report: Report) -> Outcome:
+def _publish(
+    trained: _Trained, drafts: list[Manifest], repository: Path, report: Report, checkpoint: Checkpoint
+) -> Outcome:
     """Publish in the first type that the gate lets pass; a step to a wider type is said aloud."""
     notices = list(trained.fitted.warnings)
     report.stage(f"{trained.job.name}: export and proof", 1)
@@ -339,7 +365,7 @@ def _publish(trained: _Trained, drafts: list[Manifest], repository: Path, report
             wider = drafts[drafts.index(manifest) + 1].graph.dtype
             notices.append(f"{manifest.graph.dtype} is not exact enough, {wider} is published: {error}")
         except OSError as error:
-            raise InvalidInput(_unwritable(repository, error)) from error
+            raise InvalidInput(f"{_unwritable(repository, error)}{_continues(checkpoint)}") from error
         else:
             break
     report.step()

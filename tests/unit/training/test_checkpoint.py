@@ -7,7 +7,7 @@ import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -355,6 +355,107 @@ def test_a_small_disk_that_fills_up(tmp_path: Path) -> None:
         (models / "filler").unlink()
         assert everything(models) == before
         proof.load(models / "iris" / "1")
+
+
+class Filling(Pressing):
+    """A report that calls something before the stage in which the model is written."""
+
+    def __init__(self, fill: Callable[[], object]) -> None:
+        super().__init__()
+        self._fill = fill
+
+    def stage(self, title: str, steps: int) -> None:
+        super().stage(title, steps)
+        if self._title == "export and proof":
+            self._fill()
+
+
+def test_a_model_that_cannot_be_written_need_not_be_trained_again(tmp_path: Path) -> None:
+    whole = pipeline.run(job(), tmp_path / "whole", Pressing())
+    models, in_the_way, again = tmp_path / "models", tmp_path / "models" / "iris", Pressing()
+
+    with pytest.raises(InvalidInput) as refused:
+        pipeline.run(job(), models, Filling(in_the_way.touch))
+
+    assert str(refused.value) == (
+        f"the repository '{models}' cannot be written: File exists; "
+        "the same command with --resume continues behind the last epoch"
+    )
+    in_the_way.unlink()
+    outcome = pipeline.run(job(), models, again, resume=True)
+    assert again.epochs == []
+    assert bundle(outcome.published.path) == bundle(whole.published.path)
+    assert not (models / ".checkpoints").exists()
+
+
+def test_a_model_and_a_state_that_cannot_be_written_promise_nothing(tmp_path: Path) -> None:
+    with files_of_at_most(1000), pytest.raises(InvalidInput) as refused:
+        pipeline.run(job(), tmp_path, Pressing())
+
+    assert str(refused.value) == f"the repository '{tmp_path}' cannot be written: File too large"
+    assert everything(tmp_path) == {}
+
+
+def test_a_state_that_cannot_be_written_at_the_end_does_not_hinder_the_model(tmp_path: Path) -> None:
+    wide = MLP.replace("hidden=[4]", "hidden=[300]")
+    size = max(
+        file.stat().st_size
+        for file in pipeline.run(job(wide), tmp_path / "whole", Pressing()).published.path.iterdir()
+    )
+
+    with files_of_at_most(size + 1000):
+        outcome = pipeline.run(job(wide), tmp_path / "models", Pressing())
+
+    proof.load(outcome.published.path)
+
+
+def test_a_small_disk_that_is_full_when_the_model_is_written(tmp_path: Path) -> None:
+    models, again = tmp_path / "models", Pressing()
+    with small_disk(models, "256k"):
+        filler = models / "filler"
+
+        with pytest.raises(InvalidInput, match=r"No space left on device; .* behind the last epoch"):
+            pipeline.run(job(), models, Filling(lambda: filler.write_bytes(bytes(free(models)))))
+
+        filler.unlink()
+        outcome = pipeline.run(job(), models, again, resume=True)
+        assert again.epochs == []
+        proof.load(outcome.published.path)
+
+
+def free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (".checkpoints", "is no folder, and checkpoints belong there: move it away"),
+        (".checkpoints/iris", "is no folder, and checkpoints belong there: move it away"),
+        (".checkpoints/iris/checkpoint/x", "is a folder, and a file belongs there: move it away"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_checkpoint_is_known_before_the_training(
+    tmp_path: Path, place: str, expected: str, resume: bool
+) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text("of somebody")
+    report = Pressing()
+
+    with pytest.raises(InvalidInput) as refused:
+        pipeline.run(job(), tmp_path, report, resume=resume)
+
+    assert str(refused.value) == f"'{tmp_path / place.removesuffix('/x')}' {expected}"
+    assert (report.epochs, report.notices) == ([], [])
+    assert (tmp_path / place).read_text() == "of somebody"
+
+
+def test_a_link_to_nowhere_is_no_folder_for_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / ".checkpoints").symlink_to(tmp_path / "nowhere")
+
+    with pytest.raises(InvalidInput, match="is no folder, and checkpoints belong there"):
+        pipeline.run(job(), tmp_path, Pressing())
 
 
 def test_a_repository_that_vanishes_is_not_made_again(tmp_path: Path) -> None:
