@@ -322,6 +322,8 @@ class _Fast:
                     start += part.num_rows
         except OSError as error:
             raise unreadable(self.form.file.name, error) from error
+        finally:
+            pa.default_memory_pool().release_unused()  # else each piece takes room of its own
 
     def _reader(self, source: _Range, columns: Sequence[str]) -> Any:
         return pyarrow.csv.open_csv(
