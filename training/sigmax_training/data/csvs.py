@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,11 +57,9 @@ def open_csv(file: File, dialect: Dialect, *, strict: bool) -> Opened:
     if len(columns) == 1:
         _refuse_one_cell(columns[0], form.delimiter)
     how = _quoting(form) if one_line and not strict and _byte_by_byte(form) else Quoting.OTHER
-    if how is Quoting.OTHER:
+    if how not in (Quoting.NONE, Quoting.CELLS):
         return Opened(file.name, columns, (_Strict(form, columns),))
-    pieces = [
-        _Fast(form, columns, how, start, end) for start, end in _ranges(form, whole=how is Quoting.LINES)
-    ]
+    pieces = [_Fast(form, columns, how, start, end) for start, end in _ranges(form)]
     return Opened(file.name, columns, tuple(pieces))
 
 
@@ -249,42 +246,15 @@ class Refused(InvalidInput):
     """Arrow does not read a file; the strict reader knows the line, or can read it."""
 
 
-class _Range(io.RawIOBase):
-    """Some bytes of a file as if they were all of it, behind a line with nothing in it.
-
-    What Arrow reads first loses a byte-order mark; one that begins a cell further down is part of the cell.
-    """
-
-    def __init__(self, binary: io.RawIOBase, start: int, end: int) -> None:
-        binary.seek(start)
-        self._binary, self._left, self._before = binary, end - start, 1
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        before, self._before = self._before, 0
-        view = memoryview(buffer)
-        view[:before] = b"\n"[:before]
-        count = self._binary.readinto(view[before : before + self._left]) or 0
-        self._left -= count
-        return before + count
-
-
-def _ranges(form: _Form, *, whole: bool) -> list[tuple[int, int]]:
-    """Where to divide a file so that every part is of whole lines, the header in none of them.
-
-    Args:
-        form: of the file.
-        whole: it is one part, because a line may end inside a cell.
-    """
+def _ranges(form: _Form) -> list[tuple[int, int]]:
+    """Where to divide a file so that every part is of whole lines, the header in none of them."""
     size = form.state[0]
     found = []
     with form.file.path.open("rb") as binary:
         binary.readline()
         start = binary.tell()
         while start < size:
-            binary.seek(size if whole else min(start + PIECE_BYTES, size))
+            binary.seek(min(start + PIECE_BYTES, size))
             binary.readline()
             end = binary.tell()
             found.append((start, end))
@@ -312,9 +282,9 @@ class _Fast:
     def _read(self, columns: Sequence[str], start: int) -> Iterator[Batch]:
         check_same(self.form.file, self.form.state)
         try:
-            with self.form.file.path.open("rb", buffering=0) as binary:
-                reader = self._reader(_Range(binary, self.start, self.end), columns)
-                for part in reader:
+            with self.form.file.path.open("rb") as binary:
+                for chunk in self._chunks(binary):
+                    part = self._parsed(chunk, columns)
                     for row in range(0, part.num_rows, BATCH_ROWS):
                         some = part.slice(row, BATCH_ROWS)
                         arrays = dict(zip(columns, some.columns, strict=True))
@@ -322,22 +292,35 @@ class _Fast:
                     start += part.num_rows
         except OSError as error:
             raise unreadable(self.form.file.name, error) from error
-        finally:
-            pa.default_memory_pool().release_unused()  # else each piece takes room of its own
 
-    def _reader(self, source: _Range, columns: Sequence[str]) -> Any:
-        return pyarrow.csv.open_csv(
-            pa.PythonFile(source, mode="r"),
+    def _chunks(self, binary: IO[bytes]) -> Iterator[bytes]:
+        """Whole lines, some at a time: Arrow's own reader of streams reads 32 blocks ahead of each."""
+        binary.seek(self.start)
+        left = self.end - self.start
+        while left > 0 and (chunk := binary.read(min(_BLOCK, left))):
+            if len(chunk) < left:
+                chunk += binary.readline()
+            left -= len(chunk)
+            if chunk.strip(b"\r\n"):
+                yield chunk
+
+    def _parsed(self, chunk: bytes, columns: Sequence[str]) -> pa.RecordBatch:
+        """Some lines as texts, behind one with nothing in it.
+
+        What Arrow reads first loses a byte-order mark; one that begins a cell further down is part of it.
+        """
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(b"\n" + chunk),
             pyarrow.csv.ReadOptions(
                 use_threads=False,
-                block_size=_BLOCK,
+                block_size=len(chunk) + 1,
                 column_names=list(self.header),
                 encoding=self.form.encoding,
             ),
             pyarrow.csv.ParseOptions(
                 delimiter=self.form.delimiter,
                 quote_char=False if self.quoting is Quoting.NONE else self.form.quote,
-                newlines_in_values=self.quoting is Quoting.LINES,
+                newlines_in_values=False,
             ),
             pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(self.header, pa.string()),
@@ -345,6 +328,8 @@ class _Fast:
                 strings_can_be_null=False,
             ),
         )
+        (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+        return batch
 
     def _places(self, start: int) -> Callable[[int], str]:
         return lambda row: self.form.file.place(f"line {self._line(start + row)}")
