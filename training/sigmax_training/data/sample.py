@@ -14,6 +14,8 @@ from sigmax_training.data.batches import Batch
 from sigmax_training.drawing import keys_of_integers, shares
 
 MOST = 20_000
+_MOST_PARTS = 64
+"""Of many rows each batch brings a few; a part of 28 columns takes 40 KB, however few its rows are."""
 
 _Part = tuple[npt.NDArray[np.float64], pa.Table]
 
@@ -44,7 +46,7 @@ class Sample:
             kept = {name: _kept(array) for name, array in batch.columns.items()}
             rows = pa.Table.from_arrays(list(kept.values()), list(kept))
             self._parts.append((drawn[chosen], rows.filter(pa.array(chosen))))
-        if sum(len(part) for part, _ in self._parts) > 2 * self._most:
+        if len(self._parts) > _MOST_PARTS or sum(len(part) for part, _ in self._parts) > 2 * self._most:
             self._shrink()
 
     def _shrink(self) -> None:
