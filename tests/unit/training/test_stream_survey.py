@@ -123,6 +123,20 @@ def test_moments_of_parts_are_those_of_all_rows() -> None:
     assert (mean[3], deviation[3]) == (0.1, 1.0)
 
 
+def test_a_column_that_begins_with_missing_numbers_keeps_its_digits() -> None:
+    matrix = np.random.default_rng(0).normal(1e9, 1e-2, size=(2000, 1))
+    matrix[:700] = np.nan
+    moments = Moments(1)
+    for start in range(0, 2000, 100):
+        moments.add(matrix[start : start + 100])
+
+    mean, deviation = moments.scaling()
+
+    scaler = StandardScaler().fit(matrix)
+    np.testing.assert_allclose(mean, scaler.mean_, rtol=1e-12)
+    np.testing.assert_allclose(deviation, scaler.scale_, rtol=1e-12)
+
+
 def test_a_sample_does_not_depend_on_the_order_of_the_rows() -> None:
     numbers, values = np.random.default_rng(0).random(5000), np.arange(5000)
     found = []
