@@ -187,9 +187,11 @@ class Checkpoint:
         if progress is self._saved or progress.nothing:
             return
         try:
-            self.folder.parent.mkdir(exist_ok=True)  # a repository that has vanished is not made again
-            self.folder.mkdir(exist_ok=True)
-            _replace(self.folder, _content(self._mark, progress))
+            content = _content(self._mark, progress)
+            try:
+                self._replace(content)
+            except FileNotFoundError:  # another run of the same model has taken the folder away
+                self._replace(content)
         except OSError as error:
             raise InvalidInput(
                 f"the checkpoint in '{self.folder}' cannot be written: {error.strerror}"
@@ -208,6 +210,11 @@ class Checkpoint:
         with suppress(InvalidInput):
             if self.found() is not None:
                 self.remove()
+
+    def _replace(self, content: bytes) -> None:
+        self.folder.parent.mkdir(exist_ok=True)  # a repository that has vanished is not made again
+        self.folder.mkdir(exist_ok=True)
+        _replace(self.folder, content)
 
     def _write_in_time(self) -> None:
         if self._clock() - self._written >= max(_SECONDS, _SHARE * self._cost):

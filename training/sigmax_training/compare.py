@@ -197,7 +197,7 @@ def _finders(
 ) -> Iterator[tuple[str, Callable[[], Row]]]:
     """What is wanted, version by version, each with what reads or measures it."""
     for what in wanted:
-        if what.endswith(_JOB) or (not _VERSION.fullmatch(what) and Path(what).is_file()):
+        if what.endswith(_JOB) or (not _VERSION.fullmatch(what) and _is(Path.is_file, what)):
             yield what, partial(_measured, what, measure)
             continue
         name = _name(repository, what)
@@ -212,10 +212,18 @@ def _name(repository: Path, what: str) -> str:
     """`name` or `name/version` of a folder that is named by its path; anything else as it is."""
     bare = what.rstrip("/")
     known = _VERSION.fullmatch(bare) and (repository / bare.partition("/")[0]).is_dir()
-    if known or not bare or not Path(bare).is_dir():
+    if known or not bare or not _is(Path.is_dir, bare):
         return bare
     folder, root = Path(bare).resolve(), repository.resolve()
     return "/".join(folder.relative_to(root).parts) if root in folder.parents else bare
+
+
+def _is(kind: Callable[[Path], bool], path: str) -> bool:
+    """Whether there is such a thing; what no path can be, as a name that is too long, is not there."""
+    try:
+        return kind(Path(path))
+    except OSError:
+        return False
 
 
 def _measured(job: str, measure: Measure) -> Row:

@@ -35,11 +35,19 @@ class Score:
     log_loss: float
 
 
-def describe(evaluation: Evaluation) -> str:
-    """How rows are judged in one line, for people."""
+def describe(evaluation: Evaluation, *, streamed: bool = False) -> str:
+    """How rows are judged in one line, for people.
+
+    Args:
+        evaluation: as the job has it.
+        streamed: there are no folds, and rows that nothing else is said of are drawn by their number.
+    """
     by = f" by {evaluation.key}" if evaluation.key else ""
     repeated = "" if evaluation.split is Splitting.TIME else f", repeated {evaluation.repeats} times"
     held_out = f"{evaluation.test_fraction:g} of the rows held out"
+    if streamed:
+        split = "drawn" if evaluation.split is Splitting.STRATIFIED else evaluation.split
+        return f"{split}{by}, no folds, {held_out}"
     return f"{evaluation.split}{by}, {evaluation.folds} folds{repeated}, {held_out}"
 
 

@@ -402,7 +402,7 @@ def _manifest(trained: _Trained, draft_: Manifest, network: Network) -> Manifest
         decision=draft.decided(job, draft_, fitted.thresholds),
         graph=replace(draft_.graph, layers=network.layers()),
         metrics=trained.metrics,
-        provenance=_provenance(job, trained.dataset, fitted),
+        provenance=_provenance(trained),
     )
 
 
@@ -427,13 +427,14 @@ def _files(trained: _Trained, network: Network, manifest: Manifest, answers: Cas
     return files
 
 
-def _provenance(job: Job, dataset: Dataset, fitted: Fitted) -> dict[str, str]:
+def _provenance(trained: _Trained) -> dict[str, str]:
+    job, dataset, fitted = trained.job, trained.dataset, trained.fitted
     found = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": dataset.description,
         "data_sha256": dataset.sha256,
         "estimator": describe(job),
-        "evaluation": evaluate.describe(job.evaluation),
+        "evaluation": evaluate.describe(job.evaluation, streamed="cv_folds" not in trained.metrics),
         "seed": str(job.seed),
     }
     if fitted.thresholds:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sigmax.contract import Feature
 from sigmax_training.data.dataset import F64, Dataset, Fill, numeric_blocks
 from sigmax_training.data.stream import Part
+from sigmax_training.drawing import U64
 
 PART = 512
 """Rows of a part."""
@@ -27,6 +28,7 @@ class Held:
     blocks: tuple[Feature, ...]
     fills: dict[str, Fill] = field(default_factory=dict)
     times: F64 | None = None
+    keys: U64 | None = None
     piece: int = 1024
     description: str = "arrays"
     sha256: str = "5" * 64
@@ -50,7 +52,8 @@ class Held:
             for start in range(number * self.piece, end, PART):
                 some = slice(start, min(start + PART, end))
                 times = None if self.times is None else self.times[some]
-                keys = np.arange(some.start, some.stop, dtype=np.uint64)
+                numbers = np.arange(some.start, some.stop, dtype=np.uint64)
+                keys = numbers if self.keys is None else self.keys[some]
                 yield Part(self.features[some].copy(), self.codes[some].copy(), keys, times)
 
 

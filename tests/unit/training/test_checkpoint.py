@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -280,6 +281,26 @@ def test_a_training_of_a_finished_fold_is_forgotten(tmp_path: Path) -> None:
 
     assert found is not None
     assert (found.scores, found.said, found.training) == ((Score(0.1 + 0.2, 1 / 3),), ("a warning",), None)
+
+
+def test_another_run_that_is_done_takes_the_folder_away_in_the_midst_of_a_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, done = Checkpoint(tmp_path, "iris", MARK), [Checkpoint(tmp_path, "iris", MARK)]
+    checkpoint.keep({"course/history": np.zeros((2, 5))})
+    synced = os.fsync
+
+    def slow(file: int) -> None:
+        synced(file)
+        if done:
+            done.pop().remove()
+
+    monkeypatch.setattr("os.fsync", slow)
+    checkpoint.write()
+
+    found = Checkpoint(tmp_path, "iris", MARK).found()
+    assert found is not None
+    assert found.training is not None
 
 
 # ---- disks

@@ -203,6 +203,14 @@ def test_a_name_is_a_model_though_a_folder_is_called_so_too(
     assert [error["message"] for error in found["errors"]] == ["the manifest is that of wine/1"]
 
 
+def test_what_no_path_can_be_is_said_beside_the_others(models: Path) -> None:
+    result = call("compare", "iris/1", "a" * 300, f"{'a' * 300}/1", "--models", models)
+
+    assert result.exit_code == 1
+    assert "iris/1" in result.stdout
+    assert result.stderr.count("is no job file (which ends in .toml), and no model of the repository") == 2
+
+
 def test_what_names_no_version_is_said_in_words(models: Path, tmp_path: Path) -> None:
     (tmp_path / "models" / "yy").mkdir(parents=True)
 

@@ -65,6 +65,12 @@ def test_a_batch_larger_than_the_buffer_is_a_batch_all_the_same() -> None:
     assert {500} == {len(features) for features, _ in list(source.epoch(1))[:-1]}
 
 
+def test_a_buffer_takes_no_more_memory_than_the_rows_would() -> None:
+    source = epochs(binary(2000), buffer=10**15)
+
+    assert source.rows == len(rows_of(source, 1))
+
+
 def test_lanes_cover_the_stream_and_keep_the_same_pace() -> None:
     stream = binary(32 * 1024, piece=1024)
     lanes = [Lane(pieces, 1024 * len(pieces)) for pieces in stretches(stream.pieces)]

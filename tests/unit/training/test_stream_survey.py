@@ -74,7 +74,7 @@ def test_where_rows_have_times_the_later_ones_are_watched_and_the_latest_judged(
 
 
 def test_rows_of_one_time_cannot_be_divided_by_it() -> None:
-    with pytest.raises(InvalidInput, match=r"evaluation.test_fraction: .* of the same time"):
+    with pytest.raises(InvalidInput, match=r"evaluation.test_fraction: .* of the same time, .*: give"):
         divide(binary(2000, times=np.zeros(2000)), FRACTIONS, 0)
 
 
@@ -123,6 +123,20 @@ def test_moments_of_parts_are_those_of_all_rows() -> None:
     assert (mean[3], deviation[3]) == (0.1, 1.0)
 
 
+def test_a_column_that_begins_with_missing_numbers_keeps_its_digits() -> None:
+    matrix = np.random.default_rng(0).normal(1e9, 1e-2, size=(2000, 1))
+    matrix[:700] = np.nan
+    moments = Moments(1)
+    for start in range(0, 2000, 100):
+        moments.add(matrix[start : start + 100])
+
+    mean, deviation = moments.scaling()
+
+    scaler = StandardScaler().fit(matrix)
+    np.testing.assert_allclose(mean, scaler.mean_, rtol=1e-12)
+    np.testing.assert_allclose(deviation, scaler.scale_, rtol=1e-12)
+
+
 def test_a_sample_does_not_depend_on_the_order_of_the_rows() -> None:
     numbers, values = np.random.default_rng(0).random(5000), np.arange(5000)
     found = []
@@ -136,16 +150,50 @@ def test_a_sample_does_not_depend_on_the_order_of_the_rows() -> None:
     np.testing.assert_array_equal(found[0], found[1])
 
 
-def test_a_class_without_a_training_row_is_an_error() -> None:
-    stream = binary(2000)
-    codes = np.where(shares(np.arange(2000, dtype=np.uint64), 0, "test") < 0.2, stream.codes, 0)
+def test_a_sample_has_rows_of_every_key_though_it_is_smaller_than_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sigmax_training.streaming.survey.SAMPLED_ROWS", 150)
+    stream = binary(12_000, keys=np.repeat(np.arange(60, dtype=np.uint64), 200))
+    stream.features[:, 0] = np.repeat(np.arange(60), 200)
 
-    with pytest.raises(InvalidInput, match="the training split has no row of class 'yes'"):
+    found = survey(stream)
+
+    for side, sample in ((TEST, found.test), (VALIDATION, found.validation)):
+        there = np.unique(stream.features[sides(stream) == side, 0])
+        np.testing.assert_array_equal(np.unique(sample.features[:, 0]), there)
+
+
+@pytest.mark.parametrize(
+    ("side", "text"),
+    [
+        (TRAINING, "the training rows have no row of class 'yes': give another evaluation.test_fraction or"),
+        (VALIDATION, "the validation rows have no row of class 'yes': give another validation.fraction or"),
+    ],
+)
+def test_rows_to_learn_from_without_a_class_are_an_error(side: int, text: str) -> None:
+    stream = binary(2000)
+    codes = np.where(sides(stream) == side, 0, stream.codes)
+
+    with pytest.raises(InvalidInput, match=text):
+        survey(Held(stream.features, codes, stream.classes, stream.blocks))
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_a_label_that_is_the_same_in_all_training_rows_is_an_error(always: bool) -> None:
+    stream = binary(2000)
+    codes = np.column_stack([stream.codes == 0, stream.codes == 1])
+    codes[sides(stream) == TRAINING, 1] = always
+
+    with pytest.raises(
+        InvalidInput, match="the training rows do not have label 'yes' both set and unset: give"
+    ):
         survey(Held(stream.features, codes, stream.classes, stream.blocks))
 
 
 def test_a_fraction_that_sets_nothing_aside_is_an_error() -> None:
-    with pytest.raises(InvalidInput, match=r"evaluation.test_fraction = 1e-09 sets none of 2000 rows aside"):
+    expected = r"test_fraction = 1e-09 sets none of 2000 rows aside: give another evaluation.test_fraction or"
+    with pytest.raises(InvalidInput, match=expected):
         survey(binary(2000), fractions=Fractions(1e-9, 0.0))
 
 

@@ -123,6 +123,7 @@ def test_every_task_is_published_and_proves_itself(case: str, tmp_path: Path) ->
     manifest = bundle.read(outcome.published.path).manifest
     assert proof.load(outcome.published.path)[2].rows > 0
     assert (stream.classes, stream.sha256) == (manifest.classes, manifest.provenance["data_sha256"])
+    assert manifest.provenance["evaluation"] == "drawn, no folds, 0.2 of the rows held out"
     expected = {"binary": Task.BINARY, "labels": Task.MULTILABEL}.get(case, Task.MULTICLASS)
     assert expected is manifest.task
     example = json.loads((outcome.published.path / "example.json").read_text())

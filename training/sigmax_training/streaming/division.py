@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sigmax.errors import InvalidInput
 from sigmax_training.data.dataset import F64
 from sigmax_training.data.stream import Part, Stream
-from sigmax_training.drawing import shares
+from sigmax_training.drawing import keys_of_integers, shares
 from sigmax_training.streaming.sampling import Smallest
 
 TRAINING, VALIDATION, TEST = range(3)
@@ -70,9 +70,16 @@ class Division:
         found[shares(part.keys, self.seed, _TEST) < self.fractions.test] = TEST
         return found
 
-    def order(self, part: Part) -> F64:
-        """What a sample of rows is drawn by, (n_samples,): those with the smallest numbers are in it."""
-        return shares(part.keys, self.seed, _SAMPLE)
+    def order(self, start: int, count: int) -> F64:
+        """What a sample of rows is drawn by, (n_samples,): those with the smallest numbers are in it.
+
+        Not by their keys: a sample of many rows of one key would hardly have another.
+
+        Args:
+            start: how many rows stand before these in the stream.
+            count: how many these are.
+        """
+        return shares(keys_of_integers(np.arange(start, start + count)), self.seed, _SAMPLE)
 
 
 def divide(stream: Stream, fractions: Fractions, seed: int) -> Division:
@@ -86,9 +93,10 @@ def divide(stream: Stream, fractions: Fractions, seed: int) -> Division:
     first = next(parts, None)
     if first is None or first.times is None:
         return plain
-    sample = Smallest(SAMPLED_TIMES)
+    sample, seen = Smallest(SAMPLED_TIMES), 0
     for part in chain((first,), parts):
-        sample.add(plain.order(part), _times(part))
+        sample.add(plain.order(seen, len(part.keys)), _times(part))
+        seen += len(part.keys)
     (found,) = sample.columns()
     return Division(fractions, seed, _cuts(found, fractions))
 
@@ -111,6 +119,9 @@ def _cut(times: F64, fraction: float, key: str) -> float:
     """The last time that is not set aside: what is later comes closest to the fraction of the rows."""
     different, counts = np.unique(times, return_counts=True)
     if len(different) < 2:
-        raise InvalidInput(f"{key}: the rows to be divided are all of the same time, so that none is later")
+        raise InvalidInput(
+            f"{key}: the rows to be divided are all of the same time, so that none is later: give another "
+            "column as evaluation.key"
+        )
     before = counts.cumsum()[:-1]  # rows up to each time but the last
     return float(different[np.abs(before - len(times) * (1.0 - fraction)).argmin()])

@@ -75,7 +75,8 @@ class Epochs:
         """All rows once, prepared, in the order of this epoch."""
         rows = self._rows(np.random.default_rng([self.seed, number, _ORDER]))
         drawing = np.random.default_rng([self.seed, number, _DRAWING])
-        for features, codes in shuffled(rows, max(self.buffer, self.chunk), self.chunk, drawing):
+        held = max(min(self.buffer, self.rows), self.chunk)
+        for features, codes in shuffled(rows, held, self.chunk, drawing):
             yield self.survey.preparation.transform(features), codes
 
     def _rows(self, order: np.random.Generator) -> Iterator[tuple[F64, npt.NDArray[Any]]]:

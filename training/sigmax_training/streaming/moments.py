@@ -32,13 +32,13 @@ class Moments:
     def __init__(self, width: int) -> None:
         self.count, self.missing = np.zeros(width), np.zeros(width)
         self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
-        self._place: F64 | None = None
+        self._place = np.full(width, np.nan)  # of a column whose first number is still to come
         self._mean, self._squares = np.zeros(width), np.zeros(width)
 
     @property
     def mean(self) -> F64:
         """(n_columns,); 0 where there was no number."""
-        return self._mean if self._place is None else self._place + self._mean
+        return np.asarray(np.nan_to_num(self._place) + self._mean)
 
     @_UNBOUNDED
     def add(self, matrix: F64) -> None:
@@ -47,8 +47,7 @@ class Moments:
             return
         low, high = np.fmin.reduce(matrix), np.fmax.reduce(matrix)
         self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
-        if self._place is None:
-            self._place = np.nan_to_num(low / 2 + high / 2)
+        self._place = np.where(np.isnan(self._place), low / 2 + high / 2, self._place)
         distances = matrix - self._place
         absent = np.isnan(matrix)
         missing = absent.sum(axis=0)
@@ -73,7 +72,7 @@ class Moments:
     def filled(self, fill: F64) -> Moments:
         """The same with a number in place of every missing one, (n_columns,); NaN where none is missing."""
         there = self.missing > 0
-        place = np.zeros(len(fill)) if self._place is None else self._place
+        place = np.nan_to_num(self._place)
         whole = Moments(len(fill))
         whole._place = place
         whole._merge(self.count, self._mean, self._squares)

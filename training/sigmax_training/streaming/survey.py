@@ -35,6 +35,7 @@ OnRows = Callable[[int], None]
 """Told how many rows of a pass have been read."""
 
 _MEAN, _CONSTANT = "mean", "constant"
+_JUDGED, _WATCHED = "evaluation.test_fraction", "validation.fraction"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,13 +105,14 @@ class _Surveyor:
         self._moments = Moments(len(self._numbers))
         self._codes = [np.zeros(learnt_codes(blocks[column]), np.int64) for column in self._categories]
         self._counts = np.zeros(len(stream.classes), np.int64)
+        self._watched_counts = np.zeros(len(stream.classes), np.int64)
         self._rows = [0, 0, 0]
         width = len(blocks) + sum(map(len, self._codes))
         limit = max(1, min(SAMPLED_ROWS, SAMPLED_BYTES // (8 * width)))
         self._gap_sample, self._watched, self._judged = Smallest(limit), Smallest(limit), Smallest(limit)
 
     def look_at(self, part: Part) -> None:
-        sides, order = self._division.sides(part), self._division.order(part)
+        sides, order = self._division.sides(part), self._division.order(sum(self._rows), len(part.keys))
         for side in (TRAINING, VALIDATION, TEST):
             self._rows[side] += int(np.count_nonzero(sides == side))
         training = sides == TRAINING
@@ -118,12 +120,10 @@ class _Surveyor:
         for side, sample in ((VALIDATION, self._watched), (TEST, self._judged)):
             rows = np.flatnonzero(sides == side)
             sample.add(order[rows], part.features[rows], part.codes[rows])
+        self._watched_counts += _by_class(part.codes[sides == VALIDATION], len(self._counts))
 
     def _learn(self, features: F64, codes: npt.NDArray[Any], order: F64) -> None:
-        if codes.ndim == 2:
-            self._counts += codes.sum(axis=0)
-        else:
-            self._counts += np.bincount(codes, minlength=len(self._counts))
+        self._counts += _by_class(codes, len(self._counts))
         self._moments.add(features if self._whole else features[:, self._numbers])
         for place, column in enumerate(self._categories):
             found, learnt = features[:, column].astype(np.int64), len(self._codes[place])
@@ -182,23 +182,35 @@ class _Surveyor:
         return found
 
     def _check(self) -> None:
-        """Refuse a division that leaves a side, or a class of the training rows, without a row."""
+        """Refuse a division that leaves a side without a row, or one to learn from without a class."""
         fractions = self._division.fractions
-        sides = {"evaluation.test_fraction": (fractions.test, self._rows[TEST])}
+        sides = {_JUDGED: (fractions.test, self._rows[TEST])}
         if fractions.validation:
-            sides["validation.fraction"] = (fractions.validation, self._rows[VALIDATION])
+            sides[_WATCHED] = (fractions.validation, self._rows[VALIDATION])
         for key, (fraction, rows) in sides.items():
             if not rows:
-                raise InvalidInput(f"{key} = {fraction:g} sets none of {sum(self._rows)} rows aside")
-        total = self._rows[TRAINING]
-        alike = (0, total) if self._stream.multilabel else (0,)
-        absent = [
-            quoted(label)
-            for label, count in zip(self._stream.classes, self._counts.tolist(), strict=True)
-            if count in alike
-        ]
-        if absent:
-            raise InvalidInput(f"the training split has no row of class {', '.join(absent)}")
+                none = f"{key} = {fraction:g} sets none of {sum(self._rows)} rows aside"
+                raise InvalidInput(f"{none}: {self._remedy(key)}")
+        self._check_classes(_JUDGED, "the training rows", self._counts, self._rows[TRAINING])
+        if fractions.validation:
+            self._check_classes(_WATCHED, "the validation rows", self._watched_counts, self._rows[VALIDATION])
+
+    def _check_classes(self, key: str, where: str, counts: I64, rows: int) -> None:
+        alike = (0, rows) if self._stream.multilabel else (0,)
+        found = zip(self._stream.classes, counts.tolist(), strict=True)
+        absent = ", ".join(quoted(label) for label, count in found if count in alike)
+        if not absent:
+            return
+        if self._stream.multilabel:
+            lacking = f"do not have label {absent} both set and unset"
+        else:
+            lacking = f"have no row of class {absent}"
+        raise InvalidInput(f"{where} {lacking}: {self._remedy(key)}")
+
+    def _remedy(self, key: str) -> str:
+        """What to change in the job, as `splits` says it."""
+        other = "another seed" if self._division.cuts is None else "another column as evaluation.key"
+        return f"give another {key} or {other}"
 
     def _check_finite(self, mean: F64, deviation: F64) -> None:
         wrong = np.flatnonzero(~(np.isfinite(mean) & np.isfinite(deviation))).tolist()
@@ -209,3 +221,9 @@ class _Surveyor:
 def _of_a_sample(fill: Fill | None) -> bool:
     """Whether a fill is looked for in a sample: it is no sum, and nobody has given it."""
     return fill is not None and fill.strategy not in (_MEAN, _CONSTANT)
+
+
+def _by_class(codes: npt.NDArray[Any], n_classes: int) -> I64:
+    """How many rows are of each class, or have each label, (n_classes,)."""
+    found = codes.sum(axis=0) if codes.ndim == 2 else np.bincount(codes, minlength=n_classes)
+    return np.asarray(found, np.int64)
