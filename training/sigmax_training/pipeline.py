@@ -184,13 +184,13 @@ def _run(job: Job, rows: _Rows, repository: Path, report: Report, *, resume: boo
             _keep(checkpoint)
             final = [replace(manifest, fingerprint=fingerprint) for manifest in drafts]
             outcome = _publish(trained, final, repository, report, checkpoint)
+        checkpoint.remove()
+        return outcome
     except BundleRejected:  # so would the gate again: there is nothing to continue
         checkpoint.remove_own()
         raise
     except KeyboardInterrupt:
         raise Interrupted(_interrupted(checkpoint, job, rows, repository, fingerprint)) from None
-    checkpoint.remove()
-    return outcome
 
 
 def _open(checkpoint: Checkpoint, job: Job, rows: _Rows, report: Report, *, resume: bool) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,6 +144,22 @@ def test_an_interrupt_behind_the_publication_says_so(tmp_path: Path) -> None:
 
 
 # ---- which checkpoint
+
+
+def test_an_interrupt_while_the_checkpoint_is_taken_away_says_what_was_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rmtree, presses = shutil.rmtree, [signal.SIGINT]
+
+    def pressed(folder: str | Path, **options: Any) -> None:
+        if Path(folder) == tmp_path / ".checkpoints" / "iris" and presses:
+            signal.raise_signal(presses.pop())
+        rmtree(folder, **options)
+
+    monkeypatch.setattr("shutil.rmtree", pressed)
+
+    assert interrupted(tmp_path, Pressing()) == "version 1 had just been published"
+    assert not (tmp_path / ".checkpoints").exists()
 
 
 def test_without_a_checkpoint_a_run_begins_anew_and_says_so(tmp_path: Path) -> None:
