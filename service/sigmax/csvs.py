@@ -29,6 +29,9 @@ _OTHER_DELIMITERS = ";\t|,"
 _HEAD = 1 << 20
 """Bytes by which an encoding is guessed."""
 
+_LIKELY = ("cp949", "cp1252")
+"""Korean first: its pairs of bytes are strict, while nearly every byte is a letter of Western Europe."""
+
 _NUMBER_BY_THE_OTHER_SIGN = re.compile(
     r"expected a (?:whole )?number, got the text '[+-]?[0-9]*([.,])[0-9]+'"
 )
@@ -130,20 +133,29 @@ def _cells_of_any_length(length: int) -> Iterator[None]:
 def _not_encoded(data: bytes, dialect: Dialect, error: UnicodeError) -> InvalidInput:
     utf8 = dialect.codec == "utf-8-sig"
     place = f": byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
-    guess = _guessed_encoding(data) if utf8 else None
+    guess = guessed_encoding(data) if utf8 else None
     remedy = f"it may be --encoding {guess}" if guess else "--encoding says what it is"
     return InvalidInput(f"the CSV is not {'UTF-8' if utf8 else dialect.encoding}{place}; {remedy}")
 
 
-def _guessed_encoding(data: bytes) -> str | None:
-    """What is not UTF-8 may be: by its byte-order mark, else CP949 if its beginning can be it."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+def guessed_encoding(data: bytes) -> str | None:
+    """What a text that is not UTF-8 may be: by its byte-order mark, else the likeliest that it can be.
+
+    Args:
+        data: its beginning, or all of it.
+    """
+    head = data[:_HEAD]
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    try:
-        codecs.getincrementaldecoder("cp949")().decode(data[:_HEAD])
-    except UnicodeDecodeError:
+    if b"\0" in head:
         return None
-    return "cp949"
+    for name in _LIKELY:
+        try:
+            codecs.getincrementaldecoder(name)().decode(head)
+        except UnicodeDecodeError:
+            continue
+        return name
+    return None
 
 
 def _refuse_one_cell(header: str, delimiter: str) -> None:

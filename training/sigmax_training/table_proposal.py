@@ -17,7 +17,7 @@ from sigmax.contract import Kind
 from sigmax.errors import InvalidInput, listed, quoted
 from sigmax_training.data import files
 from sigmax_training.data.columns import Impression
-from sigmax_training.data.csvs import guessed_encoding
+from sigmax_training.data.csvs import guessed
 from sigmax_training.data.files import File
 from sigmax_training.data.look import Glance, columns_of, glance, look
 from sigmax_training.data.suspicions import Suspected
@@ -261,7 +261,7 @@ def _encoding(file: File) -> str | None:
     except OSError as error:
         raise files.unreadable(file.name, error) from error
     except UnicodeDecodeError:
-        return guessed_encoding(file)
+        return guessed(file)
     return None
 
 

@@ -220,7 +220,8 @@ def test_rows_in_any_dialect_that_training_reads_are_the_same_rows(
         ),
         (PLAIN.encode("cp949"), Dialect(), "the CSV is not UTF-8: byte 0; it may be --encoding cp949"),
         (PLAIN.encode("utf-16"), Dialect(), "the CSV is not UTF-8: byte 0; it may be --encoding utf-16"),
-        (b"a,\xff\n", Dialect(), "the CSV is not UTF-8: byte 2; --encoding says what it is"),
+        (b"a,\xff\n", Dialect(), "the CSV is not UTF-8: byte 2; it may be --encoding cp1252"),
+        (b"a,\0\xff\n", Dialect(), "the CSV is not UTF-8: byte 3; --encoding says what it is"),
         (
             PLAIN.encode("utf-16"),
             Dialect(encoding="cp949"),

@@ -17,6 +17,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.csv
 
+from sigmax.csvs import guessed_encoding
 from sigmax.errors import InvalidInput, quoted
 from sigmax_training.data.batches import BATCH_ROWS, Batch, Opened
 from sigmax_training.data.columnar import check_same, first_line
@@ -30,8 +31,6 @@ PIECE_BYTES = 1 << 26
 _BLOCK = 1 << 20
 _OTHER_DELIMITERS = ";\t|,"
 _UTF8 = "utf-8"
-_LIKELY = ("cp949", "cp1252")
-"""Korean first: its pairs of bytes are strict, while nearly every byte is a letter of Western Europe."""
 
 
 def open_csv(file: File, dialect: Dialect, *, strict: bool) -> Opened:
@@ -143,7 +142,7 @@ class _Form:
     def _not_encoded(self, error: UnicodeError) -> InvalidInput:
         reason = getattr(error, "reason", str(error))
         name = "UTF-8" if self.codec == "utf-8-sig" else self.encoding
-        hint = guessed_encoding(self.file) if self.codec == "utf-8-sig" else None
+        hint = guessed(self.file) if self.codec == "utf-8-sig" else None
         if hint:
             remedy = f"; it may be data.encoding = {quoted(hint)}"
         else:
@@ -151,24 +150,13 @@ class _Form:
         return InvalidInput(f"data {quoted(self.file.name)} is not {name}: {reason}{remedy}")
 
 
-def guessed_encoding(file: File) -> str | None:
-    """What a text that is not UTF-8 may be: by its byte-order mark, else the likeliest that it can be."""
+def guessed(file: File) -> str | None:
+    """What a file that is not UTF-8 may be written in; None where nobody can tell."""
     try:
         with file.path.open("rb") as binary:
-            head = binary.read(_BLOCK)
+            return guessed_encoding(binary.read(_BLOCK))
     except OSError:
         return None
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if b"\0" in head:
-        return None
-    for name in _LIKELY:
-        try:
-            codecs.getincrementaldecoder(name)().decode(head)
-        except UnicodeDecodeError:
-            continue
-        return name
-    return None
 
 
 def _quoting(form: _Form) -> Quoting:
