@@ -253,3 +253,15 @@ def test_categories_beyond_64_bits_are_texts(tmp_path: Path) -> None:
     found = read(tmp_path, HEADER + rows, **{"나이": Column(Kind.CATEGORY)})
 
     assert found.blocks[0].dtype == "string"
+
+
+def test_cells_that_are_wrong_come_with_the_remedy(tmp_path: Path) -> None:
+    rows = "31,서울,true,x\ninf,부산,false,y\n27,서울,TRUE,x\n50,대구,false,y\n"
+
+    assert (
+        "column '나이' has numbers that are not finite: correct the cells, or name them in data"
+        in refused(tmp_path, HEADER + rows)
+    )
+    message = refused(tmp_path, HEADER + ROWS + "1.5,서울,true,x\n", {"나이": Column(Kind.INTEGER)})
+    assert "line 6, column '나이': '1.5' is not a whole number" in message
+    assert "column '나이' is declared as integer: correct the cells, or say another" in message

@@ -322,7 +322,7 @@ class Profile:
         problems: list[str] = []
         if kind is not Kind.CATEGORY and not self._is_boolean(kind):
             problems += self._wrong.texts(partial(self._not, kind), self._name)
-            problems += self._mixed(kind)
+            problems += self._mixed(kind) or self._remedy(kind)
             problems += self._inexact.texts(self._too_large, self._name)
         elif kind is Kind.CATEGORY and self._own.kind is None:
             problems += self._decimal_commas() or self._identifies()
@@ -366,6 +366,16 @@ class Profile:
             f"correct the cells, name them in data.missing_values if they mean a missing value, or say "
             f"{self._key('kind')} = 'category'"
         ]
+
+    def _remedy(self, kind: Kind) -> list[str]:
+        """What to do about cells that are wrong, where no text stands among numbers."""
+        if not self._wrong.count:
+            return []
+        if self._own.kind is not None:
+            what = f"is declared as {kind}: correct the cells, or say another {self._key('kind')}"
+        else:
+            what = "has numbers that are not finite: correct the cells, or name them in data.missing_values"
+        return [f"column {quoted(self._name)} {what}"]
 
     def _no_value(self, remedy: str, place: str, text: str | None) -> str:
         if text is None:
