@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -77,6 +77,10 @@ class Dispatch:
     def __init__(self, catalog: Catalog, max_rows: int) -> None:
         self._catalog = catalog
         self._max_rows = max_rows
+
+    def ask(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T | Awaitable[T]:
+        """Answer one request of a door on the event loop: at once, or by a promise; see `answer`."""
+        return self.answer(meter, read, *request)
 
     def answer(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T:
         """Answer one request.

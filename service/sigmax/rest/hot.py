@@ -71,7 +71,8 @@ class HotRoutes:
                 raise MethodNotAllowed(f"method {scope['method'][:20]} is not for this address: use POST")
             meter, query = self._verbs[verb]
             body = await self._read(meter, scope, receive)
-            answer = self._dispatch.answer(meter, query, v1 or v2, v1_version or v2_version or "", body)
+            said = self._dispatch.ask(meter, query, v1 or v2, v1_version or v2_version or "", body)
+            answer = said if isinstance(said, Answer) else await said
         except Exception as error:
             await _send_error(send, error)
             return

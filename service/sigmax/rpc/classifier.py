@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
@@ -49,13 +50,13 @@ class Classifier:
         }
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
-    def predict_probabilities(self, request: bytes) -> bytes:
+    def predict_probabilities(self, request: bytes) -> bytes | Awaitable[bytes]:
         """The probability of every class, for every row."""
-        return self._dispatch.answer(self._probabilities, self._read_probabilities, request)
+        return self._dispatch.ask(self._probabilities, self._read_probabilities, request)
 
-    def predict_classes(self, request: bytes) -> bytes:
+    def predict_classes(self, request: bytes) -> bytes | Awaitable[bytes]:
         """The chosen class of every row."""
-        return self._dispatch.answer(self._classes, self._read_classes, request)
+        return self._dispatch.ask(self._classes, self._read_classes, request)
 
     def describe_model(self, request: bytes) -> bytes:
         """The description of one model; made when it is first asked for, kept while its version serves."""

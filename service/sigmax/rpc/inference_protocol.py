@@ -5,7 +5,7 @@ An answer comes in the form of its request: raw contents for raw contents, typed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import grpc
@@ -94,12 +94,12 @@ class InferenceService:
         served = self._catalog.find(message.name, message.version)
         return json_format.ParseDict(metadata(served), pb.ModelMetadataResponse()).SerializeToString()
 
-    def model_infer(self, request: bytes) -> bytes:
+    def model_infer(self, request: bytes) -> bytes | Awaitable[bytes]:
         """Predict."""
         form = self._forms.find(request)
         if form is not None:
-            return self._dispatch.answer(self._infer, KnownQuery, form, request, self._forms)
-        return self._dispatch.answer(self._infer, InferQuery, request, self._forms)
+            return self._dispatch.ask(self._infer, KnownQuery, form, request, self._forms)
+        return self._dispatch.ask(self._infer, InferQuery, request, self._forms)
 
 
 class InferQuery:

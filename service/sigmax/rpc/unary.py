@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import grpc
@@ -14,12 +14,13 @@ from sigmax.rpc.errors import abort
 M = TypeVar("M", bound=Message)
 
 
-def unary(method: Callable[[bytes], bytes]) -> grpc.RpcMethodHandler[bytes, bytes]:
-    """Serve a function from request bytes to answer bytes, inline on the event loop."""
+def unary(method: Callable[[bytes], bytes | Awaitable[bytes]]) -> grpc.RpcMethodHandler[bytes, bytes]:
+    """Serve a function from request bytes to answer bytes, or to the promise of them."""
 
     async def handle(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
-            return method(request)
+            answer = method(request)
+            return answer if isinstance(answer, bytes) else await answer
         except Exception as error:
             await abort(context, error)
 

@@ -51,7 +51,9 @@ def request(matrix: Any, name: str = "small", **fields: Any) -> pb.ModelInferReq
 
 
 def infer(asked: InferenceService, message: pb.ModelInferRequest) -> bytes:
-    return asked.model_infer(message.SerializeToString())
+    answer = asked.model_infer(message.SerializeToString())
+    assert isinstance(answer, bytes)
+    return answer
 
 
 class Lacking:
