@@ -22,6 +22,7 @@ from sigmax.protocol.options import DEFAULT, Options, from_parameters
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import surely_finite
 from sigmax.rpc.labels import Labels
+from sigmax.rpc.varint import varint
 from sigmax.wire import open_inference_grpc_pb2 as pb
 
 RAW_INPUT = b"\x3a"  # raw_input_contents: field 7, length-delimited
@@ -121,10 +122,10 @@ class Answer(NamedTuple):
         """The answer to any number of rows."""
         probabilities, rule = prediction.probabilities, prediction.served.predictor.rule
         labels = self.labels.of(rule.choose(probabilities))
-        parts = [self.head, probabilities.tobytes(), RAW_OUTPUT, _length(len(labels)), labels]
+        parts = [self.head, probabilities.tobytes(), RAW_OUTPUT, varint(len(labels)), labels]
         if rule.banded:
             unsure = rule.unsure(probabilities).tobytes()
-            parts += (RAW_OUTPUT, _length(len(unsure)), unsure)
+            parts += (RAW_OUTPUT, varint(len(unsure)), unsure)
         return b"".join(parts)
 
 
@@ -170,8 +171,8 @@ def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
     if message.id or len(message.raw_input_contents) != 1 or len(inputs) != 1 or inputs[0].name != INPUT:
         return None
     numbers = message.raw_input_contents[0]
-    common = request[: len(request) - len(numbers) - len(_length(len(numbers))) - 1]
-    prefix = common + RAW_INPUT + _length(len(numbers))
+    common = request[: len(request) - len(numbers) - len(varint(len(numbers))) - 1]
+    prefix = common + RAW_INPUT + varint(len(numbers))
     if len(prefix) > _MAX_PREFIX or request != prefix + numbers:
         return None
     rest = pb.ModelInferRequest()
@@ -233,9 +234,9 @@ def _answer(served: Served, count: int) -> Answer | None:
     dtype = served.predictor.dtype
     some: npt.NDArray[Any] = np.zeros((count, len(manifest.classes)), dtype)
     signature = tuple([output[:3] for output in outputs(Prediction(served, some, None), ())])
-    head = _head(served.name, served.version, signature) + RAW_OUTPUT + _length(some.nbytes)
+    head = _head(served.name, served.version, signature) + RAW_OUTPUT + varint(some.nbytes)
     labels = tuple([tensors.to_bytes([label]) for label in manifest.classes])
-    tails = tuple([RAW_OUTPUT + _length(len(label)) + label for label in labels])
+    tails = tuple([RAW_OUTPUT + varint(len(label)) + label for label in labels])
     return Answer(head, tails, Labels(labels), (RAW_OUTPUT + b"\x01\x00", RAW_OUTPUT + b"\x01\x01"))
 
 
@@ -247,7 +248,7 @@ def raw_response(served: Served, given: list[Output]) -> bytes:
     parts = [_head(served.name, served.version, tuple([output[:3] for output in given]))]
     for output in given:
         content = tensors.to_bytes(output.values)
-        parts += (RAW_OUTPUT, _length(len(content)), content)
+        parts += (RAW_OUTPUT, varint(len(content)), content)
     return b"".join(parts)
 
 
@@ -257,14 +258,3 @@ def _head(model: str, version: str, signature: tuple[tuple[str, str, tuple[int, 
     for name, datatype, shape in signature:
         head.outputs.add(name=name, datatype=datatype, shape=shape)
     return head.SerializeToString()
-
-
-@lru_cache(maxsize=4096)
-def _length(size: int) -> bytes:
-    """A length as protobuf writes it: 7 bits a byte, the lowest first (the encoding guide's varint)."""
-    written = bytearray()
-    while size > 0x7F:
-        written.append(size & 0x7F | 0x80)
-        size >>= 7
-    written.append(size)
-    return bytes(written)

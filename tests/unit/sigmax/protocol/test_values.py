@@ -35,7 +35,8 @@ def test_what_is_surely_finite_is_and_no_warning_is_given(
     dtype: type[np.floating], shape: tuple[int, int], seed: int
 ) -> None:
     random = np.random.default_rng(seed)
-    matrix = random.choice([1.0, -1.0, np.finfo(dtype).max, -np.finfo(dtype).max], shape).astype(dtype)
+    largest = float(np.finfo(dtype).max)
+    matrix = random.choice([1.0, -1.0, largest, -largest], shape).astype(dtype)
     if random.random() < 0.5:
         matrix[0, random.integers(shape[1])] = random.choice([np.inf, -np.inf, np.nan])
 
