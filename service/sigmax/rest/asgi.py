@@ -127,7 +127,7 @@ async def send_answer(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def kept(promise: Awaitable[Answer], receive: Receive) -> Answer:
+async def wait_for(promise: Awaitable[Answer], receive: Receive) -> Answer:
     """Wait for an answer that was promised, for as long as the client does; its body has been read.
 
     Raises:

@@ -17,8 +17,10 @@ from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.dispatch import Dispatch, Query, unforeseen
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest import classifier, errors, inference_protocol
-from sigmax.rest.asgi import JSON, ONLY_JSON, Answer, Body, kept, read_body, send_answer
+from sigmax.rest.asgi import JSON, ONLY_JSON, Answer, Body, read_body, send_answer, wait_for
 from sigmax.rest.heads import Heads, Route
+from sigmax.rest.straight import Models
+from sigmax.rest.templates import Templates
 from sigmax.telemetry.metrics import UNKNOWN, Meter, Metrics
 
 _PATH = re.compile(
@@ -51,12 +53,15 @@ class HotRoutes:
         self._max_bytes = max_bytes
         self._app = app
         self._dispatch = dispatch
-        probabilities = partial(classifier.ProbabilitiesQuery, max_pixels=max_pixels)
-        classes = partial(classifier.ClassesQuery, max_pixels=max_pixels)
+        templates = Templates()
+        kept = classifier.Kept(Models(), templates)
+        probabilities = partial(classifier.ProbabilitiesQuery, kept=kept, max_pixels=max_pixels)
+        classes = partial(classifier.ClassesQuery, kept=kept, max_pixels=max_pixels)
+        infer = partial(inference_protocol.InferQuery, kept=inference_protocol.Kept(templates))
         self._verbs: dict[str | None, tuple[Meter, _Read]] = {
             "probabilities": (metrics.verb("rest", "probabilities"), probabilities),
             "classes": (metrics.verb("rest", "classes"), classes),
-            None: (metrics.verb("rest", "infer"), inference_protocol.InferQuery),
+            None: (metrics.verb("rest", "infer"), infer),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,7 +130,7 @@ class Promised:
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Serve the request whose body has been read."""
         try:
-            answer = await kept(self._answer, receive)
+            answer = await wait_for(self._answer, receive)
         except Exception as error:
             answer = _failed(error)
         await send_answer(send, answer)
