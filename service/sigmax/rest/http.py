@@ -39,6 +39,7 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._head_bytes, self._in_head = 0, False
+        self._begun = 0  # requests that began in the bytes that are read now
         self._between = True  # no request has begun that has not ended
         self._packet = b""  # begins with the head that the parser is about to read
         self._asked: Asked | None = None  # a request in the lane, while its body comes
@@ -64,8 +65,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> bytes:
         """Answer a request that is known, or parse; return what is to be parsed once more."""
-        self._packet = b""
-        if self._between:
+        self._packet, self._begun = b"", 0
+        whole = self._between
+        if whole:
             rest = self._known(data)
             if rest is not None:
                 return rest
@@ -74,7 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             return self._declined(data[offer.args[0] :])
-        if self._in_head:
+        if self._in_head and self._begun <= whole:  # else what stands before this head is not of it
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(HeadersTooLarge(f"the headers are longer than {MAX_HEAD_BYTES} bytes"))
@@ -98,6 +100,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             raise ConnectionError("nothing is read behind the request whose answer was the last")
         self._head_bytes, self._in_head, self._between = 0, True, False
+        self._begun += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

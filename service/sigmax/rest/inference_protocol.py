@@ -6,6 +6,7 @@ Binary tensors follow the JSON in the body, in the order of their inputs or outp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from types import NoneType
@@ -33,6 +34,7 @@ from sigmax.rest.infer_request import (
     plain,
     read_request,
 )
+from sigmax.rest.jsons import leniently
 from sigmax.rest.straight import Numbers
 from sigmax.rest.templates import Templates
 
@@ -262,7 +264,7 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
     try:
         values: list[Any] = (_nested if nested else _flat)[kind].decode(data)
     except msgspec.ValidationError as error:
-        refuse_any(_wrong_cells(schema, columns, tensor, kind, msgspec.json.decode(data)))
+        refuse_any(_wrong_cells(schema, columns, tensor, kind, leniently(data)))
         raise InvalidInput(
             f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_KINDS[kind]}s, "
             f"flat or nested as its shape: {plain(error)}"
@@ -273,18 +275,22 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
 
 
 def _wrong_cells(
-    schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str, data: list[Any]
+    schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str, data: Any
 ) -> Iterator[str]:
     """Which values are not of the datatype, by row and feature; none if it is the nesting that is wrong."""
+    if type(data) is not list:
+        return
     cells = list(chain.from_iterable(data)) if all(type(row) is list for row in data) else data
     for position, cell in enumerate(cells):
         if type(cell) in (list, dict):
             return
-        if type(cell) not in _TYPES[kind]:
+        infinite = type(cell) is float and math.isinf(cell)
+        if type(cell) not in _TYPES[kind] or infinite:
             row, place = divmod(position, len(columns))
+            expected = "a finite number" if infinite and float in _TYPES[kind] else _one(kind)
             cannot = cell is None and not schema.plain
             given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(cell)
-            yield f"row {row}, {schema.column_name(columns[place])}: expected {_one(kind)}, got {given}"
+            yield f"row {row}, {schema.column_name(columns[place])}: expected {expected}, got {given}"
 
 
 def _one(kind: str) -> str:
