@@ -10,7 +10,6 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
 
 from sigmax import __version__
 from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
@@ -33,7 +32,7 @@ def rest_door(
     max_bytes: int,
     *,
     max_pixels: int = MAX_PIXELS,
-) -> ASGIApp:
+) -> HotRoutes:
     """The whole HTTP application."""
     app = Documented(catalog)
     _add_errors(app)
