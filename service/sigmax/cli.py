@@ -91,28 +91,37 @@ def cli(context: click.Context, config: Path | None) -> None:
     "--require", multiple=True, help="A model without which the service is not ready; may be repeated."
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that answer.  [default: the cores that this machine grants]",
+)
+@click.option(
+    "--start-timeout",
+    type=click.FloatRange(1),
+    default=120.0,
+    show_default=True,
+    help="Seconds that a worker may take to load every model.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def serve(log_level: str, **options: Any) -> None:
+def serve(workers: int | None, **options: Any) -> None:
     """Load every model, prove it, and answer over REST and gRPC until SIGTERM."""
-    import uvloop
-
-    from sigmax.inference.catalog import load_catalog
-    from sigmax.runtime.greeting import greeting
-    from sigmax.runtime.server import refuse_taken
-    from sigmax.runtime.server import serve as run
+    from sigmax.runtime import machine, ports
     from sigmax.runtime.settings import Settings
+    from sigmax.runtime.spawn import spawn
+
+    settings = Settings(**options, workers=workers or machine.cores().granted)
+    taken = ports.take(settings.host, settings.rest_port, settings.grpc_port)
+    orders = {"settings": settings.document(), "ports": taken.numbers, "program": sys.argv[0]}
+    first = [spawn(taken.rest, orders) for _ in range(settings.workers)]  # they load while this process does
+    import asyncio
+
+    from sigmax.runtime.supervisor import Supervisor
     from sigmax.telemetry import logs
 
-    logs.configure(log_level)
-    settings = Settings(**options)
-    refuse_taken(settings)
-    catalog = load_catalog(settings.models)
-
-    def started(rest_port: int, grpc_port: int) -> None:
-        click.echo(greeting(settings, catalog, sys.argv[0], rest_port, grpc_port))
-
-    uvloop.run(run(settings, catalog, started))
+    logs.configure(settings.log_level)
+    sys.exit(asyncio.run(Supervisor(settings, taken, orders, click.echo).run(first)))
 
 
 @cli.command()
