@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any
 
 from sigmax.errors import NotReady
@@ -19,11 +19,12 @@ from sigmax.runtime.child import Child, State
 from sigmax.runtime.ledger import Ledger
 from sigmax.runtime.ports import Ports
 from sigmax.runtime.settings import Settings
-from sigmax.runtime.spawn import Message, Spawned, spawn
+from sigmax.runtime.spawn import Message, Spawned, admit_signals, spawn
 
 log = logging.getLogger(__name__)
 
 _TICK = 0.25
+_WATCH = 1.0
 _LATE = 2.0  # a tick so late says that this process was stopped, not that the workers were
 _MARGIN = 2.0  # seconds beyond the grace time after which a worker that leaves is killed
 _STILLBORN = 5
@@ -34,8 +35,22 @@ class Supervisor:
     """The workers of one service."""
 
     def __init__(
-        self, settings: Settings, ports: Ports, orders: Message, greet: Callable[[str], None]
+        self,
+        settings: Settings,
+        ports: Ports,
+        orders: Message,
+        greet: Callable[[str], None],
+        watch: Callable[[], Collection[str]] | None = None,
     ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            settings: of the service.
+            ports: of both doors.
+            orders: what each worker is told first.
+            greet: called once, with what there is to say to a person when all workers are ready.
+            watch: asked every second, in a thread, which models have changed since; the workers are told.
+        """
         self._settings, self._ports, self._orders, self._greet = settings, ports, orders, greet
         self._children: list[Child] = []
         self._backoff = Backoff()
@@ -48,6 +63,7 @@ class Supervisor:
         self._hopeless = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._renew = asyncio.Event()
+        self._watch = watch
 
     async def run(self, first: Iterable[Spawned]) -> int:
         """Supervise until told to stop.
@@ -68,8 +84,11 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         for spawned in first:
             self._adopt(spawned)
+        admit_signals()
         self._go_on(self._tick())
         self._go_on(self._renew_when_told())
+        if self._watch is not None:
+            self._go_on(self._tell_changes(self._watch))
         await self._stopped.wait()
         for task in self._tasks:
             task.cancel()
@@ -81,7 +100,23 @@ class Supervisor:
     def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("the supervisor failed", exc_info=task.exception())
+
+    async def _tell_changes(self, watch: Callable[[], Collection[str]]) -> None:
+        while True:
+            await asyncio.sleep(_WATCH)
+            try:
+                names = await asyncio.to_thread(watch)
+            except OSError as error:  # a file system that is away for a while
+                log.warning("the repository cannot be watched: %s", error)
+                continue
+            for child in self._children if names else ():
+                child.send({"kind": "changed", "names": sorted(names)})
 
     # The life of a worker.
 
@@ -145,8 +180,13 @@ class Supervisor:
         if self._stopping or time.monotonic() < self._not_before:
             return
         present = self._count(State.STARTING) + self._count(State.READY)
-        for _ in range(self._settings.workers - present):
-            self._start()
+        try:
+            for _ in range(self._settings.workers - present):
+                self._start()
+        except OSError as error:
+            wait = self._backoff.died(None)
+            self._not_before = time.monotonic() + max(wait, _TICK)
+            log.error("no worker can be started: %s", error)
 
     def _start(self) -> Child:
         return self._adopt(spawn(self._ports.rest, self._orders))
