@@ -149,7 +149,7 @@ class RpcClient:
 
     async def close(self) -> None:
         """Close the channel."""
-        await self._channel.close()
+        await self._channel.close(None)
 
 
 def _same(data: bytes) -> bytes:

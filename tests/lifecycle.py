@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from google.protobuf import json_format
@@ -97,7 +98,7 @@ async def under_load(
     retrying = RpcClient(service.grpc, method, message, RETRY_POLICY)
     plain = RpcClient(service.grpc, method, message)
     books, over = Books(), asyncio.Event()
-    clients = (rest, retrying, plain)
+    clients: tuple[RestClient | RpcClient, ...] = (rest, retrying, plain)
     sending = [
         asyncio.create_task(steadily(client.send, rate, over, account))
         for client, account in zip(clients, books.all, strict=True)
@@ -142,4 +143,4 @@ def ready(metrics: str) -> int:
 
 def never_less(figures: Sequence[float]) -> bool:
     """Whether each figure is at least the one before."""
-    return all(later >= earlier for earlier, later in zip(figures, figures[1:], strict=False))
+    return all(later >= earlier for earlier, later in pairwise(figures))
