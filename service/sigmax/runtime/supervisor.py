@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from sigmax.errors import NotReady
@@ -24,7 +24,6 @@ from sigmax.runtime.spawn import Message, Spawned, admit_signals, spawn
 log = logging.getLogger(__name__)
 
 _TICK = 0.25
-_WATCH = 1.0
 _LATE = 2.0  # a tick so late says that this process was stopped, not that the workers were
 _MARGIN = 2.0  # seconds beyond the grace time after which a worker that leaves is killed
 _STILLBORN = 5
@@ -40,7 +39,6 @@ class Supervisor:
         ports: Ports,
         orders: Message,
         greet: Callable[[str], None],
-        watch: Callable[[], Collection[str]] | None = None,
     ) -> None:
         """Nothing is started yet.
 
@@ -49,7 +47,6 @@ class Supervisor:
             ports: of both doors.
             orders: what each worker is told first.
             greet: called once, with what there is to say to a person when all workers are ready.
-            watch: asked every second, in a thread, which models have changed since; the workers are told.
         """
         self._settings, self._ports, self._orders, self._greet = settings, ports, orders, greet
         self._children: list[Child] = []
@@ -63,7 +60,6 @@ class Supervisor:
         self._hopeless = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._renew = asyncio.Event()
-        self._watch = watch
 
     async def run(self, first: Iterable[Spawned]) -> int:
         """Supervise until told to stop.
@@ -87,8 +83,6 @@ class Supervisor:
         admit_signals()
         self._go_on(self._tick())
         self._go_on(self._renew_when_told())
-        if self._watch is not None:
-            self._go_on(self._tell_changes(self._watch))
         await self._stopped.wait()
         for task in self._tasks:
             task.cancel()
@@ -106,17 +100,6 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("the supervisor failed", exc_info=task.exception())
-
-    async def _tell_changes(self, watch: Callable[[], Collection[str]]) -> None:
-        while True:
-            await asyncio.sleep(_WATCH)
-            try:
-                names = await asyncio.to_thread(watch)
-            except OSError as error:  # a file system that is away for a while
-                log.warning("the repository cannot be watched: %s", error)
-                continue
-            for child in self._children if names else ():
-                child.send({"kind": "changed", "names": sorted(names)})
 
     # The life of a worker.
 
