@@ -23,7 +23,7 @@ from sigmax.inference.proof import Proof
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.schema import Schema
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.door import rest_door
+from sigmax.rest.front import rest_door
 from sigmax.rest.heads import Route
 from sigmax.rest.hot import HotRoutes
 from sigmax.rest.http import HttpProtocol
