@@ -8,11 +8,13 @@ A setting comes from its flag, else from `SIGMAX_<COMMAND>_<OPTION>`, else from 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from encodings.aliases import aliases
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ def main() -> None:
 def cli(context: click.Context, config: Path | None) -> None:
     """Serve sigmoid and softmax classifiers, proved against what was trained."""
     context.default_map = _read_config(config) if config else {}
+    context.default_map["doctor"] = _for_doctor(context.default_map)
     _refuse_unknown_variables(context)
 
 
@@ -91,28 +94,61 @@ def cli(context: click.Context, config: Path | None) -> None:
     "--require", multiple=True, help="A model without which the service is not ready; may be repeated."
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that answer.  [default: the cores that this machine grants]",
+)
+@click.option(
+    "--start-timeout",
+    type=click.FloatRange(1),
+    default=120.0,
+    show_default=True,
+    help="Seconds that a worker may take to load every model.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def serve(log_level: str, **options: Any) -> None:
+def serve(workers: int | None, **options: Any) -> None:
     """Load every model, prove it, and answer over REST and gRPC until SIGTERM."""
-    import uvloop
-
-    from sigmax.inference.catalog import load_catalog
-    from sigmax.runtime.greeting import greeting
-    from sigmax.runtime.server import refuse_taken
-    from sigmax.runtime.server import serve as run
+    from sigmax.runtime import machine, ports
     from sigmax.runtime.settings import Settings
+    from sigmax.runtime.spawn import hold_signals, spawn
+
+    settings = Settings(**options, workers=workers or machine.cores().granted)
+    machine.raise_open_files()
+    taken = ports.take(settings.host, settings.rest_port, settings.grpc_port)
+    orders = {"settings": settings.document(), "ports": taken.numbers, "program": sys.argv[0]}
+    hold_signals()
+    first = [spawn(taken.rest, orders) for _ in range(settings.workers)]  # they load while this process does
+    import asyncio
+
+    from sigmax.runtime.supervisor import Supervisor
     from sigmax.telemetry import logs
 
-    logs.configure(log_level)
-    settings = Settings(**options)
-    refuse_taken(settings)
-    catalog = load_catalog(settings.models)
+    logs.configure(settings.log_level)
+    sys.exit(asyncio.run(Supervisor(settings, taken, orders, click.echo).run(first)))
 
-    def started(rest_port: int, grpc_port: int) -> None:
-        click.echo(greeting(settings, catalog, sys.argv[0], rest_port, grpc_port))
 
-    uvloop.run(run(settings, catalog, started))
+@cli.command()
+@click.option(
+    "--models", type=click.Path(path_type=Path), default=Path("models"), envvar=f"{PREFIX}_SERVE_MODELS"
+)
+@click.option("--host", default="127.0.0.1", envvar=f"{PREFIX}_SERVE_HOST")
+@click.option("--rest-port", type=click.IntRange(0, 65535), default=8080, envvar=f"{PREFIX}_SERVE_REST_PORT")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), default=8081, envvar=f"{PREFIX}_SERVE_GRPC_PORT")
+@click.option("--workers", type=click.IntRange(1), envvar=f"{PREFIX}_SERVE_WORKERS")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor(as_json: bool, **options: Any) -> None:
+    """Say what `sigmax serve` would choose here and why, told the same; exit code 1 if it would not start."""
+    from sigmax.runtime import doctor as practice
+
+    findings = practice.examine(practice.Asked(**options))
+    if as_json:
+        click.echo(json.dumps([finding.document() for finding in findings], indent=2))
+    else:
+        click.echo(practice.text(findings))
+    if any(finding.level is practice.Level.BAD for finding in findings):
+        sys.exit(1)
 
 
 @cli.command()
@@ -276,6 +312,13 @@ def _read_config(path: Path) -> dict[str, Any]:
     if problems:
         raise click.UsageError(f"{path}: {listed(problems)}")
     return document
+
+
+def _for_doctor(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file tells `serve` is what `doctor` is asked about."""
+    known = _option_names("doctor") or ()
+    told = {key: value for key, value in config.get("serve", {}).items() if key in known}
+    return {**told, **config.get("doctor", {})}
 
 
 def _option_names(command: str) -> list[str] | None:
