@@ -77,16 +77,30 @@ def running(command: Sequence[str], ready: Callable[[bytes], bool], every: float
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let it leave; what is left of it and its descendants after a while is killed, one by one."""
-    members = _tree(process.pid) if process.poll() is None else []
+    """Let it leave; it and its descendants that are still there after that are killed, one by one."""
+    before = _started(process.pid) if process.poll() is None else {}
     process.terminate()
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        for member in {*members, *_tree(process.pid)}:
+        before |= _started(process.pid)
+    for member, ticks in before.items():
+        if _start_ticks(member) == ticks:  # another process may have the number by now
             with contextlib.suppress(ProcessLookupError):
                 os.kill(member, signal.SIGKILL)
-        process.wait()
+    process.wait()
+
+
+def _started(pid: int) -> dict[int, int]:
+    """A process and its descendants, and when each was started, in ticks since the machine was."""
+    return {member: _start_ticks(member) for member in _tree(pid)}
+
+
+def _start_ticks(pid: int) -> int:
+    """0 if there is no such process."""
+    with _may_have_ended():
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return 0
 
 
 def environment() -> dict[str, str]:
