@@ -91,7 +91,7 @@ def run(sections: Sequence[Section], arguments: argparse.Namespace) -> int:
     try:
         load.check_tools()
         for section in sections:
-            failures += _one(section, arguments)
+            failures += _one(section, arguments, last=len(sections) > 1)
     except load.LoadFailed as error:
         failures.append(str(error))
     except KeyboardInterrupt:
@@ -101,7 +101,7 @@ def run(sections: Sequence[Section], arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _one(section: Section, arguments: argparse.Namespace) -> tuple[str, ...]:
+def _one(section: Section, arguments: argparse.Namespace, *, last: bool) -> tuple[str, ...]:
     print(f"== {section.title}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="sigmax-bench-") as folder:
         own = Path(folder) / "own"
@@ -112,15 +112,15 @@ def _one(section: Section, arguments: argparse.Namespace) -> tuple[str, ...]:
             outcome = section.measure(context)
         except EXPECTED as error:
             traceback.print_exc()
-            reason = f"{section.title}: {type(error).__name__}: {error}"
-            outcome = Outcome(f"Not measured: {_first_line(reason)}", failures=(reason,))
-    text = outcome.text
-    if outcome.failures and outcome.figures:
-        text += "\n\n" + "\n".join(f"Not measured: {_first_line(failure)}" for failure in outcome.failures)
+            outcome = Outcome("", failures=(f"{type(error).__name__}: {error}",))
+    text = "\n\n".join(
+        [outcome.text, *(f"Not measured: {_first_line(failure)}" for failure in outcome.failures)]
+    ).strip()
     print(f"\n## {section.title}\n\n{text}\n", flush=True)
     if arguments.output:
-        write(arguments.output, section.title, Outcome(text, outcome.figures, outcome.curves))
-    return outcome.failures
+        written = Outcome(text, outcome.figures, outcome.curves)
+        write(arguments.output, section.title, written, last=last)
+    return tuple(f"{section.title}: {failure}" for failure in outcome.failures)
 
 
 def _examples(models: Path, into: Path) -> Path:
@@ -139,12 +139,19 @@ def _examples(models: Path, into: Path) -> Path:
     return into
 
 
-def write(document: Path, title: str, outcome: Outcome) -> None:
-    """Put a section, its figures and everything that follows from them where they belong."""
+def write(document: Path, title: str, outcome: Outcome, *, last: bool = False) -> None:
+    """Put a section, its figures and everything that follows from them where they belong.
+
+    Args:
+        document: the Markdown file; figures and plots lie in a folder of its name beside it.
+        title: of the section.
+        outcome: what it came to.
+        last: the section comes behind the others instead of where it stood.
+    """
     folder = document.with_suffix("")
     kept = folder / "figures.json"
     figures.put(kept, title, outcome)
-    report.put_section(document, title, outcome.text)
+    report.put_section(document, title, outcome.text, last=last)
     pictures = plots.draw(folder, figures.figures(kept), figures.curves(kept))
     report.put_section(document, targets.TITLE, targets.rendered(figures.figures(kept), pictures))
 
