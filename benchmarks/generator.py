@@ -117,15 +117,19 @@ def attempt(plan: Plan, questions: Sequence[Question], folder: Path) -> Account:
     """
     document = {"plan": asdict(plan), "questions": [_written(question) for question in questions]}
     (folder / "plan.json").write_text(json.dumps(document))
+    patience = plan.seconds + plan.drain + _SLACK_SECONDS
     with (folder / "plan.json").open("rb") as told:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.generator"],
-            stdin=told,
-            capture_output=True,
-            timeout=plan.seconds + plan.drain + _SLACK_SECONDS,
-            env=processes.environment(),
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.generator"],
+                stdin=told,
+                capture_output=True,
+                timeout=patience,
+                env=processes.environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise load.LoadFailed(f"the generator was not done within {patience:g} s") from error
     if done.returncode:
         raise load.LoadFailed(f"the generator ended with {done.returncode}: {done.stderr[-2000:].decode()}")
     return Account(**json.loads(done.stdout))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,9 @@ def options(program: str, description: str) -> argparse.Namespace:
         type=Path,
         help=f"a Markdown file to write into; figures and plots go beside it ({DOCUMENT})",
     )
+    parser.add_argument(
+        "--minutes", type=float, default=25, help="no section is begun later; it is named as not measured"
+    )
     parser.add_argument("--only", default="", help="of all sections, those with this in their title")
     arguments = parser.parse_args()
     arguments.command = report.command(program)
@@ -88,9 +92,13 @@ def run(sections: Sequence[Section], arguments: argparse.Namespace) -> int:
     """
     processes.end_on_sigterm()
     failures: list[str] = []
+    end = time.monotonic() + 60 * arguments.minutes
     try:
         load.check_tools()
         for section in sections:
+            if time.monotonic() > end:
+                failures.append(f"{section.title}: {arguments.minutes:g} minutes were over")
+                continue
             failures += _one(section, arguments, last=len(sections) > 1)
     except load.LoadFailed as error:
         failures.append(str(error))
