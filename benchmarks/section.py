@@ -96,10 +96,13 @@ def run(sections: Sequence[Section], arguments: argparse.Namespace) -> int:
     try:
         load.check_tools()
         for section in sections:
-            if time.monotonic() > end:
-                failures.append(f"{section.title}: {arguments.minutes:g} minutes were over")
-                continue
-            failures += _one(section, arguments, last=len(sections) > 1)
+            print(f"== {section.title}", file=sys.stderr, flush=True)
+            if time.monotonic() < end:
+                outcome = _measured(section, arguments)
+            else:
+                outcome = Outcome("", failures=(f"{arguments.minutes:g} minutes were over",))
+            _show(section.title, outcome, arguments.output, last=len(sections) > 1)
+            failures += [f"{section.title}: {failure}" for failure in outcome.failures]
     except load.LoadFailed as error:
         failures.append(str(error))
     except KeyboardInterrupt:
@@ -109,26 +112,25 @@ def run(sections: Sequence[Section], arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _one(section: Section, arguments: argparse.Namespace, *, last: bool) -> tuple[str, ...]:
-    print(f"== {section.title}", file=sys.stderr, flush=True)
+def _measured(section: Section, arguments: argparse.Namespace) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="sigmax-bench-") as folder:
         own = Path(folder) / "own"
         own.mkdir()
         try:
             models = _examples(arguments.models, Path(folder) / "models")
             context = Context(models, own, effort.chosen(arguments), arguments.command)
-            outcome = section.measure(context)
+            return section.measure(context)
         except EXPECTED as error:
             traceback.print_exc()
-            outcome = Outcome("", failures=(f"{type(error).__name__}: {error}",))
-    text = "\n\n".join(
-        [outcome.text, *(f"Not measured: {_first_line(failure)}" for failure in outcome.failures)]
-    ).strip()
-    print(f"\n## {section.title}\n\n{text}\n", flush=True)
-    if arguments.output:
-        written = Outcome(text, outcome.figures, outcome.curves)
-        write(arguments.output, section.title, written, last=last)
-    return tuple(f"{section.title}: {failure}" for failure in outcome.failures)
+            return Outcome("", failures=(f"{type(error).__name__}: {error}",))
+
+
+def _show(title: str, outcome: Outcome, document: Path | None, *, last: bool) -> None:
+    missing = (f"Not measured: {_first_line(failure)}" for failure in outcome.failures)
+    text = "\n\n".join([outcome.text, *missing]).strip()
+    print(f"\n## {title}\n\n{text}\n", flush=True)
+    if document:
+        write(document, title, Outcome(text, outcome.figures, outcome.curves), last=last)
 
 
 def _examples(models: Path, into: Path) -> Path:
