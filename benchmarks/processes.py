@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 from sigmax.cli import cli
 
-_START_SECONDS = 60
+_START_SECONDS = 120
 _STOP_SECONDS = 20
 _HEAD_BYTES = 1 << 20
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -67,13 +68,19 @@ def running(command: Sequence[str], ready: Callable[[bytes], bool], every: float
             give_up = time.monotonic() + _START_SECONDS
             while not ready(os.pread(output.fileno(), _HEAD_BYTES, 0)):
                 if process.poll() is not None or time.monotonic() > give_up:
-                    output.seek(0)
-                    said = output.read()[-2000:].decode(errors="replace")
-                    raise RuntimeError(f"{' '.join(command)} did not start: {said}")
+                    raise RuntimeError(_not_ready(command, process.poll(), output))
                 time.sleep(every)
             yield process.pid
         finally:
             _end(process)
+
+
+def _not_ready(command: Sequence[str], code: int | None, output: BinaryIO) -> str:
+    """What to say of a server that did not start, with the end of what it wrote."""
+    output.seek(0)
+    said = output.read()[-2000:].decode(errors="replace")
+    what = f"was not ready within {_START_SECONDS} s" if code is None else f"ended with {code}"
+    return f"{' '.join(command)} {what}; it wrote:\n{said}"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
