@@ -80,7 +80,7 @@ models: .venv/.checks  ## Measure the table in docs/models.md anew: how exactly 
 learn: .venv/.checks  ## Run the course in docs/learn, draw its plots anew, write it as build/learn/index.html
 	$(BIN)/python -m tests.docs.render
 
-bench: .venv/.checks  ## Measure the service beside bare servers and others: 20 minutes; ARGS="--effort quick": 5
+bench: .venv/.checks  ## Measure the service beside bare servers and others: 20 minutes; ARGS="--effort quick": 7
 	@$(TRAIN_MISSING)
 	$(BIN)/python -m benchmarks --models $(MODELS) --output docs/benchmarks.md $(ARGS)
 
