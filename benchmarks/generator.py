@@ -76,7 +76,7 @@ class Account:
         seconds: from the first arrival to the last answer.
         latency: seconds at `QUANTILES`, of right answers, from when they were due.
         service: the same from when they were sent.
-        lag: the same, of how much later than due requests were sent.
+        lag: the same, of how much later requests were sent than they were due and there was room for them.
         busy: share of the time in which the generator computed; near 1 it is the bottleneck.
     """
 
@@ -147,11 +147,15 @@ def _read(written: dict[str, Any]) -> Question:
 
 @dataclass(slots=True)
 class _Times:
-    """Of each request by its number: when it was due, sent, answered; seconds from the start."""
+    """Of each request by its number, seconds from the start: when it was due, sent, answered.
+
+    `late` is by how much later it was sent than it was due and there was room for it.
+    """
 
     due: list[float] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
     done: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
 
 
 class Generator:
@@ -165,6 +169,7 @@ class Generator:
         self._times = _Times()
         self._errors: Counter[str] = Counter()
         self._under_way = 0
+        self._room_since = 0.0
         self._reconnects = 0
         opened = [self._open() for _ in range(plan.connections)]
         for _ in range(plan.streams):
@@ -206,6 +211,7 @@ class Generator:
         number = len(times.due)
         times.due.append(due)
         times.sent.append(now)
+        times.late.append(now - max(due, self._room_since))
         times.done.append(-1.0)
         self._under_way += 1
         wire.send(number, number % len(self._questions))
@@ -230,6 +236,8 @@ class Generator:
     def _receive(self, wire: Wire, began: float) -> None:
         answered = wire.read()
         now = time.perf_counter() - began
+        if answered and not self._room:
+            self._room_since = now
         for number, error in answered:
             self._under_way -= 1
             if error:
@@ -270,7 +278,7 @@ class Generator:
             seconds=seconds,
             latency=_quantiles((done - due)[good]),
             service=_quantiles((done - sent)[good]),
-            lag=_quantiles(sent - due),
+            lag=_quantiles(np.array(self._times.late)),
             busy=busy / seconds,
         )
 
