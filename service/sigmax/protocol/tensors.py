@@ -82,13 +82,28 @@ def from_bytes(
     Raises:
         InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
     """
+    dtype = check_bytes(schema, datatype, shape, len(raw), max_rows)
+    return widen(schema, np.frombuffer(raw, dtype).reshape(shape))
+
+
+def check_bytes(
+    schema: Schema, datatype: str, shape: Sequence[int], size: int, max_rows: int
+) -> np.dtype[Any]:
+    """Check whether so many bytes are a features matrix of this datatype and shape.
+
+    Returns:
+        The datatype as numpy's.
+
+    Raises:
+        InvalidInput: wrong datatype, shape or length.
+    """
     dtype = dtype_of(datatype)
     expected = check_shape(INPUT, schema.width, shape, max_rows) * dtype.itemsize
-    if len(raw) != expected:
+    if size != expected:
         raise InvalidInput(
-            f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {len(raw)}"
+            f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {size}"
         )
-    return widen(schema, np.frombuffer(raw, dtype).reshape(shape))
+    return dtype
 
 
 def from_values(
