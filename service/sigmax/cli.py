@@ -8,11 +8,13 @@ A setting comes from its flag, else from `SIGMAX_<COMMAND>_<OPTION>`, else from 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
 from encodings.aliases import aliases
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,13 @@ def cli(context: click.Context, config: Path | None) -> None:
     help="Seconds for running requests at the end.",
 )
 @click.option(
+    "--poll",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Seconds between two looks for new versions; 0: only at the start.",
+)
+@click.option(
     "--require", multiple=True, help="A model without which the service is not ready; may be repeated."
 )
 @click.option(
@@ -97,7 +106,7 @@ def serve(log_level: str, **options: Any) -> None:
     """Load every model, prove it, and answer over REST and gRPC until SIGTERM."""
     import uvloop
 
-    from sigmax.inference.catalog import load_catalog
+    from sigmax.inference.loading import load_catalog
     from sigmax.runtime.greeting import greeting
     from sigmax.runtime.server import refuse_taken
     from sigmax.runtime.server import serve as run
@@ -125,8 +134,52 @@ def ready(url: str) -> None:
     except urllib.error.HTTPError as error:
         raise click.ClickException(f"not ready: {error.read().decode(errors='replace')}") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', reason)}") from error
+        raise _no_answer(url, error) from error
+
+
+@cli.command()
+@click.argument("url", default="http://127.0.0.1:8080")
+@click.option("--json", "as_json", is_flag=True, help="What `GET /status` answers, as it is.")
+def status(url: str, as_json: bool) -> None:
+    """Ask a service what it serves since when, and what it refused; exit code 0 if all is well."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/status", timeout=_READY_TIMEOUT) as response:
+            text = response.read().decode()
+        said = json.loads(text)
+        lines = list(_status_lines(said))
+        well = _is_well(said)
+    except (OSError, ValueError) as error:
+        raise _no_answer(url, error) from error
+    except (KeyError, TypeError) as error:
+        raise click.ClickException(f"{url} does not answer as Sigmax does") from error
+    click.echo(text if as_json else "\n".join(lines))
+    if not well:
+        sys.exit(1)
+
+
+def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
+    state = "ready" if said["ready"] else f"not ready: {said['reason']}"
+    yield f"Sigmax {said['version']} since {said['since']}: {state}"
+    for worker in said["workers"]:
+        state = "ready" if worker["ready"] else "not ready"
+        yield f"worker {worker['pid']}: {state}, since {worker['since']}, replaced {worker['restarts']} times"
+    for model in said["models"]:
+        state = f"version {model['version']} since {model['since']}" if model["ready"] else "nothing to serve"
+        yield f"{model['name']}: {state}"
+        yield from (f"  version {one['version']} refused: {one['reason']}" for one in model["refused"])
+        if model["note"]:
+            yield f"  {model['note']}"
+
+
+def _is_well(said: Mapping[str, Any]) -> bool:
+    """Whether every process is ready, and every model serves its highest version, which is on the disk."""
+    models = all(model["ready"] and not model["refused"] and not model["note"] for model in said["models"])
+    return bool(said["ready"] and models and all(worker["ready"] for worker in said["workers"]))
+
+
+def _no_answer(url: str, error: OSError | ValueError) -> click.ClickException:
+    reason = getattr(error, "reason", error)
+    return click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', None) or reason}")
 
 
 def _delimiter(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

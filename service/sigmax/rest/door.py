@@ -19,6 +19,7 @@ from sigmax.inference.description import statuses
 from sigmax.inference.dispatch import Dispatch, unforeseen
 from sigmax.inference.open_inference import SERVER, metadata
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.status import Status
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest import errors, openapi
 from sigmax.rest.hot import HotRoutes
@@ -33,6 +34,7 @@ def rest_door(
     max_bytes: int,
     *,
     max_pixels: int = MAX_PIXELS,
+    status: Status | None = None,
 ) -> ASGIApp:
     """The whole HTTP application."""
     app = Documented(catalog)
@@ -40,7 +42,7 @@ def rest_door(
     _add_models(app, catalog)
     _add_inference_protocol(app, catalog, readiness)
     _add_documentation(app)
-    _add_service(app, metrics)
+    _add_service(app, metrics, status or Status(catalog, readiness))
     return HotRoutes(app, dispatch, metrics, max_bytes, max_pixels)
 
 
@@ -166,7 +168,11 @@ def _add_documentation(app: FastAPI) -> None:
         return Response(assets.joinpath(name).read_bytes(), media_type=files[name])
 
 
-def _add_service(app: FastAPI, metrics: Metrics) -> None:
+def _add_service(app: FastAPI, metrics: Metrics, status: Status) -> None:
+    @app.get("/status", include_in_schema=False)
+    async def said() -> JSONResponse:
+        return JSONResponse(await status())
+
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:
         return Response(metrics.exposition(), media_type=CONTENT_TYPE)

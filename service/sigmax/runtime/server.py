@@ -12,14 +12,19 @@ import logging
 import math
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.loading import look
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.reload import Reloader
+from sigmax.repository.watcher import Watcher, watch
 from sigmax.rest.door import rest_door
 from sigmax.rest.http import HttpProtocol
 from sigmax.rpc.door import RpcDoor
@@ -53,7 +58,6 @@ async def serve(settings: Settings, catalog: Catalog, started: Callable[[int, in
     """
     leave = _leave_on_signal()
     metrics, readiness = Metrics(), Readiness(catalog, settings.require)
-    _record_states(metrics, catalog)
     dispatch = Dispatch(catalog, settings.max_rows)
     size, pixels = settings.max_bytes, settings.max_pixels
     rpc = RpcDoor(catalog, dispatch, readiness, metrics, size, max_pixels=pixels)
@@ -62,6 +66,9 @@ async def serve(settings: Settings, catalog: Catalog, started: Callable[[int, in
         app = rest_door(catalog, dispatch, readiness, metrics, size, max_pixels=pixels)
         rest = _Uvicorn(_uvicorn_config(app, settings.grace))
         await rpc.start()
+        reloader = Reloader(catalog, partial(look, settings.models), metrics, rpc.changed)
+        reloading = asyncio.create_task(reloader.run())
+        watching = _watch(settings, reloader)
         serving = asyncio.create_task(rest.serve(sockets=[rest_socket]))
         while not rest.started and not serving.done():
             await asyncio.sleep(0.001)
@@ -69,6 +76,8 @@ async def serve(settings: Settings, catalog: Catalog, started: Callable[[int, in
         if not readiness.ready:
             log.warning("not ready: %s", readiness.reason)
         await asyncio.wait({serving, leave}, return_when=asyncio.FIRST_COMPLETED)
+        watching.set()
+        reloading.cancel()
         readiness.drain()
         rest.should_exit = True
         await asyncio.gather(rpc.stop(settings.grace), serving)
@@ -145,9 +154,20 @@ def _leave_on_signal() -> asyncio.Future[None]:
     return leave
 
 
-def _record_states(metrics: Metrics, catalog: Catalog) -> None:
-    for entry in catalog.entries:
-        if entry.served is not None:
-            metrics.model_state(entry.name, entry.served.manifest.version, ready=True)
-        for version in entry.rejected:
-            metrics.model_state(entry.name, version, ready=False)
+def _watch(settings: Settings, reloader: Reloader) -> threading.Event:
+    """Have models looked at whenever the repository changes; at first all: some may have come meanwhile.
+
+    Returns:
+        What ends it when set.
+    """
+    stop = threading.Event()
+    if settings.poll > 0:
+        loop = asyncio.get_running_loop()
+        watcher = Watcher(settings.models)
+
+        def tell(names: set[str]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(reloader.changed, names)
+
+        threading.Thread(target=watch, args=(watcher, settings.poll, tell, stop), daemon=True).start()
+    return stop

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
 from time import perf_counter
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
@@ -42,6 +43,7 @@ class Metrics(Collector):
             ("model", "version"),
             registry=self._registry,
         )
+        self._reloads: dict[tuple[str, str], int] = {}
 
     def verb(self, door: str, verb: str) -> Meter:
         """What records the requests of one verb at one door."""
@@ -51,6 +53,14 @@ class Metrics(Collector):
     def model_state(self, model: str, version: int, ready: bool) -> None:
         """Set whether a version answers."""
         self._state.labels(model, str(version)).set(1 if ready else 0)
+
+    def forget_state(self, model: str, version: int) -> None:
+        """A version neither answers nor is refused any more; what was counted of it stays."""
+        self._state.remove(model, str(version))
+
+    def reloaded(self, model: str, outcome: Literal["live", "refused"]) -> None:
+        """Count a version that came while the service was running."""
+        self._reloads[model, outcome] = self._reloads.get((model, outcome), 0) + 1
 
     def exposition(self) -> bytes:
         """Every series, as `GET /metrics` answers."""
@@ -79,7 +89,14 @@ class Metrics(Collector):
 
         for key, tally in self._rows.items():
             rows.add_metric(key, *tally.buckets())
-        yield from (requests, seconds, rows, *self._unusual())
+        reloads = CounterMetricFamily(
+            "sigmax_model_reloads",
+            "Versions that came while the service was running: live, or refused.",
+            labels=("model", "outcome"),
+        )
+        for key, count in self._reloads.items():
+            reloads.add_metric(key, count)
+        yield from (requests, seconds, rows, reloads, *self._unusual())
 
     def _unusual(self) -> Iterator[Metric]:
         labels = ("model", "version", "feature")
