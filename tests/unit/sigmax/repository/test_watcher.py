@@ -70,12 +70,17 @@ def made_anew(folder: Path) -> None:
     (folder.parent / ".again").rename(folder)
 
 
+def became_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("")
+
+
 CHANGES: dict[str, Callable[[Path], Any]] = {
     "a version is added": lambda root: version(root, "a", 2),
-    "a lower version is added": lambda root: (version(root, "a", 7), version(root, "a", 3)),
+    "a lower version is added": lambda root: [version(root, "a", number) for number in (7, 3)],
     "a version is removed": lambda root: shutil.rmtree(root / "a" / "1"),
     "the model is removed": lambda root: shutil.rmtree(root / "a"),
-    "the model becomes a file": lambda root: (shutil.rmtree(root / "a"), (root / "a").write_text("")),
+    "the model becomes a file": lambda root: became_a_file(root / "a"),
     "a manifest is replaced, its size and time the same": lambda root: replaced_alike(root / "a" / "1"),
     "a file is written to": lambda root: written_into(root / "a" / "1"),
     "a file's time is set back": lambda root: set_back(root / "a" / "1"),
