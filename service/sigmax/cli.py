@@ -100,28 +100,37 @@ def cli(context: click.Context, config: Path | None) -> None:
     "--require", multiple=True, help="A model without which the service is not ready; may be repeated."
 )
 @click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that answer.  [default: the cores that this machine grants]",
+)
+@click.option(
+    "--start-timeout",
+    type=click.FloatRange(1),
+    default=120.0,
+    show_default=True,
+    help="Seconds that a worker may take to load every model.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def serve(log_level: str, **options: Any) -> None:
+def serve(workers: int | None, **options: Any) -> None:
     """Load every model, prove it, and answer over REST and gRPC until SIGTERM."""
-    import uvloop
-
-    from sigmax.inference.loading import load_catalog
-    from sigmax.runtime.greeting import greeting
-    from sigmax.runtime.server import refuse_taken
-    from sigmax.runtime.server import serve as run
+    from sigmax.runtime import machine, ports
     from sigmax.runtime.settings import Settings
+    from sigmax.runtime.spawn import spawn
+
+    settings = Settings(**options, workers=workers or machine.cores().granted)
+    taken = ports.take(settings.host, settings.rest_port, settings.grpc_port)
+    orders = {"settings": settings.document(), "ports": taken.numbers, "program": sys.argv[0]}
+    first = [spawn(taken.rest, orders) for _ in range(settings.workers)]  # they load while this process does
+    import asyncio
+
+    from sigmax.runtime.supervisor import Supervisor
     from sigmax.telemetry import logs
 
-    logs.configure(log_level)
-    settings = Settings(**options)
-    refuse_taken(settings)
-    catalog = load_catalog(settings.models)
-
-    def started(rest_port: int, grpc_port: int) -> None:
-        click.echo(greeting(settings, catalog, sys.argv[0], rest_port, grpc_port))
-
-    uvloop.run(run(settings, catalog, started))
+    logs.configure(settings.log_level)
+    sys.exit(asyncio.run(Supervisor(settings, taken, orders, click.echo).run(first)))
 
 
 @cli.command()
@@ -158,11 +167,13 @@ def status(url: str, as_json: bool) -> None:
 
 
 def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
-    state = "ready" if said["ready"] else f"not ready: {said['reason']}"
-    yield f"Sigmax {said['version']} since {said['since']}: {state}"
-    for worker in said["workers"]:
-        state = "ready" if worker["ready"] else "not ready"
-        yield f"worker {worker['pid']}: {state}, since {worker['since']}, replaced {worker['restarts']} times"
+    yield f"Sigmax {said['version']}: {'ready' if said['ready'] else 'not ready: ' + said['reason']}"
+    processes = said["processes"]
+    for worker in processes["workers"]:
+        yield f"worker {worker['pid']}: {worker['state']} for {worker['seconds']:.0f} s"
+    if processes["restarts"]:
+        died = ", ".join(f"{count} by {cause}" for cause, count in sorted(processes["restarts"].items()))
+        yield f"workers that died: {died}; the last: {processes['last_death']['reason']}"
     for model in said["models"]:
         state = f"version {model['version']} since {model['since']}" if model["ready"] else "nothing to serve"
         yield f"{model['name']}: {state}"
@@ -172,9 +183,11 @@ def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_well(said: Mapping[str, Any]) -> bool:
-    """Whether every process is ready, and every model serves its highest version, which is on the disk."""
+    """Whether every process answers, and every model with its highest version, which is on the disk."""
+    processes = said["processes"]
+    answering = sum(worker["state"] == "ready" for worker in processes["workers"])
     models = all(model["ready"] and not model["refused"] and not model["note"] for model in said["models"])
-    return bool(said["ready"] and models and all(worker["ready"] for worker in said["workers"]))
+    return bool(said["ready"] and models and answering >= processes["wanted"])
 
 
 def _no_answer(url: str, error: OSError | ValueError) -> click.ClickException:

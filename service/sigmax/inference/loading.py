@@ -53,8 +53,13 @@ class Looked:
 
 def load_catalog(root: Path) -> Catalog:
     """Load the highest good version of every model of a repository."""
-    looked = (look(root, Entry(name, None)).entry for name in layout.names(root))
-    return Catalog(entry for entry in looked if entry is not None)
+    return Catalog(load_entry(root, name) for name in layout.names(root))
+
+
+def load_entry(root: Path, name: str) -> Entry:
+    """Load a model's highest version that can be proved; those above it are refused, with the reason."""
+    new = Entry(name, None)
+    return look(root, new).entry or new
 
 
 def look(

@@ -64,7 +64,10 @@ class Reloader:
                 while self._names:
                     name = next(iter(self._names))
                     del self._names[name]
-                    await self._look_at(name)
+                    try:
+                        await self._look_at(name)
+                    except Exception:  # what is served stays, and the next change is looked at
+                        log.exception("model %s: an error that nobody foresaw, while it was looked at", name)
                 self._came.clear()
         finally:
             self._beside.shutdown(wait=False, cancel_futures=True)
@@ -72,11 +75,7 @@ class Reloader:
     async def _look_at(self, name: str) -> None:
         loop = asyncio.get_running_loop()
         before = self._catalog.get(name) or Entry(name, None)
-        try:
-            looked = await loop.run_in_executor(self._beside, self._look, before)
-        except Exception:  # what is served stays, and the next change is looked at
-            log.exception("model %s could not be looked at for an error that nobody foresaw", name)
-            return
+        looked = await loop.run_in_executor(self._beside, self._look, before)
         if looked.again is not None:
             loop.call_later(looked.again, self.changed, (name,))
         for _ in looked.refused:

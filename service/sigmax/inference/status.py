@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,68 +15,41 @@ from sigmax import __version__
 from sigmax.inference.catalog import Catalog, Entry
 from sigmax.inference.readiness import Readiness
 
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A process that answers.
-
-    Attributes:
-        pid: of the process.
-        ready: whether it answers.
-        restarts: how often it was replaced.
-        since: when it started, in seconds since 1970.
-    """
-
-    pid: int
-    ready: bool
-    restarts: int
-    since: float
-
-
-Workers = Callable[[], Awaitable[Sequence[Worker]]]
+Processes = Callable[[], Awaitable[dict[str, Any]]]
+"""What is known of the processes of the service: `wanted`, `workers`, `restarts`, `last_death`."""
 
 
 class Status:
     """Asked by the HTTP door."""
 
-    def __init__(self, catalog: Catalog, readiness: Readiness, workers: Workers | None = None) -> None:
+    def __init__(self, catalog: Catalog, readiness: Readiness, processes: Processes | None = None) -> None:
         """Made when the service starts.
 
         Args:
             catalog: what answers.
             readiness: whether the service does.
-            workers: all processes of the service; without it, this one alone.
+            processes: all of the service; without it, this one alone.
         """
         self._catalog, self._readiness = catalog, readiness
-        self._workers = workers or self._alone
-        self._since = time.time()
+        self._processes = processes or self._alone
+        self._started = time.monotonic()
 
     async def __call__(self) -> dict[str, Any]:
-        """The status of the whole service, as far as it is known here."""
-        workers, reason = await self._workers(), self._readiness.reason
-        since = min([worker.since for worker in workers], default=self._since)
+        """The status of the service; of the models, as the process that answers has them."""
+        reason = self._readiness.reason
         return {
             "service": "sigmax",
             "version": __version__,
             "ready": not reason,
             "reason": reason,
-            "since": _said(since),
-            "uptime_seconds": round(max(time.time() - since, 0), 3),
-            "workers": [_worker(worker) for worker in workers],
+            "processes": await self._processes(),
             "models": [_model(entry) for entry in self._catalog.entries],
         }
 
-    async def _alone(self) -> list[Worker]:
-        return [Worker(os.getpid(), self._readiness.ready, 0, self._since)]
-
-
-def _worker(worker: Worker) -> dict[str, Any]:
-    return {
-        "pid": worker.pid,
-        "ready": worker.ready,
-        "restarts": worker.restarts,
-        "since": _said(worker.since),
-    }
+    async def _alone(self) -> dict[str, Any]:
+        seconds = round(time.monotonic() - self._started, 3)
+        worker = {"pid": os.getpid(), "state": "ready", "seconds": seconds, "loading": ""}
+        return {"wanted": 1, "workers": [worker], "restarts": {}, "last_death": None}
 
 
 def _model(entry: Entry) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any
 
@@ -34,15 +35,20 @@ def rest_door(
     max_bytes: int,
     *,
     max_pixels: int = MAX_PIXELS,
+    scrape: Callable[[], Awaitable[bytes]] | None = None,
     status: Status | None = None,
 ) -> ASGIApp:
-    """The whole HTTP application."""
+    """The whole HTTP application; `scrape` gives what `/metrics` answers, by default this process's own."""
+
+    async def own() -> bytes:
+        return metrics.exposition()
+
     app = Documented(catalog)
     _add_errors(app)
     _add_models(app, catalog)
     _add_inference_protocol(app, catalog, readiness)
     _add_documentation(app)
-    _add_service(app, metrics, status or Status(catalog, readiness))
+    _add_service(app, scrape or own, status or Status(catalog, readiness))
     return HotRoutes(app, dispatch, metrics, max_bytes, max_pixels)
 
 
@@ -168,14 +174,14 @@ def _add_documentation(app: FastAPI) -> None:
         return Response(assets.joinpath(name).read_bytes(), media_type=files[name])
 
 
-def _add_service(app: FastAPI, metrics: Metrics, status: Status) -> None:
+def _add_service(app: FastAPI, scrape: Callable[[], Awaitable[bytes]], status: Status) -> None:
     @app.get("/status", include_in_schema=False)
     async def said() -> JSONResponse:
         return JSONResponse(await status())
 
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:
-        return Response(metrics.exposition(), media_type=CONTENT_TYPE)
+        return Response(await scrape(), media_type=CONTENT_TYPE)
 
     @app.get("/", include_in_schema=False)
     async def front() -> JSONResponse:

@@ -22,6 +22,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _in_head = False
+    leaving = False
+    """Whether each answer from now on ends the connection (`Connection: close`)."""
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
@@ -67,6 +69,14 @@ class HttpProtocol(HttpToolsProtocol):
         """Called by the parser."""
         self._in_head = False
         super().on_headers_complete()
+        if self.leaving and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def leave(self) -> None:
+        """End the connection with its next answer."""
+        self.leaving = True
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def _refuse(self, error: SigmaxError) -> None:
         body = errors.body(error)

@@ -102,8 +102,8 @@ def _options(max_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", max_bytes),
         ("grpc.max_send_message_length", -1),
-        # Without this a second server takes the same port silently and gets half of the traffic.
-        ("grpc.so_reuseport", 0),
+        # Each worker binds the port that the supervisor made sure is ours alone.
+        ("grpc.so_reuseport", 1),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
     ]
 

@@ -1,9 +1,11 @@
-"""What `sigmax serve` was told, resolved once by the command line and handed down."""
+"""What `sigmax serve` was told, resolved once by the command line and handed down to the workers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,9 @@ class Settings:
         poll: seconds between two looks at the repository for what is new; 0 never looks.
         grace: seconds that running requests get when the service leaves.
         require: models without which the service is not ready.
+        workers: processes that answer, beside the one that supervises them.
+        start_timeout: seconds that a worker may take until it is ready.
+        log_level: of the supervisor and of every worker.
     """
 
     models: Path
@@ -33,3 +38,16 @@ class Settings:
     require: tuple[str, ...]
     max_pixels: int
     poll: float
+    workers: int
+    start_timeout: float
+    log_level: str
+
+    def document(self) -> dict[str, Any]:
+        """The settings as they travel to a worker, for JSON."""
+        return asdict(self) | {"models": str(self.models)}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Settings:
+        """The settings that `document` gave."""
+        own = {"models": Path(document["models"]), "require": tuple(document["require"])}
+        return cls(**{**document, **own})

@@ -1,0 +1,75 @@
+"""What this machine grants a service: cores, memory, open files; read, never changed."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """How many cores there are, for whom.
+
+    Attributes:
+        seen: of the machine.
+        affinity: that this process may run on.
+        quota: that its control group may use, in cores; None without a limit.
+    """
+
+    seen: int
+    affinity: int
+    quota: float | None
+
+    @property
+    def granted(self) -> int:
+        """How many can be kept busy; a part of a core is none, but there is always one."""
+        limit = self.affinity if self.quota is None else min(self.affinity, math.floor(self.quota))
+        return max(limit, 1)
+
+
+def cores(root: Path = _ROOT) -> Cores:
+    """The cores; `root` is where control groups are mounted."""
+    seen = os.cpu_count() or 1
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else seen
+    return Cores(seen, affinity, quota(root))
+
+
+def quota(root: Path = _ROOT, membership: Path = Path("/proc/self/cgroup")) -> float | None:
+    """The tightest limit of this process's control groups in cores, of version 2 or 1; None without one."""
+    limits = [limit for folder in _folders(root, membership) if (limit := _limit(folder)) is not None]
+    return min(limits, default=None)
+
+
+def _folders(root: Path, membership: Path) -> list[Path]:
+    """Where limits stand: this process's groups and those around them, as far as they are visible."""
+    found = [root, root / "cpu", root / "cpu,cpuacct"]
+    for line in _read(membership).splitlines():
+        _, controllers, path = line.split(":", 2)
+        base = root if not controllers else root / "cpu" if "cpu" in controllers.split(",") else None
+        if base is not None:
+            own = base / path.lstrip("/")
+            found += [own, *(parent for parent in own.parents if parent.is_relative_to(base))]
+    return found
+
+
+def _limit(folder: Path) -> float | None:
+    allowed, _, period = _read(folder / "cpu.max").strip().partition(" ")
+    if not allowed:
+        allowed = _read(folder / "cpu.cfs_quota_us").strip()
+        period = _read(folder / "cpu.cfs_period_us").strip()
+    try:
+        cores = int(allowed) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max", or no such file
+        return None
+    return cores if cores > 0 else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
