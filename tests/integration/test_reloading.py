@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.service import Service, command, environment, running
+from tests.service import Service, call, command, environment, running
 
 from sigmax.repository import bundle, layout
 from sigmax.wire import classifier_pb2
@@ -60,6 +60,10 @@ def status(service: Service, *arguments: str) -> subprocess.CompletedProcess[str
     return subprocess.run(asked, capture_output=True, text=True, timeout=DEADLINE, env=environment())
 
 
+def said(health: int) -> str:
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(health))
+
+
 @dataclass
 class Client:
     """One connection that asks again and again; every request is accounted for."""
@@ -85,12 +89,8 @@ def by_grpc(channel: grpc.Channel) -> str:
     request = pb.ModelInferRequest(model_name="iris")
     request.inputs.add(name="features", datatype="FP64", shape=[1, 4])
     request.raw_input_contents.append(np.array(ROW).tobytes())
-    call = channel.unary_unary(
-        "/inference.GRPCInferenceService/ModelInfer",
-        pb.ModelInferRequest.SerializeToString,
-        pb.ModelInferResponse.FromString,
-    )
-    return str(call(request, timeout=DEADLINE).model_version)
+    answer = call(channel, "/inference.GRPCInferenceService/ModelInfer", request.SerializeToString())
+    return str(pb.ModelInferResponse.FromString(answer).model_version)
 
 
 @contextmanager
@@ -111,8 +111,10 @@ def asking(service: Service) -> Iterator[list[Client]]:
         stop.set()
         for thread in threads:
             thread.join()
-        for connection in (*rests, *channels):
-            connection.close()
+        for client in rests:
+            client.close()
+        for channel in channels:
+            channel.close()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -125,7 +127,7 @@ def test_a_new_version_goes_live_at_both_doors_and_no_request_fails(
         until(lambda: all(client.versions[-1] == "2" for client in clients))
         shutil.rmtree(own_repository / "iris" / "2")
         until(lambda: all(client.versions[-1] == "1" for client in clients))
-        said = status(service)
+        told = status(service)
 
     assert [client.errors for client in clients] == [[]] * len(clients)
     for client in clients:  # each is at one worker, and that has one version after the other
@@ -133,7 +135,7 @@ def test_a_new_version_goes_live_at_both_doors_and_no_request_fails(
         turns = client.versions[first : len(client.versions) - second]
         assert set(turns) == {"2"}
         assert set(client.versions) == {"1", "2"}
-    assert said.returncode == 0, said.stdout
+    assert told.returncode == 0, told.stdout
 
 
 def test_a_bad_version_leaves_the_old_one_and_the_reason_is_everywhere(own_repository: Path) -> None:
@@ -147,11 +149,11 @@ def test_a_bad_version_leaves_the_old_one_and_the_reason_is_everywhere(own_repos
         refused = client.post("/v1/models/iris/versions/2:classes", json={"rows": [ROW]})
         listed = client.get("/v1/models").json()["details"][0]
         ready = client.get("/v2/health/ready")
-        said, as_json = status(service), json.loads(status(service, "--json").stdout)
+        told, as_json = status(service), json.loads(status(service, "--json").stdout)
         with grpc.insecure_channel(service.grpc) as channel:
-            ask = channel.unary_unary("/sigmax.v1.Classifier/DescribeModel")
             request = classifier_pb2.DescribeModelRequest(model="iris").SerializeToString()
-            over_grpc = classifier_pb2.DescribeModelResponse.FromString(ask(request, timeout=DEADLINE))
+            answered = call(channel, "/sigmax.v1.Classifier/DescribeModel", request)
+            over_grpc = classifier_pb2.DescribeModelResponse.FromString(answered)
 
     reason = "model.onnx has 100 bytes, the manifest says"
     assert answer["version"] == "1"
@@ -164,8 +166,8 @@ def test_a_bad_version_leaves_the_old_one_and_the_reason_is_everywhere(own_repos
     assert reason in listed["reason"]
     assert 'sigmax_model_state{model="iris",version="2"} 0.0' in metrics
     assert 'sigmax_model_reloads_total{model="iris",outcome="refused"} 1.0' in metrics
-    assert said.returncode == 1
-    assert f"  version 2 refused: {reason}" in said.stdout
+    assert told.returncode == 1
+    assert f"  version 2 refused: {reason}" in told.stdout
     assert reason in as_json["models"][0]["refused"][0]["reason"]
 
 
@@ -191,11 +193,8 @@ def test_the_first_model_of_an_empty_repository_makes_the_service_ready(
         publish(tmp_path, repository / "iris" / "1")
         after = [next(watch).status for watch in watches]
 
-        assert before == [
-            health_pb2.HealthCheckResponse.NOT_SERVING,
-            health_pb2.HealthCheckResponse.SERVICE_UNKNOWN,
-        ]
-        assert after == [health_pb2.HealthCheckResponse.SERVING] * 2
+        assert list(map(said, before)) == ["NOT_SERVING", "SERVICE_UNKNOWN"]
+        assert list(map(said, after)) == ["SERVING", "SERVING"]
         assert client.get("/v2/health/ready").status_code == 200
         assert by_rest(client) == by_grpc(channel) == "1"
         assert "/v1/models/iris:classes" in client.get("/openapi.json").json()["paths"]
