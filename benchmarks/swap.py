@@ -47,11 +47,11 @@ _BEFORE = 1.5  # seconds of load before the first
 _LOOK_SECONDS = 0.02
 
 _EXPLAINED = """\
-`{asked}`, 1 row, one worker, requests by themselves (Poisson) at half of capacity, while the next version of a
-model is published by rename every {period} s or so, {swaps} times a round. "Live" is from the rename to the
-first answer of the new version. "Meanwhile" is the {half} s after each rename, in which the version is noticed,
-verified, loaded, proved and swapped in; "quiet" the {half} s before it. Latency counts from when a request was
-due. Medians with (lowest..highest) of {rounds} rounds."""
+`{asked}`, 1 row, one worker, requests by themselves (Poisson) at half of capacity, while the next version of
+a model is published by rename every {period} s or so, {swaps} times a round. "Live" is from the rename to the
+first answer of the new version. "Meanwhile" is the {half} s after each rename, in which the version is
+noticed, verified, loaded, proved and swapped in; "quiet" the {half} s before it. Latency counts from when a
+request was due. Medians with (lowest..highest) of {rounds} rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +255,8 @@ def _row(title: str, rounds: Sequence[Swaps]) -> list[str]:
         Spread(tuple(one.rate for one in rounds)).text(),
         f"{failed} of {attempted:,}",
         Spread(tuple(seconds for one in rounds for seconds in one.live)).text(2),
-        quiet.text(2),
-        meanwhile.text(2),
+        f"{quiet.text(2)} ms",
+        f"{meanwhile.text(2)} ms",
         Spread(tuple(one.ratio(0.99) for one in rounds)).text(2),
         Spread(tuple(one.ratio(0.999) for one in rounds)).text(2),
     ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
@@ -227,6 +228,26 @@ def test_a_description_tells_of_a_version_that_was_refused_after_it_was_first_as
         assert [status.version for status in described.model_version_status] == ["2", "1"]
 
     run(repository, scenario)
+
+
+def test_while_a_model_is_looked_at_the_loop_has_the_interpreter_soon() -> None:
+    usual = sys.getswitchinterval()
+    during: list[float] = []
+
+    def looked(before: Entry) -> Looked:
+        during.append(sys.getswitchinterval())
+        return Looked(before)
+
+    async def scenario() -> None:
+        reloader = Reloader(Catalog(), looked, Metrics(), nobody)
+        task = asyncio.create_task(reloader.run())
+        reloader.changed(["small"])
+        await until(lambda: during != [])
+        await until(lambda: sys.getswitchinterval() == usual)
+        task.cancel()
+
+    asyncio.run(scenario())
+    assert during[0] <= usual / 10
 
 
 class Slow:
