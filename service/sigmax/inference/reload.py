@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _SWITCH_SECONDS = 0.0001
 """How long the loop waits for the interpreter while a model is read, instead of 5 ms at every turn.
 
-A manifest of 20,000 features takes a second to read; a loop beside it made 63 to 151 turns a second with 5 ms,
+A manifest of 20,000 features takes a second; a loop beside it made 63 to 151 turns a second with 5 ms,
 198 to 341 with 1 ms, 375 to 448 with this, 1,276 to 1,467 alone (2 busy cores; docs/decisions/0018).
 """
 
