@@ -118,11 +118,13 @@ def serve(workers: int | None, **options: Any) -> None:
     """Load every model, prove it, and answer over REST and gRPC until SIGTERM."""
     from sigmax.runtime import machine, ports
     from sigmax.runtime.settings import Settings
-    from sigmax.runtime.spawn import spawn
+    from sigmax.runtime.spawn import hold_signals, spawn
 
     settings = Settings(**options, workers=workers or machine.cores().granted)
+    machine.raise_open_files()
     taken = ports.take(settings.host, settings.rest_port, settings.grpc_port)
     orders = {"settings": settings.document(), "ports": taken.numbers, "program": sys.argv[0]}
+    hold_signals()
     first = [spawn(taken.rest, orders) for _ in range(settings.workers)]  # they load while this process does
     import asyncio
 

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from sigmax.errors import HeadersTooLarge, InvalidInput, SigmaxError
 from sigmax.rest import errors
+from sigmax.rest.hot import HotRoutes
 
 MAX_HEAD_BYTES = 64 * 2**10
 """How long a request line and headers may grow without an end in sight."""
@@ -22,8 +23,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _in_head = False
-    leaving = False
-    """Whether each answer from now on ends the connection (`Connection: close`)."""
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
@@ -69,13 +68,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Called by the parser."""
         self._in_head = False
         super().on_headers_complete()
-        if self.leaving and self.cycle is not None:
-            self.cycle.keep_alive = False
-
-    def leave(self) -> None:
-        """End the connection with its next answer."""
-        self.leaving = True
-        if self.cycle is not None:
+        if isinstance(self.app, HotRoutes) and self.app.draining and self.cycle is not None:
             self.cycle.keep_alive = False
 
     def _refuse(self, error: SigmaxError) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
+
+FEWEST_FILES = 128
+"""Open files below which a worker does not start: its libraries, the doors and some connections."""
 
 _ROOT = Path("/sys/fs/cgroup")
 
@@ -73,3 +77,21 @@ def _read(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def open_files() -> tuple[int, int]:
+    """How many files a process may have open: the limit, and up to where it may be raised."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def raise_open_files() -> None:
+    """Raise the limit as far as it goes, for this process and those that it starts.
+
+    Raises:
+        OSError: it is too low for a worker to start.
+    """
+    soft, hard = open_files()
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < FEWEST_FILES:
+        raise OSError(f"{hard} open files are allowed, a worker needs {FEWEST_FILES}: raise `ulimit -n`")

@@ -13,7 +13,6 @@ import math
 import select
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,7 +21,7 @@ from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Processes, Status
-from sigmax.rest.door import rest_door
+from sigmax.rest.front import rest_door
 from sigmax.rest.http import HttpProtocol
 from sigmax.rpc.door import RpcDoor
 from sigmax.runtime import ports
@@ -61,8 +60,7 @@ class Doors:
         dispatch = Dispatch(catalog, settings.max_rows)
         size, pixels = settings.max_bytes, settings.max_pixels
         self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
-        status = Status(catalog, self._readiness, processes)
-        app = rest_door(
+        self._routes = rest_door(
             catalog,
             dispatch,
             self._readiness,
@@ -70,9 +68,9 @@ class Doors:
             size,
             max_pixels=pixels,
             scrape=scrape,
-            status=status,
+            status=Status(catalog, self._readiness, processes),
         )
-        self._rest = _Uvicorn(_uvicorn_config(app, settings.grace))
+        self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None
 
     async def open(self, rest: socket.socket, grpc_port: int) -> None:
@@ -112,21 +110,17 @@ class Doors:
     async def _leave_rest(self, stopping: bool, grace: float) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        self._routes.draining = True
         while stopping and _waiting(self._listener) and loop.time() < begun + _ACCEPT_SECONDS:
             await asyncio.sleep(0)
         for server in self._rest.servers:
             server.close()  # this worker's copy of the socket: the others go on accepting
         until = begun + min(_LAME_DUCK_SECONDS, grace / 2)
         while self._rest.server_state.connections and loop.time() < until:
-            self._tell_connections()
             await asyncio.sleep(_LOOK_SECONDS)
         self._rest.should_exit = True
         if self._serving is not None:
             await self._serving
-
-    def _tell_connections(self) -> None:
-        for connection in self._rest.server_state.connections:
-            cast(HttpProtocol, connection).leave()
 
 
 def _waiting(listener: socket.socket) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 
 Message = dict[str, Any]
 """What supervisor and worker say to each other: an object with its `kind`."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Spawned(NamedTuple):
@@ -56,6 +59,16 @@ def spawn(rest: socket.socket, orders: Message) -> Spawned:
 def encode(message: Message) -> bytes:
     """A message as it travels: a line of JSON."""
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def hold_signals() -> None:
+    """Let signals wait until somebody listens: between a worker's start and that moment none is lost."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def admit_signals() -> None:
+    """Let them through, those that have waited first."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def read_orders(line: socket.socket) -> Message | None:

@@ -22,7 +22,7 @@ from sigmax.runtime.child import Child, State
 from sigmax.runtime.ledger import Ledger
 from sigmax.runtime.ports import Ports
 from sigmax.runtime.settings import Settings
-from sigmax.runtime.spawn import Message, Spawned, spawn
+from sigmax.runtime.spawn import Message, Spawned, admit_signals, spawn
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,20 @@ class Supervisor:
     """The workers of one service."""
 
     def __init__(
-        self, settings: Settings, ports: Ports, orders: Message, greet: Callable[[str], None]
+        self,
+        settings: Settings,
+        ports: Ports,
+        orders: Message,
+        greet: Callable[[str], None],
     ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            settings: of the service.
+            ports: of both doors.
+            orders: what each worker is told first.
+            greet: called once, with what there is to say to a person when all workers are ready.
+        """
         self._settings, self._ports, self._orders, self._greet = settings, ports, orders, greet
         self._children: list[Child] = []
         self._backoff = Backoff()
@@ -71,6 +83,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         for spawned in first:
             self._adopt(spawned)
+        admit_signals()
         self._go_on(self._tick())
         self._go_on(self._renew_when_told())
         self._watch(loop)
@@ -85,7 +98,12 @@ class Supervisor:
     def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("the supervisor failed", exc_info=task.exception())
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look for changes of the repository, in a thread: a file system that hangs must not hang this."""
@@ -166,8 +184,13 @@ class Supervisor:
         if self._stopping or time.monotonic() < self._not_before:
             return
         present = self._count(State.STARTING) + self._count(State.READY)
-        for _ in range(self._settings.workers - present):
-            self._start()
+        try:
+            for _ in range(self._settings.workers - present):
+                self._start()
+        except OSError as error:
+            wait = self._backoff.died(None)
+            self._not_before = time.monotonic() + max(wait, _TICK)
+            log.error("no worker can be started: %s", error)
 
     def _start(self) -> Child:
         return self._adopt(spawn(self._ports.rest, self._orders))

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 
-from sigmax.runtime.spawn import Message, encode, read_orders
+from sigmax.runtime.spawn import Message, admit_signals, encode, read_orders
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    admit_signals()
     line, rest = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     orders = read_orders(line)
     if orders is None:
