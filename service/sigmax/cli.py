@@ -155,13 +155,13 @@ def status(url: str, as_json: bool) -> None:
     """Ask a service what it serves since when, and what it refused; exit code 0 if all is well."""
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/status", timeout=_READY_TIMEOUT) as response:
-            text = response.read().decode()
-        said = json.loads(text)
-        lines = list(_status_lines(said))
-        well = _is_well(said)
+            text = response.read().decode(errors="replace")
     except (OSError, ValueError) as error:
         raise _no_answer(url, error) from error
-    except (KeyError, TypeError) as error:
+    try:
+        said = json.loads(text)
+        lines, well = list(_status_lines(said)), _is_well(said)
+    except (ValueError, KeyError, TypeError) as error:
         raise click.ClickException(f"{url} does not answer as Sigmax does") from error
     click.echo(text if as_json else "\n".join(lines))
     if not well:

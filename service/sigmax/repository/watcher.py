@@ -9,6 +9,7 @@ overflow, and costs little. The time of a change is never compared with another 
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sigmax.contract import MANIFEST_FILE, NAME_PATTERN, VERSION_PATTERN
+
+log = logging.getLogger(__name__)
 
 Identity = int
 """A number that is another one when anything of a version's files is; not to be told to other processes."""
@@ -155,7 +158,11 @@ def watch(
         stop: ends it when set.
     """
     while not stop.wait(seconds):
-        names = watcher.changed()
+        try:
+            names = watcher.changed()
+        except Exception:  # the next asking may do better, and nobody would notice that there is none
+            log.exception("the repository could not be looked at for an error that nobody foresaw")
+            continue
         if names:
             tell(names)
 
