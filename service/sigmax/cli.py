@@ -57,6 +57,7 @@ def main() -> None:
 def cli(context: click.Context, config: Path | None) -> None:
     """Serve sigmoid and softmax classifiers, proved against what was trained."""
     context.default_map = _read_config(config) if config else {}
+    context.default_map["doctor"] = _for_doctor(context.default_map)
     _refuse_unknown_variables(context)
 
 
@@ -133,6 +134,28 @@ def serve(workers: int | None, **options: Any) -> None:
 
     logs.configure(settings.log_level)
     sys.exit(asyncio.run(Supervisor(settings, taken, orders, click.echo).run(first)))
+
+
+@cli.command()
+@click.option(
+    "--models", type=click.Path(path_type=Path), default=Path("models"), envvar=f"{PREFIX}_SERVE_MODELS"
+)
+@click.option("--host", default="127.0.0.1", envvar=f"{PREFIX}_SERVE_HOST")
+@click.option("--rest-port", type=click.IntRange(0, 65535), default=8080, envvar=f"{PREFIX}_SERVE_REST_PORT")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), default=8081, envvar=f"{PREFIX}_SERVE_GRPC_PORT")
+@click.option("--workers", type=click.IntRange(1), envvar=f"{PREFIX}_SERVE_WORKERS")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor(as_json: bool, **options: Any) -> None:
+    """Say what `sigmax serve` would choose here and why, told the same; exit code 1 if it would not start."""
+    from sigmax.runtime import doctor as practice
+
+    findings = practice.examine(practice.Asked(**options))
+    if as_json:
+        click.echo(json.dumps([finding.document() for finding in findings], indent=2))
+    else:
+        click.echo(practice.text(findings))
+    if any(finding.level is practice.Level.BAD for finding in findings):
+        sys.exit(1)
 
 
 @cli.command()
@@ -344,6 +367,13 @@ def _read_config(path: Path) -> dict[str, Any]:
     if problems:
         raise click.UsageError(f"{path}: {listed(problems)}")
     return document
+
+
+def _for_doctor(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file tells `serve` is what `doctor` is asked about."""
+    known = _option_names("doctor") or ()
+    told = {key: value for key, value in config.get("serve", {}).items() if key in known}
+    return {**told, **config.get("doctor", {})}
 
 
 def _option_names(command: str) -> list[str] | None:

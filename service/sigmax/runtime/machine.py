@@ -12,6 +12,8 @@ FEWEST_FILES = 128
 """Open files below which a worker does not start: its libraries, the doors and some connections."""
 
 _ROOT = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
+_NO_LIMIT = 2**60  # what version 1 says where there is none, and more
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,40 @@ def cores(root: Path = _ROOT) -> Cores:
     return Cores(seen, affinity, quota(root))
 
 
-def quota(root: Path = _ROOT, membership: Path = Path("/proc/self/cgroup")) -> float | None:
+def quota(root: Path = _ROOT, membership: Path = _MEMBERSHIP) -> float | None:
     """The tightest limit of this process's control groups in cores, of version 2 or 1; None without one."""
-    limits = [limit for folder in _folders(root, membership) if (limit := _limit(folder)) is not None]
+    limits = [limit for folder in _folders("cpu", root, membership) if (limit := _limit(folder)) is not None]
     return min(limits, default=None)
 
 
-def _folders(root: Path, membership: Path) -> list[Path]:
+def memory_limit(root: Path = _ROOT, membership: Path = _MEMBERSHIP) -> int | None:
+    """The tightest limit of this process's control groups in bytes, of version 2 or 1; None without one."""
+    texts = [
+        _read(folder / name).strip()
+        for folder in _folders("memory", root, membership)
+        for name in ("memory.max", "memory.limit_in_bytes")
+    ]
+    return min((int(text) for text in texts if text.isdigit() and int(text) < _NO_LIMIT), default=None)
+
+
+def memory(meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Bytes of memory that the machine has; 0 where it does not say."""
+    for line in _read(meminfo).splitlines():
+        if line.startswith("MemTotal:"):
+            return 1024 * int(line.split()[1])
+    return 0
+
+
+def _folders(controller: str, root: Path, membership: Path) -> list[Path]:
     """Where limits stand: this process's groups and those around them, as far as they are visible."""
-    found = [root, root / "cpu", root / "cpu,cpuacct"]
+    found = [root, root / controller]
     for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)
-        base = root if not controllers else root / "cpu" if "cpu" in controllers.split(",") else None
+        own = controller in controllers.split(",")
+        base = root if not controllers else root / controller if own else None
         if base is not None:
-            own = base / path.lstrip("/")
-            found += [own, *(parent for parent in own.parents if parent.is_relative_to(base))]
+            group = base / path.lstrip("/")
+            found += [group, *(parent for parent in group.parents if parent.is_relative_to(base))]
     return found
 
 
