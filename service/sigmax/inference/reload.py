@@ -92,6 +92,9 @@ class Reloader:
             self._metrics.reloaded(name, "refused")
         if looked.entry is not before:
             await self._activate(before, looked.entry)
+        last = [before]
+        del before, looked  # a large engine takes a while to free: the thread does it, if no request holds it
+        await loop.run_in_executor(self._beside, last.clear)
 
     def _look_gently(self, before: Entry) -> Looked:
         with _giving_way():
