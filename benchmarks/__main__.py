@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import batching, concurrency, doors, latency, many, openloop, section, start, workers
+from benchmarks import batching, concurrency, doors, latency, many, openloop, section, start, swap, workers
 
 SECTIONS = tuple(
-    module.SECTION for module in (doors, concurrency, latency, openloop, workers, batching, start, many)
+    module.SECTION for module in (doors, concurrency, latency, openloop, workers, batching, start, many, swap)
 )
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from encodings.aliases import aliases
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,13 @@ def cli(context: click.Context, config: Path | None) -> None:
     help="Seconds for running requests at the end.",
 )
 @click.option(
+    "--poll",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Seconds between two looks for new versions; 0: only at the start.",
+)
+@click.option(
     "--require", multiple=True, help="A model without which the service is not ready; may be repeated."
 )
 @click.option(
@@ -161,8 +168,56 @@ def ready(url: str) -> None:
     except urllib.error.HTTPError as error:
         raise click.ClickException(f"not ready: {error.read().decode(errors='replace')}") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', reason)}") from error
+        raise _no_answer(url, error) from error
+
+
+@cli.command()
+@click.argument("url", default="http://127.0.0.1:8080")
+@click.option("--json", "as_json", is_flag=True, help="What `GET /status` answers, as it is.")
+def status(url: str, as_json: bool) -> None:
+    """Ask a service what it serves since when, and what it refused; exit code 0 if all is well."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/status", timeout=_READY_TIMEOUT) as response:
+            text = response.read().decode(errors="replace")
+    except (OSError, ValueError) as error:
+        raise _no_answer(url, error) from error
+    try:
+        said = json.loads(text)
+        lines, well = list(_status_lines(said)), _is_well(said)
+    except (ValueError, KeyError, TypeError) as error:
+        raise click.ClickException(f"{url} does not answer as Sigmax does") from error
+    click.echo(text if as_json else "\n".join(lines))
+    if not well:
+        sys.exit(1)
+
+
+def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Sigmax {said['version']}: {'ready' if said['ready'] else 'not ready: ' + said['reason']}"
+    processes = said["processes"]
+    for worker in processes["workers"]:
+        yield f"worker {worker['pid']}: {worker['state']} for {worker['seconds']:.0f} s"
+    if processes["restarts"]:
+        died = ", ".join(f"{count} by {cause}" for cause, count in sorted(processes["restarts"].items()))
+        yield f"workers that died: {died}; the last: {processes['last_death']['reason']}"
+    for model in said["models"]:
+        state = f"version {model['version']} since {model['since']}" if model["ready"] else "nothing to serve"
+        yield f"{model['name']}: {state}"
+        yield from (f"  version {one['version']} refused: {one['reason']}" for one in model["refused"])
+        if model["note"]:
+            yield f"  {model['note']}"
+
+
+def _is_well(said: Mapping[str, Any]) -> bool:
+    """Whether every process answers, and every model with its highest version, which is on the disk."""
+    processes = said["processes"]
+    answering = sum(worker["state"] == "ready" for worker in processes["workers"])
+    models = all(model["ready"] and not model["refused"] and not model["note"] for model in said["models"])
+    return bool(said["ready"] and models and answering >= processes["wanted"])
+
+
+def _no_answer(url: str, error: OSError | ValueError) -> click.ClickException:
+    reason = getattr(error, "reason", error)
+    return click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', None) or reason}")
 
 
 def _delimiter(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.status import Processes, Status
 from sigmax.rest.front import rest_door
 from sigmax.rest.http import HttpProtocol
 from sigmax.rpc.door import RpcDoor
@@ -47,7 +48,12 @@ class Doors:
     """REST and gRPC over one catalog."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, metrics: Metrics, scrape: Callable[[], Awaitable[bytes]]
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        metrics: Metrics,
+        scrape: Callable[[], Awaitable[bytes]],
+        processes: Processes,
     ) -> None:
         self._settings = settings
         self._readiness = Readiness(catalog, settings.require)
@@ -55,7 +61,14 @@ class Doors:
         size, pixels = settings.max_bytes, settings.max_pixels
         self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
         self._routes = rest_door(
-            catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels, scrape=scrape
+            catalog,
+            dispatch,
+            self._readiness,
+            metrics,
+            size,
+            max_pixels=pixels,
+            scrape=scrape,
+            status=Status(catalog, self._readiness, processes),
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None
@@ -79,6 +92,10 @@ class Doors:
             await asyncio.sleep(0.001)
         if not self._readiness.ready:
             log.warning("not ready: %s", self._readiness.reason)
+
+    async def changed(self, name: str) -> None:
+        """A model came, went, or has another version."""
+        await self._rpc.changed(name)
 
     async def leave(self, *, stopping: bool, grace: float) -> None:
         """Take nothing new, finish what has begun, and tell those who stay connected to go elsewhere.

@@ -20,6 +20,7 @@ class Settings:
         max_rows: rows of one request.
         max_bytes: bytes of one request's body or message.
         max_pixels: pixels of one request's pictures.
+        poll: seconds between two looks at the repository for what is new; 0 never looks.
         grace: seconds that running requests get when the service leaves.
         require: models without which the service is not ready.
         workers: processes that answer, beside the one that supervises them.
@@ -36,6 +37,7 @@ class Settings:
     grace: float
     require: tuple[str, ...]
     max_pixels: int
+    poll: float
     workers: int
     start_timeout: float
     log_level: str

@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sigmax.telemetry.totals import COUNTER, HISTOGRAM, LEAST, SUM, Figures, Value
 
@@ -64,6 +64,11 @@ FAMILIES = {
     "sigmax_model_state": Family(
         LEAST, "1 where the version answers requests, 0 where it was refused.", _VERSION
     ),
+    "sigmax_model_reloads": Family(
+        COUNTER,
+        "Versions that came while the service was running, in each process: live, or refused.",
+        ("model", "outcome"),
+    ),
     "sigmax_workers": Family(SUM, "Processes that answer requests: wanted, and ready.", ("state",)),
     "sigmax_worker_restarts": Family(
         COUNTER, "Workers that ended without being told to, by what ended them.", ("reason",)
@@ -80,6 +85,7 @@ class Metrics:
         self._rows: dict[tuple[str, str], Tally] = {}
         self._values: dict[tuple[str, str, str], Unusual] = {}
         self._states: dict[tuple[str, str], int] = {}
+        self._reloads: dict[tuple[str, str], int] = {}
 
     def verb(self, door: str, verb: str) -> Meter:
         """What records the requests of one verb at one door."""
@@ -89,6 +95,14 @@ class Metrics:
     def model_state(self, model: str, version: int, ready: bool) -> None:
         """Set whether a version answers."""
         self._states[model, str(version)] = int(ready)
+
+    def forget_state(self, model: str, version: int) -> None:
+        """A version neither answers nor is refused any more; what was counted of it stays."""
+        self._states.pop((model, str(version)), None)
+
+    def reloaded(self, model: str, outcome: Literal["live", "refused"]) -> None:
+        """Count a version that came while the service was running."""
+        self._reloads[model, outcome] = self._reloads.get((model, outcome), 0) + 1
 
     def figures(self) -> Figures:
         """Every series as it stands."""
@@ -112,6 +126,8 @@ class Metrics:
                 yield "sigmax_missing_values", feature, values.missing
         for version, state in self._states.items():
             yield "sigmax_model_state", version, state
+        for outcome, count in self._reloads.items():
+            yield "sigmax_model_reloads", outcome, count
 
 
 class Tally:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks import repositories
 
-from sigmax.inference.catalog import load_catalog
+from sigmax.inference.loading import load_catalog
 
 
 def test_copies_of_a_model_are_served_under_their_own_names(repository: Path, tmp_path: Path) -> None:
