@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sigmax.contract import Manifest
 from sigmax.errors import BundleRejected, NotFound, NotReady, nearest, quoted
 from sigmax.inference import description
+from sigmax.inference.costs import UNMEASURED, Costs, costs_of
 from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof, load
 from sigmax.protocol.schema import Schema
@@ -31,6 +32,7 @@ class Served:
     Attributes:
         version: as it travels, a string.
         example: a request body that works, JSON.
+        costs: what a run takes, and therefore where it runs.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Served:
     schema: Schema
     proof: Proof
     example: bytes
+    costs: Costs = UNMEASURED
 
     @property
     def manifest(self) -> Manifest:
@@ -157,7 +160,7 @@ def load_entry(root: Path, name: str) -> Entry:
     for version in layout.versions(root, name):
         started = time.perf_counter()
         try:
-            served = open_version(layout.version_path(root, name, version), name, version)
+            served = measured(open_version(layout.version_path(root, name, version), name, version))
         except BundleRejected as error:
             rejected[version] = str(error)
             log.error("model %s version %s refused: %s", name, version, error)
@@ -167,12 +170,17 @@ def load_entry(root: Path, name: str) -> Entry:
             log.exception("model %s version %s refused for an error that nobody foresaw", name, version)
             continue
         log.info(
-            "model %s version %s ready: %s golden rows within %.2g of the estimator, %.0f ms",
+            "model %s version %s ready: %s golden rows within %.2g of the estimator, %.0f ms; %s",
             *(name, version, served.proof.rows, served.proof.difference),
-            1000 * (time.perf_counter() - started),
+            *(1000 * (time.perf_counter() - started), served.costs),
         )
         return Entry(name, served, rejected)
     return Entry(name, None, rejected)
+
+
+def measured(served: Served) -> Served:
+    """A version that knows its costs, and so where it runs."""
+    return replace(served, costs=costs_of(served.predictor))
 
 
 def open_version(path: Path, name: str | None = None, version: int | None = None) -> Served:

@@ -79,6 +79,8 @@ def from_bytes(
 ) -> npt.NDArray[Any]:
     """Read little-endian, row-major bytes into the features matrix.
 
+    Bytes that are pixels stay what they are, a quarter of the size, until the model runs.
+
     Raises:
         InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
     """
@@ -88,7 +90,10 @@ def from_bytes(
         raise InvalidInput(
             f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {len(raw)}"
         )
-    return widen(schema, np.frombuffer(raw, dtype).reshape(shape))
+    tensor = np.frombuffer(raw, dtype).reshape(shape)
+    if dtype == np.uint8 and schema.pixels and schema.plain:
+        return tensor
+    return widen(schema, tensor)
 
 
 def from_values(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import asyncio
+from collections.abc import Awaitable
+from typing import NamedTuple, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
-from sigmax.errors import InvalidInput, TooLarge, UnsupportedMedia, quoted
+from sigmax.errors import Cancelled, InvalidInput, TooLarge, UnsupportedMedia, quoted
 
+T = TypeVar("T")
 JSON = (b"content-type", b"application/json")
 
 _LENGTH_DIGITS = 18  # a longer length is none, and Python refuses to read one of 4,300 digits
@@ -79,6 +82,34 @@ async def _read_on(body: bytearray, receive: Receive, limit: int) -> bytes:
         if not message.get("more_body", False):
             return bytes(body)
     raise _too_large(limit)
+
+
+async def unless_gone(promise: Awaitable[T], receive: Receive) -> T:
+    """A promised answer; a client that goes away before it is there cancels it.
+
+    Args:
+        promise: of a request whose body was read to its end.
+        receive: of that request.
+
+    Raises:
+        Cancelled: the client went away.
+    """
+    answered = asyncio.ensure_future(promise)
+    gone = asyncio.ensure_future(_gone(receive))
+    gone.add_done_callback(lambda _: answered.cancel())
+    try:
+        return await answered
+    except asyncio.CancelledError:
+        if gone.done():
+            raise Cancelled("the client went away") from None
+        raise
+    finally:
+        gone.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -16,7 +16,7 @@ from sigmax.errors import MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.dispatch import Dispatch, Query, unforeseen
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest import classifier, errors, inference_protocol
-from sigmax.rest.asgi import JSON, Answer, Body, read_body, send_answer
+from sigmax.rest.asgi import JSON, Answer, Body, read_body, send_answer, unless_gone
 from sigmax.telemetry.metrics import UNKNOWN, Meter, Metrics
 
 _PATH = re.compile(
@@ -72,7 +72,7 @@ class HotRoutes:
             meter, query = self._verbs[verb]
             body = await self._read(meter, scope, receive)
             said = self._dispatch.ask(meter, query, v1 or v2, v1_version or v2_version or "", body)
-            answer = said if isinstance(said, Answer) else await said
+            answer = said if isinstance(said, Answer) else await unless_gone(said, receive)
         except Exception as error:
             await _send_error(send, error)
             return
@@ -88,10 +88,6 @@ class HotRoutes:
             raise
 
 
-_ALLOW_POST = (b"allow", b"POST")
-
-
 async def _send_error(send: Send, error: Exception) -> None:
     known = error if isinstance(error, SigmaxError) else unforeseen(error)
-    headers = (JSON, _ALLOW_POST) if isinstance(known, MethodNotAllowed) else (JSON,)
-    await send_answer(send, errors.STATUS[known.code], errors.body(known), headers)
+    await send_answer(send, errors.STATUS[known.code], errors.body(known), (JSON, *errors.headers(known)))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
@@ -54,10 +55,12 @@ async def serve(settings: Settings, catalog: Catalog, started: Callable[[int, in
     leave = _leave_on_signal()
     metrics, readiness = Metrics(), Readiness(catalog, settings.require)
     _record_states(metrics, catalog)
-    dispatch = Dispatch(catalog, settings.max_rows)
+    limits = Limits(settings.max_batch_rows, settings.max_delay, settings.max_queue_rows)
+    batching = Batching(metrics.lane, limits)
+    dispatch = Dispatch(catalog, settings.max_rows, batching)
     size, pixels = settings.max_bytes, settings.max_pixels
     rpc = RpcDoor(catalog, dispatch, readiness, metrics, size, max_pixels=pixels)
-    with listen(settings.host, settings.rest_port) as rest_socket:
+    with listen(settings.host, settings.rest_port) as rest_socket, contextlib.closing(batching):
         grpc_port = rpc.bind(settings.host, settings.grpc_port)
         app = rest_door(catalog, dispatch, readiness, metrics, size, max_pixels=pixels)
         rest = _Uvicorn(_uvicorn_config(app, settings.grace))

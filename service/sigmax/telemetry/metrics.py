@@ -15,7 +15,12 @@ from itertools import accumulate
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
@@ -34,6 +39,7 @@ class Metrics(Collector):
         self._meters: list[Meter] = []
         self._rows: dict[tuple[str, str], Tally] = {}
         self._values: dict[tuple[str, str, str], Unusual] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
         self._state = Gauge(
@@ -47,6 +53,14 @@ class Metrics(Collector):
         """What records the requests of one verb at one door."""
         self._meters.append(Meter(door, verb, self._rows, self._values))
         return self._meters[-1]
+
+    def lane(self, model: str, version: str) -> Lane:
+        """What counts the runs of a version whose requests are put together."""
+        key = model, version
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(self._rows.setdefault(key, Tally(_ROWS)))
+        return lane
 
     def model_state(self, model: str, version: int, ready: bool) -> None:
         """Set whether a version answers."""
@@ -69,7 +83,7 @@ class Metrics(Collector):
             "From the request's last byte to the answer's first, without the transport.",
             labels=labels,
         )
-        rows = HistogramMetricFamily("sigmax_batch_rows", "Rows predicted together.", labels=labels[:2])
+        rows = HistogramMetricFamily("sigmax_batch_rows", "Rows of one run of the model.", labels=labels[:2])
         for meter in self._meters:
             where = (meter.door, meter.verb)
             for (model, version), series in meter.series.items():
@@ -79,7 +93,29 @@ class Metrics(Collector):
 
         for key, tally in self._rows.items():
             rows.add_metric(key, *tally.buckets())
-        yield from (requests, seconds, rows, *self._unusual())
+        yield from (requests, seconds, rows, *self._waiting(), *self._unusual())
+
+    def _waiting(self) -> Iterator[Metric]:
+        labels = ("model", "version")
+        seconds = HistogramMetricFamily(
+            "sigmax_queue_seconds",
+            "What requests of a costly model waited before its run began.",
+            labels=labels,
+        )
+        rows = GaugeMetricFamily(
+            "sigmax_queue_rows", "Rows of a costly model that wait or are computed.", labels=labels
+        )
+        dropped = CounterMetricFamily(
+            "sigmax_queue_dropped",
+            "Requests of a costly model that were not computed: their deadline passed, or their caller left.",
+            labels=(*labels, "reason"),
+        )
+        for key, lane in self._lanes.items():
+            seconds.add_metric(key, *lane.seconds.buckets())
+            rows.add_metric(key, lane.rows_waiting)
+            dropped.add_metric((*key, "expired"), lane.expired)
+            dropped.add_metric((*key, "cancelled"), lane.cancelled)
+        yield from (seconds, rows, dropped)
 
     def _unusual(self) -> Iterator[Metric]:
         labels = ("model", "version", "feature")
@@ -118,6 +154,34 @@ class Tally:
         """Cumulative counts by upper bound, as Prometheus has them, and the sum."""
         bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         return list(zip(bounds, accumulate(self._counts), strict=True)), self._total
+
+
+class Lane:
+    """What was counted of the runs of one version whose requests are put together.
+
+    Attributes:
+        rows_waiting: rows that wait or are computed now.
+        expired: requests that were not computed, for their deadline had passed.
+        cancelled: likewise, for their caller had left.
+    """
+
+    __slots__ = ("_rows", "cancelled", "expired", "rows_waiting", "seconds")
+
+    def __init__(self, rows: Tally) -> None:
+        self._rows, self.seconds = rows, Tally(_SECONDS)
+        self.rows_waiting = self.expired = self.cancelled = 0
+
+    def run(self, rows: int, waited: list[float]) -> None:
+        """Count a run of so many rows, and what each of its requests waited for it, in seconds."""
+        if rows:
+            self._rows.add(rows)
+        for seconds in waited:
+            self.seconds.add(seconds)
+
+    def drop(self, expired: int, cancelled: int) -> None:
+        """Count requests that were not computed."""
+        self.expired += expired
+        self.cancelled += cancelled
 
 
 class Series:
@@ -163,7 +227,7 @@ class Meter:
             version: that answered.
             code: what became of it.
             started: when, of `time.perf_counter`.
-            rows: how many were predicted; 0 if it did not come to that.
+            rows: of the run that was made for it; 0 if there was none, or one that is counted by its `Lane`.
         """
         key = model, version
         series = self.series.get(key)
