@@ -15,6 +15,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 COMPOSE := docker compose --project-name sigmax-e2e
 
+define TRAIN_MISSING
+missing=; \
+for job in $(FIRST); do \
+	name=$$(basename "$$job" .toml); \
+	ls $(MODELS)/"$$name"/*/manifest.json > /dev/null 2>&1 || missing="$$missing $$job"; \
+done; \
+[ -z "$$missing" ] || $(BIN)/sigmax-train run $$missing --models $(MODELS)
+endef
+
 # ONNX Runtime reports to its makers unless told not to.
 export ORT_DISABLE_TELEMETRY := 1
 
@@ -26,12 +35,7 @@ help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: .venv/.runtime  ## Train the first example models if they are missing, then serve what is there
-	@missing=; \
-	for job in $(FIRST); do \
-		name=$$(basename "$$job" .toml); \
-		ls $(MODELS)/"$$name"/*/manifest.json > /dev/null 2>&1 || missing="$$missing $$job"; \
-	done; \
-	[ -z "$$missing" ] || $(BIN)/sigmax-train run $$missing --models $(MODELS)
+	@$(TRAIN_MISSING)
 	@exec $(BIN)/sigmax serve --models $(MODELS)
 
 train: .venv/.runtime  ## Train every example job; what is published already stays as it is
@@ -76,8 +80,9 @@ models: .venv/.checks  ## Measure the table in docs/models.md anew: how exactly 
 learn: .venv/.checks  ## Run the course in docs/learn, draw its plots anew, write it as build/learn/index.html
 	$(BIN)/python -m tests.docs.render
 
-bench: .venv/.checks  ## Measure every door beside the bare library that carries it
-	$(BIN)/python -m benchmarks.doors $(ARGS)
+bench: .venv/.checks  ## Measure the service beside bare servers and others: 20 minutes; ARGS="--effort quick": 5
+	@$(TRAIN_MISSING)
+	$(BIN)/python -m benchmarks --models $(MODELS) --output docs/benchmarks.md $(ARGS)
 
 bench-stream: .venv/.checks  ## Measure training on ten million rows beside scikit-learn: a quarter of an hour, 2 GB of build/
 	$(BIN)/python -m benchmarks.streaming --output docs/training-benchmarks.md $(ARGS)

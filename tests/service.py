@@ -51,8 +51,8 @@ def _same(data: bytes) -> bytes:
 
 @contextmanager
 def running(models: Path, *arguments: str, **variables: str) -> Iterator[Service]:
-    """Serve a repository on free ports until the block ends."""
-    ports = ["--rest-port", "0", "--grpc-port", "0"]
+    """Serve a repository with one worker, unless told otherwise, on free ports until the block ends."""
+    ports = ["--rest-port", "0", "--grpc-port", "0", "--workers", "1"]
     process = subprocess.Popen(
         command("serve", "--models", str(models), *ports, *arguments),
         stdout=subprocess.PIPE,

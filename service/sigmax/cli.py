@@ -8,11 +8,13 @@ A setting comes from its flag, else from `SIGMAX_<COMMAND>_<OPTION>`, else from 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Mapping
 from encodings.aliases import aliases
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ def main() -> None:
 def cli(context: click.Context, config: Path | None) -> None:
     """Serve sigmoid and softmax classifiers, proved against what was trained."""
     context.default_map = _read_config(config) if config else {}
+    context.default_map["doctor"] = _for_doctor(context.default_map)
     _refuse_unknown_variables(context)
 
 
@@ -107,31 +110,71 @@ def cli(context: click.Context, config: Path | None) -> None:
     help="Seconds for running requests at the end.",
 )
 @click.option(
+    "--poll",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Seconds between two looks for new versions; 0: only at the start.",
+)
+@click.option(
     "--require", multiple=True, help="A model without which the service is not ready; may be repeated."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that answer.  [default: the cores that this machine grants]",
+)
+@click.option(
+    "--start-timeout",
+    type=click.FloatRange(1),
+    default=120.0,
+    show_default=True,
+    help="Seconds that a worker may take to load every model.",
 )
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
-def serve(log_level: str, **options: Any) -> None:
+def serve(workers: int | None, **options: Any) -> None:
     """Load every model, prove it, and answer over REST and gRPC until SIGTERM."""
-    import uvloop
-
-    from sigmax.inference.catalog import load_catalog
-    from sigmax.runtime.greeting import greeting
-    from sigmax.runtime.server import refuse_taken
-    from sigmax.runtime.server import serve as run
+    from sigmax.runtime import machine, ports
     from sigmax.runtime.settings import Settings
+    from sigmax.runtime.spawn import hold_signals, spawn
+
+    settings = Settings(**options, workers=workers or machine.cores().granted)
+    machine.raise_open_files()
+    taken = ports.take(settings.host, settings.rest_port, settings.grpc_port)
+    orders = {"settings": settings.document(), "ports": taken.numbers, "program": sys.argv[0]}
+    hold_signals()
+    first = [spawn(taken.rest, orders) for _ in range(settings.workers)]  # they load while this process does
+    import asyncio
+
+    from sigmax.runtime.supervisor import Supervisor
     from sigmax.telemetry import logs
 
-    logs.configure(log_level)
-    settings = Settings(**options)
-    refuse_taken(settings)
-    catalog = load_catalog(settings.models)
+    logs.configure(settings.log_level)
+    sys.exit(asyncio.run(Supervisor(settings, taken, orders, click.echo).run(first)))
 
-    def started(rest_port: int, grpc_port: int) -> None:
-        click.echo(greeting(settings, catalog, sys.argv[0], rest_port, grpc_port))
 
-    uvloop.run(run(settings, catalog, started))
+@cli.command()
+@click.option(
+    "--models", type=click.Path(path_type=Path), default=Path("models"), envvar=f"{PREFIX}_SERVE_MODELS"
+)
+@click.option("--host", default="127.0.0.1", envvar=f"{PREFIX}_SERVE_HOST")
+@click.option("--rest-port", type=click.IntRange(0, 65535), default=8080, envvar=f"{PREFIX}_SERVE_REST_PORT")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), default=8081, envvar=f"{PREFIX}_SERVE_GRPC_PORT")
+@click.option("--workers", type=click.IntRange(1), envvar=f"{PREFIX}_SERVE_WORKERS")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def doctor(as_json: bool, **options: Any) -> None:
+    """Say what `sigmax serve` would choose here and why, told the same; exit code 1 if it would not start."""
+    from sigmax.runtime import doctor as practice
+
+    findings = practice.examine(practice.Asked(**options))
+    if as_json:
+        click.echo(json.dumps([finding.document() for finding in findings], indent=2))
+    else:
+        click.echo(practice.text(findings))
+    if any(finding.level is practice.Level.BAD for finding in findings):
+        sys.exit(1)
 
 
 @cli.command()
@@ -144,8 +187,56 @@ def ready(url: str) -> None:
     except urllib.error.HTTPError as error:
         raise click.ClickException(f"not ready: {error.read().decode(errors='replace')}") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', reason)}") from error
+        raise _no_answer(url, error) from error
+
+
+@cli.command()
+@click.argument("url", default="http://127.0.0.1:8080")
+@click.option("--json", "as_json", is_flag=True, help="What `GET /status` answers, as it is.")
+def status(url: str, as_json: bool) -> None:
+    """Ask a service what it serves since when, and what it refused; exit code 0 if all is well."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/status", timeout=_READY_TIMEOUT) as response:
+            text = response.read().decode(errors="replace")
+    except (OSError, ValueError) as error:
+        raise _no_answer(url, error) from error
+    try:
+        said = json.loads(text)
+        lines, well = list(_status_lines(said)), _is_well(said)
+    except (ValueError, KeyError, TypeError) as error:
+        raise click.ClickException(f"{url} does not answer as Sigmax does") from error
+    click.echo(text if as_json else "\n".join(lines))
+    if not well:
+        sys.exit(1)
+
+
+def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Sigmax {said['version']}: {'ready' if said['ready'] else 'not ready: ' + said['reason']}"
+    processes = said["processes"]
+    for worker in processes["workers"]:
+        yield f"worker {worker['pid']}: {worker['state']} for {worker['seconds']:.0f} s"
+    if processes["restarts"]:
+        died = ", ".join(f"{count} by {cause}" for cause, count in sorted(processes["restarts"].items()))
+        yield f"workers that died: {died}; the last: {processes['last_death']['reason']}"
+    for model in said["models"]:
+        state = f"version {model['version']} since {model['since']}" if model["ready"] else "nothing to serve"
+        yield f"{model['name']}: {state}"
+        yield from (f"  version {one['version']} refused: {one['reason']}" for one in model["refused"])
+        if model["note"]:
+            yield f"  {model['note']}"
+
+
+def _is_well(said: Mapping[str, Any]) -> bool:
+    """Whether every process answers, and every model with its highest version, which is on the disk."""
+    processes = said["processes"]
+    answering = sum(worker["state"] == "ready" for worker in processes["workers"])
+    models = all(model["ready"] and not model["refused"] and not model["note"] for model in said["models"])
+    return bool(said["ready"] and models and answering >= processes["wanted"])
+
+
+def _no_answer(url: str, error: OSError | ValueError) -> click.ClickException:
+    reason = getattr(error, "reason", error)
+    return click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', None) or reason}")
 
 
 def _delimiter(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -295,6 +386,13 @@ def _read_config(path: Path) -> dict[str, Any]:
     if problems:
         raise click.UsageError(f"{path}: {listed(problems)}")
     return document
+
+
+def _for_doctor(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file tells `serve` is what `doctor` is asked about."""
+    known = _option_names("doctor") or ()
+    told = {key: value for key, value in config.get("serve", {}).items() if key in known}
+    return {**told, **config.get("doctor", {})}
 
 
 def _option_names(command: str) -> list[str] | None:

@@ -34,10 +34,10 @@ def bundles(repository: Path) -> dict[str, Bundle]:
     return {name: bundle.read(layout.version_path(repository, name, 1)) for name in layout.names(repository)}
 
 
-@pytest.fixture(scope="session")
-def service(repository: Path) -> Iterator[Service]:
+@pytest.fixture(scope="session", params=[1, 2], ids=["1 worker", "2 workers"])
+def service(repository: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
     """A service with the four example models."""
-    with running(repository) as started:
+    with running(repository, "--workers", str(request.param)) as started:
         yield started
 
 

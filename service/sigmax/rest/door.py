@@ -1,4 +1,4 @@
-"""The HTTP application: the hot routes in front, FastAPI for what is read by people and probes."""
+"""What people read, and programs now and then: FastAPI, with a description of every address."""
 
 from __future__ import annotations
 
@@ -16,32 +16,21 @@ from sigmax import __version__
 from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.description import statuses
-from sigmax.inference.dispatch import Dispatch, unforeseen
+from sigmax.inference.dispatch import unforeseen
 from sigmax.inference.open_inference import SERVER, metadata
 from sigmax.inference.readiness import Readiness
-from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.rest import errors, openapi
-from sigmax.rest.hot import HotRoutes
-from sigmax.telemetry.metrics import CONTENT_TYPE, Metrics
+from sigmax.rest import errors, openapi, probes
 
 
-def rest_door(
-    catalog: Catalog,
-    dispatch: Dispatch,
-    readiness: Readiness,
-    metrics: Metrics,
-    max_bytes: int,
-    *,
-    max_pixels: int = MAX_PIXELS,
-) -> ASGIApp:
-    """The whole HTTP application."""
+def documented(catalog: Catalog, readiness: Readiness) -> ASGIApp:
+    """The application."""
     app = Documented(catalog)
     _add_errors(app)
     _add_models(app, catalog)
     _add_inference_protocol(app, catalog, readiness)
     _add_documentation(app)
-    _add_service(app, metrics)
-    return HotRoutes(app, dispatch, metrics, max_bytes, max_pixels)
+    _add_service(app)
+    return app
 
 
 class Documented(FastAPI):
@@ -118,15 +107,13 @@ def _add_inference_protocol(app: FastAPI, catalog: Catalog, readiness: Readiness
     @app.head("/v2/health/live", include_in_schema=False)
     @app.get("/v2/health/live", tags=tags, summary="Is the process alive?")
     async def live() -> JSONResponse:
-        return JSONResponse({"live": True})
+        return JSONResponse(probes.LIVE)
 
     @app.head("/v2/health/ready", include_in_schema=False)
     @app.get("/v2/health/ready", tags=tags, summary="Are requests answered?")
     async def ready() -> JSONResponse:
-        reason = readiness.reason
-        if reason:
-            return JSONResponse({"ready": False, "error": reason, "code": "NOT_READY"}, 503)
-        return JSONResponse({"ready": True})
+        status, document = probes.ready(readiness)
+        return JSONResponse(document, status)
 
     @app.get("/v2/models/{model}", tags=tags, summary="Inputs and outputs of a model")
     @app.get("/v2/models/{model}/versions/{version}", tags=tags, summary="The same, of one version")
@@ -166,11 +153,7 @@ def _add_documentation(app: FastAPI) -> None:
         return Response(assets.joinpath(name).read_bytes(), media_type=files[name])
 
 
-def _add_service(app: FastAPI, metrics: Metrics) -> None:
-    @app.get("/metrics", include_in_schema=False)
-    async def exposition() -> Response:
-        return Response(metrics.exposition(), media_type=CONTENT_TYPE)
-
+def _add_service(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def front() -> JSONResponse:
         return JSONResponse({"status": "alive", "docs": "/docs", "models": "/v1/models"})

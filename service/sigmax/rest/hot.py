@@ -28,7 +28,12 @@ _Read = Callable[..., Query[Answer]]
 
 
 class HotRoutes:
-    """Answers what predicts; passes everything else on."""
+    """Answers what predicts; passes everything else on.
+
+    Attributes:
+        draining: set once the service is about to leave: each answer then says so (`Connection: close`), so
+            that clients turn to another process by themselves.
+    """
 
     def __init__(
         self,
@@ -38,6 +43,7 @@ class HotRoutes:
         max_bytes: int,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        self.draining = False
         self._app = app
         self._dispatch = dispatch
         self._max_bytes = max_bytes

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from sigmax.errors import HeadersTooLarge, InvalidInput, SigmaxError
 from sigmax.rest import errors
+from sigmax.rest.hot import HotRoutes
 
 MAX_HEAD_BYTES = 64 * 2**10
 """How long a request line and headers may grow without an end in sight."""
@@ -67,6 +68,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Called by the parser."""
         self._in_head = False
         super().on_headers_complete()
+        if isinstance(self.app, HotRoutes) and self.app.draining and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def _refuse(self, error: SigmaxError) -> None:
         body = errors.body(error)

@@ -63,18 +63,28 @@ class RpcDoor:
 
     async def start(self) -> None:
         """Begin to answer, with every model's health known."""
-        entries = self._catalog.entries
-        await self._tell("", self._readiness.ready)
-        for service in (classifier.SERVICE, inference_protocol.SERVICE):
-            await self._tell(service, self._readiness.ready)
-        for entry in entries:
-            await self._tell(entry.name, entry.served is not None)
+        for entry in self._catalog.entries:
+            await self.changed(entry.name)
+        await self._tell_services()
         await self._server.start()
+
+    async def changed(self, name: str) -> None:
+        """A model came, went, or has another version: tell the health of it, and of the service."""
+        entry = self._catalog.get(name)
+        if entry is None:
+            await self._health.forget(name)
+        else:
+            await self._tell(name, entry.served is not None)
+        await self._tell_services()
 
     async def stop(self, grace: float) -> None:
         """Tell watchers, take no new calls, and give the running ones `grace` seconds."""
         await self._health.leave()
         await self._server.stop(grace)
+
+    async def _tell_services(self) -> None:
+        for service in ("", classifier.SERVICE, inference_protocol.SERVICE):
+            await self._tell(service, self._readiness.ready)
 
     async def _tell(self, service: str, serving: bool) -> None:
         await self._health.set(service, SERVING if serving else NOT_SERVING)
@@ -92,8 +102,8 @@ def _options(max_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", max_bytes),
         ("grpc.max_send_message_length", -1),
-        # Without this a second server takes the same port silently and gets half of the traffic.
-        ("grpc.so_reuseport", 0),
+        # Each worker binds the port that the supervisor made sure is ours alone.
+        ("grpc.so_reuseport", 1),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
     ]
 

@@ -1,7 +1,7 @@
-"""One process, one event loop, both doors: start when the models are proved, leave when told to.
+"""Both doors of one worker on one event loop: opened when the models are proved, closed without a loss.
 
-uvicorn installs signal handlers of its own and raises the signal again when it ends; here one handler
-of ours serves both doors, so that a SIGTERM ends the process once, with exit code 0.
+uvicorn installs signal handlers of its own and raises the signal again when it ends; here it is a guest,
+told by the worker when to begin and to leave.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import logging
 import math
-import signal
+import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,16 +21,20 @@ from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
-from sigmax.rest.door import rest_door
+from sigmax.inference.status import Processes, Status
+from sigmax.rest.front import rest_door
 from sigmax.rest.http import HttpProtocol
 from sigmax.rpc.door import RpcDoor
+from sigmax.runtime import ports
 from sigmax.runtime.settings import Settings
 from sigmax.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 75  # longer than the idle time of common clients' pools, so that they close first
-_BACKLOG = 2048
+_LAME_DUCK_SECONDS = 1.0  # how long connections may go on, each answer telling them not to
+_ACCEPT_SECONDS = 1.0  # how long connections that queue up are still taken when the service stops
+_LOOK_SECONDS = 0.01
 
 
 class _Uvicorn(uvicorn.Server):
@@ -41,81 +45,91 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, catalog: Catalog, started: Callable[[int, int], None]) -> None:
-    """Serve a catalog until SIGTERM or SIGINT.
+class Doors:
+    """REST and gRPC over one catalog."""
 
-    Args:
-        settings: addresses and limits.
-        catalog: the models.
-        started: called once with the REST and the gRPC port when both doors answer.
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        metrics: Metrics,
+        scrape: Callable[[], Awaitable[bytes]],
+        processes: Processes,
+    ) -> None:
+        self._settings = settings
+        self._readiness = Readiness(catalog, settings.require)
+        limits = Limits(settings.max_batch_rows, settings.max_delay, settings.max_queue_rows)
+        self._batching = Batching(metrics.lane, limits)
+        dispatch = Dispatch(catalog, settings.max_rows, self._batching)
+        size, pixels = settings.max_bytes, settings.max_pixels
+        self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
+        self._routes = rest_door(
+            catalog,
+            dispatch,
+            self._readiness,
+            metrics,
+            size,
+            max_pixels=pixels,
+            scrape=scrape,
+            status=Status(catalog, self._readiness, processes),
+        )
+        self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
+        self._serving: asyncio.Task[None] | None = None
 
-    Raises:
-        OSError: an address is taken, with a text that names it.
-    """
-    leave = _leave_on_signal()
-    metrics, readiness = Metrics(), Readiness(catalog, settings.require)
-    _record_states(metrics, catalog)
-    limits = Limits(settings.max_batch_rows, settings.max_delay, settings.max_queue_rows)
-    batching = Batching(metrics.lane, limits)
-    dispatch = Dispatch(catalog, settings.max_rows, batching)
-    size, pixels = settings.max_bytes, settings.max_pixels
-    rpc = RpcDoor(catalog, dispatch, readiness, metrics, size, max_pixels=pixels)
-    with listen(settings.host, settings.rest_port) as rest_socket, contextlib.closing(batching):
-        grpc_port = rpc.bind(settings.host, settings.grpc_port)
-        app = rest_door(catalog, dispatch, readiness, metrics, size, max_pixels=pixels)
-        rest = _Uvicorn(_uvicorn_config(app, settings.grace))
-        await rpc.start()
-        serving = asyncio.create_task(rest.serve(sockets=[rest_socket]))
-        while not rest.started and not serving.done():
+    async def open(self, rest: socket.socket, grpc_port: int) -> None:
+        """Answer from now on.
+
+        Args:
+            rest: bound.
+            grpc_port: held for us.
+
+        Raises:
+            OSError: the gRPC port cannot be had, with a text that names it.
+        """
+        self._listener = rest
+        self._rpc.bind(self._settings.host, grpc_port)
+        await self._rpc.start()
+        ports.listen(rest)
+        self._serving = asyncio.create_task(self._rest.serve(sockets=[rest]))
+        while not self._rest.started and not self._serving.done():
             await asyncio.sleep(0.001)
-        started(rest_socket.getsockname()[1], grpc_port)
-        if not readiness.ready:
-            log.warning("not ready: %s", readiness.reason)
-        await asyncio.wait({serving, leave}, return_when=asyncio.FIRST_COMPLETED)
-        readiness.drain()
-        rest.should_exit = True
-        await asyncio.gather(rpc.stop(settings.grace), serving)
-    log.info("stopped")
+        if not self._readiness.ready:
+            log.warning("not ready: %s", self._readiness.reason)
+
+    async def changed(self, name: str) -> None:
+        """A model came, went, or has another version."""
+        await self._rpc.changed(name)
+
+    async def leave(self, *, stopping: bool, grace: float) -> None:
+        """Take nothing new, finish what has begun, and tell those who stay connected to go elsewhere.
+
+        Args:
+            stopping: nobody takes over, so that connections that wait to be accepted are taken first.
+            grace: seconds.
+        """
+        self._readiness.drain()
+        await asyncio.gather(self._rpc.stop(grace), self._leave_rest(stopping, grace))
+        self._batching.close()
+
+    async def _leave_rest(self, stopping: bool, grace: float) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        self._routes.draining = True
+        while stopping and _waiting(self._listener) and loop.time() < begun + _ACCEPT_SECONDS:
+            await asyncio.sleep(0)
+        for server in self._rest.servers:
+            server.close()  # this worker's copy of the socket: the others go on accepting
+        until = begun + min(_LAME_DUCK_SECONDS, grace / 2)
+        while self._rest.server_state.connections and loop.time() < until:
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._rest.should_exit = True
+        if self._serving is not None:
+            await self._serving
 
 
-def refuse_taken(settings: Settings) -> None:
-    """Find out in plain words, and before any model is loaded, that an address is taken.
-
-    Raises:
-        OSError: naming the address.
-    """
-    _refuse_taken("REST", settings.host, settings.rest_port)
-    _refuse_taken("gRPC", settings.host, settings.grpc_port)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket.
-
-    Raises:
-        OSError: naming the address.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise OSError(f"REST cannot listen on {host}:{port}: {_reason(error)}") from error
-    listener.setblocking(False)
-    return listener
-
-
-def _refuse_taken(door: str, host: str, port: int) -> None:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        raise OSError(f"{door} cannot listen on {host}:{port}: {_reason(error)}") from error
-
-
-def _reason(error: OSError) -> str:
-    """The system's words, without the address that `socket.create_server` says once more."""
-    return (error.strerror or str(error)).partition(" (while attempting")[0].lower()
+def _waiting(listener: socket.socket) -> bool:
+    """Whether a connection waits to be accepted."""
+    return bool(select.select([listener], [], [], 0)[0])
 
 
 def _uvicorn_config(app: ASGIApp, grace: float) -> uvicorn.Config:
@@ -129,28 +143,7 @@ def _uvicorn_config(app: ASGIApp, grace: float) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        backlog=ports.BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(grace),
     )
-
-
-def _leave_on_signal() -> asyncio.Future[None]:
-    loop = asyncio.get_running_loop()
-    leave: asyncio.Future[None] = loop.create_future()
-
-    def told(name: str) -> None:
-        if not leave.done():
-            log.info("%s: leaving", name)
-            leave.set_result(None)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told, number.name)
-    return leave
-
-
-def _record_states(metrics: Metrics, catalog: Catalog) -> None:
-    for entry in catalog.entries:
-        if entry.served is not None:
-            metrics.model_state(entry.name, entry.served.manifest.version, ready=True)
-        for version in entry.rejected:
-            metrics.model_state(entry.name, version, ready=False)

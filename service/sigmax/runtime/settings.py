@@ -1,9 +1,11 @@
-"""What `sigmax serve` was told, resolved once by the command line and handed down."""
+"""What `sigmax serve` was told, resolved once by the command line and handed down to the workers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,12 @@ class Settings:
         max_batch_rows: rows of one run of a costly model; None for what its measured costs suggest.
         max_delay: seconds that a request of a costly model waits for company.
         max_queue_rows: rows of costly models that may wait.
+        poll: seconds between two looks at the repository for what is new; 0 never looks.
         grace: seconds that running requests get when the service leaves.
         require: models without which the service is not ready.
+        workers: processes that answer, beside the one that supervises them.
+        start_timeout: seconds that a worker may take until it is ready.
+        log_level: of the supervisor and of every worker.
     """
 
     models: Path
@@ -37,3 +43,17 @@ class Settings:
     max_batch_rows: int | None
     max_delay: float
     max_queue_rows: int
+    poll: float
+    workers: int
+    start_timeout: float
+    log_level: str
+
+    def document(self) -> dict[str, Any]:
+        """The settings as they travel to a worker, for JSON."""
+        return asdict(self) | {"models": str(self.models)}
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Settings:
+        """The settings that `document` gave."""
+        own = {"models": Path(document["models"]), "require": tuple(document["require"])}
+        return cls(**{**document, **own})

@@ -1,53 +1,101 @@
-"""The metrics of one process, in Prometheus' text format.
+"""The metrics of one process, each declared here once.
 
 Label values are bounded: a model that is not there, which a caller can name at will, counts under one
 value, `unknown`.
 
 Counting is plain arithmetic on the event loop's own thread: the client library's locks and look-ups
-would cost more than the model. The library writes what was counted.
+would cost more than the model. The library writes what was counted (`exposition.py`) when it is asked for:
+by this process, or by all of them.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
 from time import perf_counter
+from typing import Literal, NamedTuple
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.registry import Collector
+from sigmax.telemetry.totals import COUNTER, HISTOGRAM, LEAST, SUM, Figures, Value
 
 UNKNOWN = "unknown"
 OK = "OK"
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+_VERSION = ("model", "version")
+_VERB = (*_VERSION, "door", "verb")
+_FEATURE = (*_VERSION, "feature")
 
 
-class Metrics(Collector):
-    """Every instrument, in a registry of its own."""
+class Family(NamedTuple):
+    """An instrument.
+
+    Attributes:
+        kind: of `totals`: how figures of several processes become one.
+        text: what it says, for people.
+        labels: their names.
+        bounds: of a histogram, the upper bounds of its buckets; one more is without end.
+    """
+
+    kind: str
+    text: str
+    labels: tuple[str, ...]
+    bounds: tuple[float, ...] = ()
+
+
+FAMILIES = {
+    "sigmax_requests": Family(
+        COUNTER, "Requests answered, by result code; a code other than OK is an error.", (*_VERB, "code")
+    ),
+    "sigmax_request_duration_seconds": Family(
+        HISTOGRAM,
+        "From the request's last byte to the answer's first, without the transport.",
+        _VERB,
+        _SECONDS,
+    ),
+    "sigmax_batch_rows": Family(HISTOGRAM, "Rows of one run of the model.", _VERSION, _ROWS),
+    "sigmax_queue_seconds": Family(
+        HISTOGRAM, "What requests of a costly model waited before its run began.", _VERSION, _SECONDS
+    ),
+    "sigmax_queue_rows": Family(SUM, "Rows of a costly model that wait or are computed.", _VERSION),
+    "sigmax_queue_dropped": Family(
+        COUNTER,
+        "Requests of a costly model that were not computed: their deadline passed, or their caller left.",
+        (*_VERSION, "reason"),
+    ),
+    "sigmax_unknown_categories": Family(
+        COUNTER, "Categories that training had not seen, of rows that were predicted all the same.", _FEATURE
+    ),
+    "sigmax_missing_values": Family(
+        COUNTER, "Missing values of rows that were predicted all the same.", _FEATURE
+    ),
+    "sigmax_model_state": Family(
+        LEAST, "1 where the version answers requests, 0 where it was refused.", _VERSION
+    ),
+    "sigmax_model_reloads": Family(
+        COUNTER,
+        "Versions that came while the service was running, in each process: live, or refused.",
+        ("model", "outcome"),
+    ),
+    "sigmax_workers": Family(SUM, "Processes that answer requests: wanted, and ready.", ("state",)),
+    "sigmax_worker_restarts": Family(
+        COUNTER, "Workers that ended without being told to, by what ended them.", ("reason",)
+    ),
+}
+"""Every instrument, by the name without `_total`."""
+
+
+class Metrics:
+    """What this process counts."""
 
     def __init__(self) -> None:
         self._meters: list[Meter] = []
         self._rows: dict[tuple[str, str], Tally] = {}
         self._values: dict[tuple[str, str, str], Unusual] = {}
         self._lanes: dict[tuple[str, str], Lane] = {}
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-        self._state = Gauge(
-            "sigmax_model_state",
-            "1 where the version answers requests, 0 where it was refused.",
-            ("model", "version"),
-            registry=self._registry,
-        )
+        self._states: dict[tuple[str, str], int] = {}
+        self._reloads: dict[tuple[str, str], int] = {}
 
     def verb(self, door: str, verb: str) -> Meter:
         """What records the requests of one verb at one door."""
@@ -64,75 +112,45 @@ class Metrics(Collector):
 
     def model_state(self, model: str, version: int, ready: bool) -> None:
         """Set whether a version answers."""
-        self._state.labels(model, str(version)).set(1 if ready else 0)
+        self._states[model, str(version)] = int(ready)
 
-    def exposition(self) -> bytes:
-        """Every series, as `GET /metrics` answers."""
-        return generate_latest(self._registry)
+    def forget_state(self, model: str, version: int) -> None:
+        """A version neither answers nor is refused any more; what was counted of it stays."""
+        self._states.pop((model, str(version)), None)
 
-    def collect(self) -> Iterator[Metric]:
-        """What the meters counted, for the library to write."""
-        labels = ("model", "version", "door", "verb")
-        requests = CounterMetricFamily(
-            "sigmax_requests",
-            "Requests answered, by result code; a code other than OK is an error.",
-            labels=(*labels, "code"),
-        )
-        seconds = HistogramMetricFamily(
-            "sigmax_request_duration_seconds",
-            "From the request's last byte to the answer's first, without the transport.",
-            labels=labels,
-        )
-        rows = HistogramMetricFamily("sigmax_batch_rows", "Rows of one run of the model.", labels=labels[:2])
+    def reloaded(self, model: str, outcome: Literal["live", "refused"]) -> None:
+        """Count a version that came while the service was running."""
+        self._reloads[model, outcome] = self._reloads.get((model, outcome), 0) + 1
+
+    def figures(self) -> Figures:
+        """Every series as it stands."""
+        return {(FAMILIES[name].kind, name, labels): value for name, labels, value in self._series()}
+
+    def exposition(self, figures: Figures | None = None) -> bytes:
+        """Every series of this process, or those given, as `GET /metrics` answers."""
+        from sigmax.telemetry import exposition  # noqa: PLC0415 - slow to load, and nobody may ever ask
+
+        return exposition.write(FAMILIES, self.figures() if figures is None else figures)
+
+    def _series(self) -> Iterable[tuple[str, tuple[str, ...], Value]]:
         for meter in self._meters:
-            where = (meter.door, meter.verb)
-            for (model, version), series in meter.series.items():
-                for code, count in series.codes.items():
-                    requests.add_metric((model, version, *where, code), count)
-                seconds.add_metric((model, version, *where), *series.seconds.buckets())
-
-        for key, tally in self._rows.items():
-            rows.add_metric(key, *tally.buckets())
-        yield from (requests, seconds, rows, *self._waiting(), *self._unusual())
-
-    def _waiting(self) -> Iterator[Metric]:
-        labels = ("model", "version")
-        seconds = HistogramMetricFamily(
-            "sigmax_queue_seconds",
-            "What requests of a costly model waited before its run began.",
-            labels=labels,
-        )
-        rows = GaugeMetricFamily(
-            "sigmax_queue_rows", "Rows of a costly model that wait or are computed.", labels=labels
-        )
-        dropped = CounterMetricFamily(
-            "sigmax_queue_dropped",
-            "Requests of a costly model that were not computed: their deadline passed, or their caller left.",
-            labels=(*labels, "reason"),
-        )
-        for key, lane in self._lanes.items():
-            seconds.add_metric(key, *lane.seconds.buckets())
-            rows.add_metric(key, lane.rows_waiting)
-            dropped.add_metric((*key, "expired"), lane.expired)
-            dropped.add_metric((*key, "cancelled"), lane.cancelled)
-        yield from (seconds, rows, dropped)
-
-    def _unusual(self) -> Iterator[Metric]:
-        labels = ("model", "version", "feature")
-        unknown = CounterMetricFamily(
-            "sigmax_unknown_categories",
-            "Categories that training had not seen, of rows that were predicted all the same.",
-            labels=labels,
-        )
-        missing = CounterMetricFamily(
-            "sigmax_missing_values", "Missing values of rows that were predicted all the same.", labels=labels
-        )
-        for key, values in self._values.items():
+            yield from meter.figures()
+        for version, tally in self._rows.items():
+            yield "sigmax_batch_rows", version, tally.figures()
+        for version, lane in self._lanes.items():
+            yield "sigmax_queue_seconds", version, lane.seconds.figures()
+            yield "sigmax_queue_rows", version, lane.rows_waiting
+            yield "sigmax_queue_dropped", (*version, "expired"), lane.expired
+            yield "sigmax_queue_dropped", (*version, "cancelled"), lane.cancelled
+        for feature, values in self._values.items():
             if values.unknown:
-                unknown.add_metric(key, values.unknown)
+                yield "sigmax_unknown_categories", feature, values.unknown
             if values.missing:
-                missing.add_metric(key, values.missing)
-        yield from (unknown, missing)
+                yield "sigmax_missing_values", feature, values.missing
+        for version, state in self._states.items():
+            yield "sigmax_model_state", version, state
+        for outcome, count in self._reloads.items():
+            yield "sigmax_model_reloads", outcome, count
 
 
 class Tally:
@@ -150,10 +168,9 @@ class Tally:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._total += value
 
-    def buckets(self) -> tuple[list[tuple[str, float]], float]:
-        """Cumulative counts by upper bound, as Prometheus has them, and the sum."""
-        bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
-        return list(zip(bounds, accumulate(self._counts), strict=True)), self._total
+    def figures(self) -> list[float]:
+        """The count of each bucket and, last, the sum."""
+        return [*self._counts, self._total]
 
 
 class Lane:
@@ -218,6 +235,14 @@ class Meter:
     ) -> None:
         self.door, self.verb, self._rows, self._values = door, verb, rows, values
         self.series: dict[tuple[str, str], Series] = {}
+
+    def figures(self) -> Iterator[tuple[str, tuple[str, ...], Value]]:
+        """Every series as it stands: name, labels, value."""
+        for version, series in self.series.items():
+            verb = (*version, self.door, self.verb)
+            for code, count in series.codes.items():
+                yield "sigmax_requests", (*verb, code), count
+            yield "sigmax_request_duration_seconds", verb, series.seconds.figures()
 
     def request(self, model: str, version: str, code: str, started: float, rows: int) -> None:
         """Count one request.

@@ -19,14 +19,15 @@ from tests.unit.sigmax.manifests import BINARY, MULTICLASS, model
 
 from sigmax.contract import Manifest
 from sigmax.inference.batching import Batching, Limits
-from sigmax.inference.catalog import Catalog, Entry, Served, load_catalog
+from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.costs import UNMEASURED, Costs
 from sigmax.inference.dispatch import Dispatch, Promise
 from sigmax.inference.engine import Engine, OnnxEngine
+from sigmax.inference.loading import load_catalog
 from sigmax.inference.readiness import Readiness
 from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
-from sigmax.rest.door import rest_door
+from sigmax.rest.front import rest_door
 from sigmax.rpc.door import RpcDoor
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2

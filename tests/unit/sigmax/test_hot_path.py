@@ -20,7 +20,7 @@ from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.schema import Schema
-from sigmax.rest.door import rest_door
+from sigmax.rest.front import rest_door
 from sigmax.rpc.door import RpcDoor
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2

@@ -1,0 +1,61 @@
+"""The whole HTTP application: what predicts, probes, and behind them what is loaded when it is asked for.
+
+FastAPI and what it needs take as long to load as everything else of a worker together, and most workers are
+never asked for a page of documentation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sigmax.inference.catalog import Catalog
+from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.readiness import Readiness
+from sigmax.inference.status import Status
+from sigmax.protocol.containers import MAX_PIXELS
+from sigmax.rest.hot import HotRoutes
+from sigmax.rest.probes import Probes, Scrape
+from sigmax.telemetry.metrics import Metrics
+
+
+class OnDemand:
+    """An application that is made by its first request, in a thread, while others are answered."""
+
+    def __init__(self, make: Callable[[], ASGIApp]) -> None:
+        self._make = make
+        self._made: asyncio.Future[ASGIApp] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        if self._made is None:
+            self._made = asyncio.ensure_future(asyncio.to_thread(self._make))
+        app = await asyncio.shield(self._made)  # a client that goes away does not end what others wait for
+        await app(scope, receive, send)
+
+
+def rest_door(
+    catalog: Catalog,
+    dispatch: Dispatch,
+    readiness: Readiness,
+    metrics: Metrics,
+    max_bytes: int,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    scrape: Scrape | None = None,
+    status: Status | None = None,
+) -> HotRoutes:
+    """The whole HTTP application; `scrape` gives what `/metrics` answers, by default this process's own."""
+
+    def make() -> ASGIApp:
+        from sigmax.rest.door import documented  # noqa: PLC0415 - see above
+
+        return documented(catalog, readiness)
+
+    async def own() -> bytes:
+        return metrics.exposition()
+
+    probes = Probes(OnDemand(make), readiness, scrape or own, status or Status(catalog, readiness))
+    return HotRoutes(probes, dispatch, metrics, max_bytes, max_pixels)

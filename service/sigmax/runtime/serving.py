@@ -1,0 +1,203 @@
+"""What a worker does, from its orders to its end: load, answer, report, leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import itertools
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from sigmax.errors import NotReady
+from sigmax.inference.catalog import Catalog, Entry
+from sigmax.inference.loading import load_entry, look
+from sigmax.inference.reload import Reloader
+from sigmax.repository import layout
+from sigmax.runtime.channel import Channel
+from sigmax.runtime.greeting import greeting
+from sigmax.runtime.server import Doors
+from sigmax.runtime.settings import Settings
+from sigmax.runtime.spawn import Message
+from sigmax.telemetry import logs, totals
+from sigmax.telemetry.metrics import Metrics
+from sigmax.telemetry.totals import Figures
+
+log = logging.getLogger(__name__)
+
+_BEAT_SECONDS = 1.0
+_ANSWER_SECONDS = 2.0
+_SAY_LOADING = 5  # beats
+_ORPHAN_GRACE = 1.0
+_HUNG_ALONE_SECONDS = 30.0  # the supervisor acts long before; this is for a worker that has none any more
+
+
+def run(line: socket.socket, rest: socket.socket, orders: Message) -> int:
+    """Serve until told to leave.
+
+    Args:
+        line: the channel to the supervisor.
+        rest: the REST socket.
+        orders: what to serve.
+
+    Returns:
+        The exit code.
+    """
+    settings = Settings.of(orders["settings"])
+    logs.configure(settings.log_level)
+    return uvloop.run(Worker(settings, orders, rest).work(line))
+
+
+class Worker:
+    """This process."""
+
+    def __init__(self, settings: Settings, orders: Message, rest: socket.socket) -> None:
+        self._settings, self._orders, self._rest = settings, orders, rest
+        self._metrics = Metrics()
+        self._known: Figures = {}
+        self._loading = ""
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._numbers = itertools.count()
+        self._ready = self._orphaned = self._stopping = False
+        self._beats = 0
+        self._changed: list[str] = []
+        self._reloader: Reloader | None = None
+        self._leave = asyncio.Event()
+        self._channel = Channel(self._told, self._alone)
+
+    async def work(self, line: socket.socket) -> int:
+        """Load, answer, leave; the exit code."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._leave.set)
+        line.setblocking(False)
+        await self._channel.open(line)
+        self._beat(loop)
+        try:
+            doors = await self._open()
+        except (OSError, NotReady) as error:
+            self._channel.send({"kind": "failed", "reason": str(error)})
+            return await self._end(1)
+        await self._leave.wait()
+        faulthandler.cancel_dump_traceback_later()
+        grace = _ORPHAN_GRACE if self._orphaned else self._settings.grace
+        self._reloading.cancel()
+        await doors.leave(stopping=self._stopping, grace=grace)
+        self._report({"kind": "beat"})
+        return await self._end(0)
+
+    async def _open(self) -> Doors:
+        catalog = await asyncio.to_thread(self._load)
+        doors = Doors(self._settings, catalog, self._metrics, self.exposition, self.processes)
+        see = partial(look, self._settings.models)
+        self._reloader = Reloader(catalog, see, self._metrics, doors.changed)
+        self._reloader.changed(self._changed)
+        rest_port, grpc_port = self._orders["ports"]
+        await doors.open(self._rest, grpc_port)
+        self._reloading = asyncio.create_task(self._reloader.run())
+        text = greeting(self._settings, catalog, self._orders["program"], rest_port, grpc_port)
+        self._ready = True
+        self._report({"kind": "ready", "greeting": text})
+        return doors
+
+    def _load(self) -> Catalog:
+        """Every model; in a thread of its own, since it may take long and the event loop has to answer."""
+        return Catalog(self._entries())
+
+    def _entries(self) -> Iterator[Entry]:
+        for name in layout.names(self._settings.models):
+            self._loading = name
+            yield load_entry(self._settings.models, name)
+        self._loading = ""
+
+    async def _end(self, code: int) -> int:
+        """Close the channel once everything that was said is on its way."""
+        self._channel.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._channel.closed.wait(), 1)
+        return code
+
+    # What is told to the supervisor, and by it.
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Say that the loop turns, and what was counted meanwhile."""
+        self._beats += 1
+        if not self._ready:
+            self._say_loading()
+        elif not self._leave.is_set():
+            faulthandler.dump_traceback_later(_HUNG_ALONE_SECONDS, exit=True)
+        if not self._channel.behind:
+            self._report({"kind": "beat"})
+        loop.call_later(_BEAT_SECONDS, self._beat, loop)
+
+    def _say_loading(self) -> None:
+        what = self._loading
+        self._channel.send({"kind": "loading", "what": what})
+        if what and self._beats % _SAY_LOADING == 0:
+            log.info("still loading model %s", what)
+
+    def _report(self, message: Message) -> None:
+        """Say something, and what was counted since the last time."""
+        figures = self._metrics.figures()
+        self._channel.send({**message, "figures": totals.changes(figures, self._known)})
+        self._known = figures
+
+    def _told(self, message: Message) -> None:
+        match message["kind"]:
+            case "leave":
+                self._stopping = message["stopping"]
+                self._leave.set()
+            case "changed":
+                self._look_at(message["names"])
+            case "gather":
+                self._report({"kind": "gathered", "id": message["id"]})
+            case "answer":
+                waiting = self._answers.get(message["id"])
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(message["answer"])
+
+    def _look_at(self, names: list[str]) -> None:
+        """Models have changed; those that are told while all are loaded may have been loaded before."""
+        if self._reloader is None:
+            self._changed += names
+        else:
+            self._reloader.changed(names)
+
+    def _alone(self) -> None:
+        """The supervisor is gone; without one the service ends, so that its ports are free."""
+        if not self._ready:
+            signal.raise_signal(signal.SIGKILL)
+        self._orphaned = True
+        self._leave.set()
+
+    async def ask(self, what: str) -> Any:
+        """Ask the supervisor: for the `figures` of the service, or the state of its `workers`.
+
+        Raises:
+            NotReady: it does not answer.
+        """
+        number = next(self._numbers)
+        waiting = self._answers[number] = asyncio.get_running_loop().create_future()
+        self._channel.send({"kind": "ask", "id": number, "what": what})
+        try:
+            return await asyncio.wait_for(waiting, _ANSWER_SECONDS)
+        except TimeoutError as error:
+            raise NotReady("the supervisor of this service does not answer") from error
+        finally:
+            del self._answers[number]
+
+    async def exposition(self) -> bytes:
+        """The metrics of the whole service, as `GET /metrics` answers."""
+        figures: Figures = {}
+        totals.update(figures, await self.ask("figures"))
+        return self._metrics.exposition(figures)
+
+    async def processes(self) -> dict[str, Any]:
+        """The processes of the whole service, as `GET /status` answers."""
+        described: dict[str, Any] = await self.ask("workers")
+        return described

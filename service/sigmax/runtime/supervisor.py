@@ -1,0 +1,270 @@
+"""Keeps the workers alive: starts them, replaces those that die or hang, renews them, lets them finish.
+
+It answers no request and knows no model: neither numpy nor gRPC nor ONNX Runtime is in this process, so
+that what crashes a worker does not crash what replaces it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from sigmax.errors import NotReady
+from sigmax.repository.watcher import Watcher, watch
+from sigmax.runtime.backoff import Backoff
+from sigmax.runtime.child import Child, State
+from sigmax.runtime.ledger import Ledger
+from sigmax.runtime.ports import Ports
+from sigmax.runtime.settings import Settings
+from sigmax.runtime.spawn import Message, Spawned, admit_signals, spawn
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.25
+_LATE = 2.0  # a tick so late says that this process was stopped, not that the workers were
+_MARGIN = 2.0  # seconds beyond the grace time after which a worker that leaves is killed
+_STILLBORN = 5
+"""How many workers in a row may die before they are ready while none is; then the service gives up."""
+
+
+class Supervisor:
+    """The workers of one service."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ports: Ports,
+        orders: Message,
+        greet: Callable[[str], None],
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            settings: of the service.
+            ports: of both doors.
+            orders: what each worker is told first.
+            greet: called once, with what there is to say to a person when all workers are ready.
+        """
+        self._settings, self._ports, self._orders, self._greet = settings, ports, orders, greet
+        self._children: list[Child] = []
+        self._backoff = Backoff()
+        self._not_before = 0.0
+        self._ledger = Ledger(settings.workers)
+        self._greeted = False
+        self._stopped = asyncio.Event()
+        self._stopping = False
+        self._code = 0
+        self._hopeless = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._renew = asyncio.Event()
+
+    async def run(self, first: Iterable[Spawned]) -> int:
+        """Supervise until told to stop.
+
+        Args:
+            first: the workers that were started already.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            NotReady: the workers cannot start; with the reason.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told, number)
+        loop.add_signal_handler(signal.SIGHUP, self._renew.set)
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        for spawned in first:
+            self._adopt(spawned)
+        admit_signals()
+        self._go_on(self._tick())
+        self._go_on(self._renew_when_told())
+        self._watch(loop)
+        await self._stopped.wait()
+        for task in self._tasks:
+            task.cancel()
+        if self._hopeless:
+            raise NotReady(self._hopeless)
+        log.info("stopped")
+        return self._code
+
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("the supervisor failed", exc_info=task.exception())
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look for changes of the repository, in a thread: a file system that hangs must not hang this."""
+        if self._settings.poll == 0:
+            return
+
+        def tell(names: set[str]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._changed, names)
+
+        asked = (Watcher(self._settings.models), self._settings.poll, tell, threading.Event())
+        threading.Thread(target=watch, args=asked, name="sigmax-watch", daemon=True).start()
+
+    def _changed(self, names: set[str]) -> None:
+        """Have every worker look, those that are starting too: they may have looked already."""
+        for child in self._children:
+            child.send({"kind": "changed", "names": sorted(names)})
+
+    # The life of a worker.
+
+    def _adopt(self, spawned: Spawned) -> Child:
+        child = Child(spawned, self._asked)
+        self._children.append(child)
+        self._go_on(self._follow(child))
+        return child
+
+    async def _follow(self, child: Child) -> None:
+        await child.open()
+        await child.settled
+        if child.state is State.READY:
+            self._backoff.born()
+            log.info("worker %d is ready after %.2f s", child.pid, time.monotonic() - child.started)
+            self._greet_once(child)
+        await child.ended
+        self._bury(child)
+
+    def _greet_once(self, child: Child) -> None:
+        if not self._greeted and self._count(State.READY) >= self._settings.workers:
+            self._greeted = True
+            self._greet(child.greeting)
+
+    def _bury(self, child: Child) -> None:
+        self._children.remove(child)
+        self._ledger.retire(child.figures)
+        if child.leaving:
+            log.info("worker %d has left", child.pid)
+        elif not self._stopping:
+            self._mourn(child)
+        if self._stopping and not self._children:
+            self._stopped.set()
+
+    def _mourn(self, child: Child) -> None:
+        wait = self._backoff.died(child.answered)
+        self._not_before = time.monotonic() + wait
+        again = f"in {wait:g} s" if wait else "at once"
+        log.error("worker %d died: %s; another is started %s", child.pid, child.reason, again)
+        self._ledger.died(child)
+        if self._is_hopeless(child):
+            self._give_up(child.reason)
+        else:
+            self._fill()
+
+    def _is_hopeless(self, child: Child) -> bool:
+        """Whether to start another makes no sense."""
+        if self._count(State.READY):
+            return False
+        known = child.cause == "failed" and not self._greeted
+        return self._backoff.stillborn >= (min(self._settings.workers, _STILLBORN) if known else _STILLBORN)
+
+    def _give_up(self, reason: str) -> None:
+        self._hopeless = f"no worker can start: {reason}"
+        self._stop()
+
+    # The number of workers.
+
+    def _fill(self) -> None:
+        """Start what is missing, unless workers die so fast that it is too early."""
+        if self._stopping or time.monotonic() < self._not_before:
+            return
+        present = self._count(State.STARTING) + self._count(State.READY)
+        try:
+            for _ in range(self._settings.workers - present):
+                self._start()
+        except OSError as error:
+            wait = self._backoff.died(None)
+            self._not_before = time.monotonic() + max(wait, _TICK)
+            log.error("no worker can be started: %s", error)
+
+    def _start(self) -> Child:
+        return self._adopt(spawn(self._ports.rest, self._orders))
+
+    def _count(self, state: State) -> int:
+        return sum(child.state is state for child in self._children)
+
+    async def _tick(self) -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(_TICK)
+            now = time.monotonic()
+            for child in self._children:
+                if now - last > _LATE:
+                    child.forgive(now)
+                child.judge(now, self._settings.start_timeout)
+            last = now
+            self._reap()
+            self._fill()
+
+    def _reap(self) -> None:
+        for child in self._children:
+            child.reap()
+
+    # What signals ask for.
+
+    async def _renew_when_told(self) -> None:
+        while True:
+            await self._renew.wait()
+            self._renew.clear()
+            log.info("renewing the workers, one by one")
+            for old in [child for child in self._children if child.state is State.READY]:
+                if not await self._replace(old):
+                    break
+            else:
+                log.info("the workers are renewed")
+
+    async def _replace(self, old: Child) -> bool:
+        """Put a new worker in the place of an old one; False if it does not become ready."""
+        new = self._start()
+        await new.settled
+        if new.state is not State.READY:
+            log.error("the workers stay as they are: a new one is not ready: %s", new.reason)
+            return False
+        old.leave(stopping=False, within=self._settings.grace + _MARGIN)
+        await old.ended
+        return True
+
+    def _told(self, number: signal.Signals) -> None:
+        if self._stopping:
+            log.warning("%s again: leaving at once", number.name)
+            self._code = 128 + number
+            for child in self._children:
+                child.kill()
+            return
+        log.info("%s: leaving", number.name)
+        self._stop()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._ports.rest.close()  # the workers' copies go on until nobody waits on them
+        for child in self._children:
+            child.leave(stopping=True, within=self._settings.grace + _MARGIN)
+        if not self._children:
+            self._stopped.set()
+
+    # What workers ask for.
+
+    def _asked(self, child: Child, message: Message) -> None:
+        self._go_on(self._answer(child, message))
+
+    async def _answer(self, child: Child, message: Message) -> None:
+        if message["what"] == "figures":
+            answer: Any = await self._ledger.gather(self._children)
+        else:
+            answer = self._ledger.describe(self._children)
+        child.send({"kind": "answer", "id": message["id"], "answer": answer})

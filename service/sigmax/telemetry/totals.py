@@ -1,0 +1,60 @@
+"""Figures of several processes added up, so that no total ever goes down.
+
+A series is `(kind, name, labels)`. Its value is a number, or of a histogram a list: the count of each
+bucket and, last, the sum of all values. Counters and histograms are added, those of the dead, too. Gauges
+are of the living only, and their kind says how several become one. What is counted is unknown here.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+COUNTER, HISTOGRAM, SUM, LEAST, MOST = "counter", "histogram", "sum", "least", "most"
+
+Key = tuple[str, str, tuple[str, ...]]
+Value = float | list[float]
+Figures = dict[Key, Value]
+
+_LASTING = (COUNTER, HISTOGRAM)
+_MERGE: dict[str, Callable[[Any, Any], Any]] = {
+    COUNTER: operator.add,
+    SUM: operator.add,
+    LEAST: min,
+    MOST: max,
+}
+
+
+def changes(figures: Mapping[Key, Value], known: Mapping[Key, Value]) -> list[list[Any]]:
+    """What is to be sent to one who knows `known`, for JSON; a series that is no more has no value."""
+    changed: list[list[Any]] = [[*key, value] for key, value in figures.items() if known.get(key) != value]
+    return changed + [[*key, None] for key in known.keys() - figures.keys()]
+
+
+def update(known: Figures, sent: Iterable[list[Any]]) -> None:
+    """Take over what `changes` gave."""
+    for kind, name, labels, value in sent:
+        key = kind, name, tuple(labels)
+        if value is None:
+            known.pop(key, None)
+        else:
+            known[key] = value
+
+
+def add(total: Figures, figures: Mapping[Key, Value]) -> None:
+    """Add the figures of one process to a total."""
+    for key, value in figures.items():
+        total[key] = _merged(key[0], total[key], value) if key in total else value
+
+
+def lasting(figures: Mapping[Key, Value]) -> Figures:
+    """Those that outlive their process."""
+    return {key: value for key, value in figures.items() if key[0] in _LASTING}
+
+
+def _merged(kind: str, one: Any, other: Any) -> Value:
+    if kind == HISTOGRAM:
+        return [mine + theirs for mine, theirs in zip(one, other, strict=True)]
+    merged: float = _MERGE[kind](one, other)
+    return merged

@@ -1,0 +1,263 @@
+"""Workers come and go, die and hang: what a client notices of it, every request accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests import lifecycle
+from tests.lifecycle import alive, answered, eventually, never_less, under_load, workers
+from tests.service import Service, command, environment, running
+
+TIMEOUT = 60
+
+
+@pytest.fixture(scope="module")
+def iris() -> Path:
+    """A repository with one model; not to be written to."""
+    return Path(__file__).parents[1] / "fixtures" / "format_1"
+
+
+@pytest.fixture
+def body(iris: Path) -> bytes:
+    return (iris / "iris" / "1" / "example.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def two(iris: Path) -> Any:
+    """A service with two workers; each test leaves two workers behind."""
+    with running(iris, "--workers", "2") as started:
+        yield started
+
+
+def metrics(service: Service) -> str:
+    return httpx.get(f"{service.rest}/metrics", timeout=TIMEOUT).raise_for_status().text
+
+
+def ready(service: Service) -> int:
+    """Workers that are ready; 0 where none answers."""
+    try:
+        return lifecycle.ready(metrics(service))
+    except httpx.TransportError:
+        return 0
+
+
+def started(models: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """A service that nobody waits for."""
+    ports = ["--rest-port", "0", "--grpc-port", "0"]
+    return subprocess.Popen(
+        command("serve", "--models", str(models), *ports, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**variables),
+    )
+
+
+def first_worker(process: subprocess.Popen[str]) -> int:
+    """The process of the first worker, as soon as there is one."""
+    asyncio.run(eventually(lambda: bool(lifecycle.children(process.pid)), "a worker"))
+    return lifecycle.children(process.pid)[0]
+
+
+def test_renewing_every_worker_loses_no_request(two: Service, body: bytes) -> None:
+    async def twice() -> None:
+        for _ in range(2):
+            await lifecycle.renewed(two)
+
+    books = asyncio.run(under_load(two, body, twice))
+
+    assert all(account.balanced for account in books.all), books
+    assert (books.rest.lost, books.rest.outcomes["refused"]) == (0, 0), books.rest.problems
+    assert books.grpc_retrying.lost == 0, books.grpc_retrying.problems
+    assert ready(two) == 2
+
+
+def test_a_kill_loses_what_the_worker_held_and_no_total_goes_down(two: Service, body: bytes) -> None:
+    totals: list[float] = []
+
+    async def twice() -> None:
+        for _ in range(2):
+            totals.append(answered(await asyncio.to_thread(metrics, two)))
+            await lifecycle.killed(two, lambda: ready(two))
+            totals.append(answered(await asyncio.to_thread(metrics, two)))
+
+    before = metrics(two)
+    books = asyncio.run(under_load(two, body, twice))
+    after = metrics(two)
+
+    assert all(account.balanced for account in books.all), books
+    held = 2 * 8  # each kill: what was under way at 60 requests a second, each a few milliseconds
+    assert books.rest.lost <= held, books.rest.problems
+    assert books.rest.outcomes["refused"] == 0
+    assert never_less([answered(before), *totals, answered(after)])
+    assert 'sigmax_worker_restarts_total{reason="signal"} 2.0' in after
+
+
+def test_a_worker_that_hangs_is_replaced_and_the_others_answer_meanwhile(two: Service, body: bytes) -> None:
+    stopped = workers(two)[0]
+    os.kill(stopped, signal.SIGSTOP)
+
+    asyncio.run(eventually(lambda: stopped not in workers(two), "the worker that hangs is gone"))
+    asyncio.run(eventually(lambda: ready(two) == 2, "another worker"))
+
+    assert 'sigmax_worker_restarts_total{reason="hung"} 1.0' in metrics(two)
+
+
+def test_every_worker_gives_the_totals_of_all(two: Service, body: bytes) -> None:
+    before = answered(metrics(two))
+    for _ in range(20):
+        httpx.post(f"{two.rest}/v1/models/iris:classes", content=body).raise_for_status()
+
+    assert {answered(metrics(two)) for _ in range(10)} == {before + 20}  # connections go to either worker
+
+
+def test_a_signal_to_stop_under_load_loses_nothing(iris: Path, body: bytes) -> None:
+    with running(iris, "--workers", "2") as service:
+
+        async def stop() -> None:
+            service.process.terminate()
+            await asyncio.to_thread(service.process.wait, TIMEOUT)
+
+        books = asyncio.run(under_load(service, body, stop))
+
+        assert service.process.returncode == 0
+    assert all(account.balanced for account in books.all), books
+    assert books.rest.lost == 0, books.rest.problems
+
+
+def test_a_second_signal_stops_at_once(iris: Path) -> None:
+    with running(iris, "--grace", "50") as service:
+        address = service.rest.removeprefix("http://").split(":")
+        with socket.create_connection((address[0], int(address[1]))) as connection:
+            connection.sendall(
+                b"POST /v1/models/iris:classes HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
+            )
+            httpx.get(f"{service.rest}/v2/health/live")  # by now the half request has arrived
+            service.process.terminate()
+            connection.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)  # it waits for the request that has begun
+            service.process.terminate()
+
+            assert service.process.wait(TIMEOUT) == 128 + signal.SIGTERM
+
+
+def test_workers_end_with_their_supervisor_and_free_the_ports(iris: Path) -> None:
+    with running(iris, "--workers", "2") as service:
+        left = workers(service)
+        service.process.kill()
+        service.process.wait(TIMEOUT)
+
+        asyncio.run(eventually(lambda: not any(alive(pid) for pid in left), "workers gone", patience=5))
+    for address in (service.rest.removeprefix("http://"), service.grpc):
+        host, _, port = address.rpartition(":")
+        socket.create_server((host, int(port))).close()
+
+
+def test_a_worker_that_is_told_to_leave_by_hand_is_replaced(two: Service) -> None:
+    told = workers(two)[0]
+    os.kill(told, signal.SIGTERM)
+
+    asyncio.run(eventually(lambda: told not in workers(two), "it has left"))
+    asyncio.run(eventually(lambda: ready(two) == 2, "another worker"))
+
+
+def test_a_signal_to_stop_while_it_starts_stops_it(iris: Path) -> None:
+    process = started(iris)
+    os.kill(first_worker(process), signal.SIGSTOP)  # it will not be ready
+    process.terminate()
+    output, _ = process.communicate(timeout=TIMEOUT)
+
+    assert (process.returncode, output) == (0, "")
+
+
+def test_a_slow_start_is_not_taken_for_a_hang(iris: Path) -> None:
+    process = started(iris, "--workers", "1")
+    pid = first_worker(process)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(6.5)  # longer than a worker that is ready may be silent
+    os.kill(pid, signal.SIGCONT)
+    assert process.stdout is not None
+    greeting = process.stdout.readline()
+    same = lifecycle.children(process.pid)
+    process.terminate()
+    process.communicate(timeout=TIMEOUT)
+
+    assert "Sigmax" in greeting
+    assert same == [pid]
+
+
+def test_workers_that_never_become_ready_end_the_service_with_the_reason(iris: Path, tmp_path: Path) -> None:
+    (tmp_path / "uvicorn.py").write_text("raise ImportError('no uvicorn here')\n")
+    broken = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+
+    process = started(iris, "--workers", "2", PYTHONPATH=broken)
+    output, errors = process.communicate(timeout=TIMEOUT)
+
+    assert (process.returncode, output) == (1, "")
+    assert errors.splitlines()[-1] == (
+        "sigmax: no worker can start: a library cannot be loaded: no uvicorn here"
+    )
+
+
+def test_workers_that_crash_before_they_are_ready_are_not_started_for_ever(
+    iris: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "uvicorn.py").write_text("import os; os.abort()\n")
+    broken = f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+
+    process = started(iris, "--workers", "1", PYTHONPATH=broken)
+    _, errors = process.communicate(timeout=TIMEOUT)
+
+    assert process.returncode == 1
+    assert errors.splitlines()[-1] == "sigmax: no worker can start: killed by SIGABRT"
+    assert errors.count(" died: ") == 5
+
+
+def test_too_few_open_files_are_said_at_the_start(iris: Path) -> None:
+    serve = command("serve", "--models", str(iris), "--rest-port", "0", "--grpc-port", "0")
+    ended = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *serve],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=environment(),
+    )
+
+    assert ended.returncode == 1
+    assert "sigmax: 40 open files are allowed" in ended.stderr
+
+
+@pytest.mark.parametrize("door", ["rest", "grpc"])
+def test_a_second_service_is_refused_each_port_of_the_first(two: Service, iris: Path, door: str) -> None:
+    port = (two.rest if door == "rest" else two.grpc).rsplit(":", 1)[1]
+    other = "grpc" if door == "rest" else "rest"
+    second = subprocess.run(
+        command("serve", "--models", str(iris), f"--{door}-port", port, f"--{other}-port", "0"),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=environment(),
+    )
+
+    assert second.returncode == 1
+    name = {"rest": "REST", "grpc": "gRPC"}[door]
+    assert second.stderr == f"sigmax: {name} cannot listen on 127.0.0.1:{port}: address already in use\n"
+
+
+def test_the_supervisor_maps_no_library_of_the_workers(two: Service) -> None:
+    mapped = Path(f"/proc/{two.process.pid}/maps").read_text()
+    mapped_by_worker = Path(f"/proc/{workers(two)[0]}/maps").read_text()
+
+    for library in ("onnxruntime", "grpc", "numpy", "uvloop", "httptools", "pydantic"):
+        assert f"/{library}" not in mapped
+        assert f"/{library}" in mapped_by_worker or library == "pydantic"
