@@ -84,6 +84,25 @@ def cli(context: click.Context, config: Path | None) -> None:
     help="Pixels of one request's pictures.",
 )
 @click.option(
+    "--max-batch-rows",
+    type=click.IntRange(1),
+    help="Rows of one run of a costly model.  [default: what its costs suggest, measured when it is loaded]",
+)
+@click.option(
+    "--max-delay",
+    type=click.FloatRange(0, 10),
+    default=0.0,
+    show_default=True,
+    help="Seconds that a request of a costly model waits for others while nothing is computed.",
+)
+@click.option(
+    "--max-queue-rows",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    help="Rows of costly models that may wait; what comes beyond them is told to try again later.",
+)
+@click.option(
     "--grace",
     type=click.FloatRange(0),
     default=10.0,
