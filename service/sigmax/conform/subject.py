@@ -1,0 +1,384 @@
+"""The server under test, as the checks see it: its two doors, one of its models, and a request that works.
+
+Nothing is known of the model but its metadata: requests are made from datatypes and shapes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+from urllib.parse import quote
+
+from sigmax.conform.check import NoAnswer, NotAsked, Unmet
+from sigmax.conform.http import JSON, Headers, Http, Reply
+from sigmax.conform.rpc import Rpc
+from sigmax.conform.tensors import BYTES, DTYPES, Tensor, agree, from_json, from_raw, to_json, to_raw
+
+LENGTH = "Inference-Header-Content-Length"
+BINARY_TENSORS = "binary_tensor_data"
+
+
+class Unusable(Exception):
+    """No check can be run; the text says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """An input or an output of the metadata; -1 in `shape` is a free dimension."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the server says of the model."""
+
+    name: str
+    versions: tuple[str, ...]
+    inputs: tuple[Promise, ...]
+    outputs: tuple[Promise, ...]
+
+    @property
+    def path(self) -> str:
+        """Its address."""
+        return f"/v2/models/{quote(self.name, safe='')}"
+
+    @property
+    def versioned(self) -> str:
+        """The address of one of its versions.
+
+        Raises:
+            NotAsked: the metadata names none.
+        """
+        return f"{self.path}/versions/{quote(self.version, safe='')}"
+
+    @property
+    def version(self) -> str:
+        """One of its versions: the last that the metadata names."""
+        if not self.versions:
+            raise NotAsked("the model's metadata names no versions")
+        return self.versions[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A request that was tried, and what came.
+
+    Attributes:
+        inputs: the tensors; empty if the metadata names none.
+        body, headers: the request as it was sent.
+        outputs: the answer; None if it was refused.
+        said: why it was refused.
+    """
+
+    inputs: tuple[Tensor, ...] = ()
+    body: bytes = b""
+    headers: Headers = ()
+    outputs: tuple[Tensor, ...] | None = None
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """All that a check needs."""
+
+    http: Http
+    grpc: Rpc | None
+    model: Model
+    extensions: frozenset[str]
+    sample: Sample
+    may_write: bool = False
+
+    @property
+    def rpc(self) -> Rpc:
+        """The gRPC door."""
+        if self.grpc is None:
+            raise NotAsked("no --grpc HOST:PORT was given")
+        return self.grpc
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Inputs that the model takes."""
+        if self.sample.outputs is None:
+            raise NotAsked(f"no request is known that the model answers: {self.sample.said}")
+        return self.sample.inputs
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        """What the model answered to them."""
+        if self.sample.outputs is None:
+            raise NotAsked(f"no request is known that the model answers: {self.sample.said}")
+        return self.sample.outputs
+
+    def offered(self, extension: str) -> bool:
+        """Whether the server lists an extension; what stands behind it in brackets is more of the same."""
+        return any(name.partition("(")[0] == extension for name in self.extensions)
+
+    def infer(self, body: bytes, headers: Headers = JSON, path: str = "") -> Reply:
+        """Send a body to the model."""
+        return self.http.ask("POST", f"{path or self.model.path}/infer", body, headers)
+
+    def answer(self, body: bytes, headers: Headers = JSON, path: str = "") -> tuple[Tensor, ...]:
+        """Send a request and read its outputs.
+
+        Raises:
+            Unmet: it is refused, or the answer is not one.
+        """
+        return read_answer(self.infer(body, headers, path))
+
+    def still_answers(self) -> None:
+        """Ask the request that works once more.
+
+        Raises:
+            Unmet: its answer is another.
+        """
+        agree(self.outputs, self.answer(self.sample.body, self.sample.headers), "the answer of before")
+
+
+def document(inputs: Sequence[Tensor], *, nested: bool = False, **more: Any) -> dict[str, Any]:
+    """A request in the standard's JSON."""
+    return {"inputs": [to_json(tensor, nested=nested) for tensor in inputs], **more}
+
+
+def encoded(value: Any) -> bytes:
+    """A value as JSON, texts as UTF-8."""
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def with_binary(inputs: Sequence[Tensor], **more: Any) -> tuple[bytes, Headers]:
+    """A request whose inputs all stand as bytes behind the JSON, and its headers."""
+    heads = [binary_head(tensor) for tensor in inputs]
+    text = encoded({"inputs": heads, **more})
+    body = text + b"".join(map(to_raw, inputs))
+    return body, (("Content-Type", "application/octet-stream"), (LENGTH, str(len(text))))
+
+
+def binary_head(tensor: Tensor) -> dict[str, Any]:
+    """An input whose bytes stand behind the JSON."""
+    return {
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "datatype": tensor.datatype,
+        "parameters": {"binary_data_size": len(to_raw(tensor))},
+    }
+
+
+def read_answer(reply: Reply) -> tuple[Tensor, ...]:
+    """The outputs of an answer, those as bytes behind the JSON too.
+
+    Raises:
+        Unmet: a status other than 200, or an answer that is not the standard's.
+    """
+    return read_outputs(*split(reply))
+
+
+def split(reply: Reply) -> tuple[dict[str, Any], bytes]:
+    """The JSON of an answer and the bytes behind it."""
+    if reply.status != 200:
+        raise Unmet("200 and an answer", reply)
+    length = reply.header(LENGTH)
+    if length is None:
+        return _object(reply), b""
+    if not length.isdecimal() or int(length) > len(reply.body):
+        raise Unmet(f"{LENGTH} once, up to {len(reply.body)}", length)
+    return _object(replace(reply, body=reply.body[: int(length)])), reply.body[int(length) :]
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    said = reply.json()
+    if not isinstance(said, dict) or not isinstance(said.get("outputs"), list):
+        raise Unmet("an object with a list of outputs", reply)
+    return said
+
+
+def read_outputs(said: dict[str, Any], blob: bytes) -> tuple[Tensor, ...]:
+    """The outputs of an answer's JSON; their bytes follow one another in `blob`."""
+    found, place = [], 0
+    for output in said["outputs"]:
+        name, datatype, shape = _described(output)
+        size = (output.get("parameters") or {}).get("binary_data_size")
+        if size is None:
+            found.append(from_json(name, datatype, shape, output.get("data") or []))
+            continue
+        if type(size) is not int or "data" in output:
+            raise Unmet(f"output {name!r}: data, or binary_data_size as an integer", output)
+        found.append(from_raw(name, datatype, shape, blob[place : place + size]))
+        place += size
+    if place != len(blob):
+        raise Unmet(f"{place} bytes behind the JSON, as binary_data_size says", f"{len(blob)}")
+    return tuple(found)
+
+
+def _described(output: Any) -> tuple[str, str, list[int]]:
+    match output:
+        case {"name": str(name), "datatype": str(datatype), "shape": list(shape)} if _counts(shape):
+            if datatype not in (*DTYPES, BYTES):
+                raise Unmet(f"a datatype of the standard for output {name!r}", datatype)
+            return name, datatype, shape
+        case _:
+            raise Unmet("an output with name, datatype and shape", output)
+
+
+def _counts(shape: list[Any]) -> bool:
+    return all(type(size) is int and size >= 0 for size in shape)
+
+
+# What follows finds the model and the request.
+
+_LISTS = (("GET", "/v2/models"), ("POST", "/v2/repository/index"), ("GET", "/v1/models"))
+
+
+def find_model(http: Http) -> str:
+    """The first model that the server names.
+
+    Raises:
+        Unusable: it names none.
+    """
+    for method, path in _LISTS:
+        reply = http.ask(method, path, b"" if method == "POST" else None)
+        names = _names(reply) if reply.status == 200 else []
+        if names:
+            return names[0]
+    tried = ", ".join(f"{method} {path}" for method, path in _LISTS)
+    raise Unusable(f"no model is named by {tried}; say which with --model")
+
+
+def _names(reply: Reply) -> list[str]:
+    try:
+        said = reply.json()
+    except Unmet:
+        return []
+    listed = said.get("models") if isinstance(said, dict) else said
+    if not isinstance(listed, list):
+        return []
+    usable = [one for one in listed if not isinstance(one, dict) or one.get("state") in (None, "", "READY")]
+    names = [one.get("name") if isinstance(one, dict) else one for one in usable]
+    return [name for name in names if isinstance(name, str)]
+
+
+def read_model(http: Http, name: str) -> Model:
+    """A model by its metadata; what is not as it should be there counts as absent, a check says so.
+
+    Raises:
+        Unusable: there is no metadata.
+    """
+    bare = Model(name, (), (), ())
+    reply = http.ask("GET", bare.path)
+    try:
+        said = reply.json() if reply.status == 200 else None
+    except Unmet:
+        said = None
+    if not isinstance(said, dict):
+        raise Unusable(f"expected the metadata of model {name!r} at GET {bare.path}, got {reply}")
+    versions = [version for version in _list(said, "versions") if isinstance(version, str)]
+    inputs, outputs = _promises(said, "inputs"), _promises(said, "outputs")
+    return Model(name, tuple(versions), tuple(inputs), tuple(outputs))
+
+
+def _list(said: dict[str, Any], key: str) -> list[Any]:
+    value = said.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _promises(said: dict[str, Any], key: str) -> Iterator[Promise]:
+    for tensor in _list(said, key):
+        match tensor:
+            case {"name": str(name), "datatype": str(datatype), "shape": list(shape)} if all(
+                type(size) is int for size in shape
+            ):
+                yield Promise(name, datatype, tuple(shape))
+
+
+def read_extensions(http: Http) -> frozenset[str]:
+    """What the server lists; nothing if it does not say."""
+    try:
+        said = http.ask("GET", "/v2").json()
+    except (Unmet, NoAnswer):
+        return frozenset()
+    listed = _list(said, "extensions") if isinstance(said, dict) else []
+    return frozenset(name for name in listed if isinstance(name, str))
+
+
+_ROWS = (2, 1)
+_NUMBERS = ("bits", "zeros", "ones")
+_TEXTS = (b"a", b"0", b"", b"true")
+
+
+def find_sample(http: Http, model: Model, extensions: frozenset[str]) -> Sample:
+    """The first made request that the model answers, else the first that it refused."""
+    if not model.inputs:
+        return Sample(said="its metadata names no inputs")
+    refused: list[Sample] = []
+    for inputs in _made(model.inputs):
+        sample = _tried(http, model, inputs, BINARY_TENSORS in extensions)
+        if sample.outputs is not None:
+            return sample
+        refused.append(sample)
+    return refused[0] if refused else Sample(said="its datatypes are not of the standard")
+
+
+def given_sample(http: Http, model: Model, request: dict[str, Any]) -> Sample:
+    """A request that somebody knows to work, in the standard's JSON.
+
+    Raises:
+        Unusable: it is not one, or it is refused.
+    """
+    try:
+        inputs = [from_json(*_described(tensor), tensor.get("data") or []) for tensor in request["inputs"]]
+        sample = _tried(http, model, tuple(inputs), binary=False)
+    except (Unmet, NotAsked, LookupError, TypeError) as error:
+        raise Unusable(f"--request: expected an inference request with inputs in JSON: {error}") from error
+    if sample.outputs is None:
+        raise Unusable(f"--request: the model refuses it: {sample.said}")
+    return sample
+
+
+def _tried(http: Http, model: Model, inputs: tuple[Tensor, ...], binary: bool) -> Sample:
+    try:
+        body, headers = encoded(document(inputs)), JSON
+    except NotAsked as reason:
+        if not binary:
+            return Sample(inputs, said=str(reason))
+        body, headers = with_binary(inputs)
+    try:
+        reply = http.ask("POST", f"{model.path}/infer", body, headers)
+        return Sample(inputs, body, headers, read_answer(reply))
+    except Unmet as refusal:
+        return Sample(inputs, body, headers, said=refusal.got)
+    except NoAnswer as silence:
+        return Sample(inputs, body, headers, said=str(silence))
+
+
+def _made(inputs: Sequence[Promise]) -> Iterator[tuple[Tensor, ...]]:
+    """Requests to try: numbers that every datatype holds, texts that are often known."""
+    datatypes = {promise.datatype for promise in inputs}
+    if not datatypes <= {*DTYPES, BYTES}:
+        return
+    rows = _ROWS if any(-1 in promise.shape[:1] for promise in inputs) else _ROWS[:1]
+    texts = _TEXTS if BYTES in datatypes else _TEXTS[:1]
+    numbers = _NUMBERS if datatypes - {BYTES} else _NUMBERS[:1]
+    for count, text, filling in product(rows, texts, numbers):
+        yield tuple(_filled(promise, count, filling, text) for promise in inputs)
+
+
+def _filled(promise: Promise, rows: int, filling: str, text: bytes) -> Tensor:
+    free = [rows if place == 0 else 1 for place in range(len(promise.shape))]
+    shape = tuple(free[place] if size < 0 else size for place, size in enumerate(promise.shape))
+    count = 1
+    for size in shape:
+        count *= size
+    if promise.datatype == BYTES:
+        return Tensor(promise.name, BYTES, shape, (text,) * count)
+    bits = {"bits": _bits(count), "zeros": [0] * count, "ones": [1] * count}[filling]
+    kind = bool if promise.datatype == "BOOL" else float if promise.datatype.startswith("FP") else int
+    return Tensor(promise.name, promise.datatype, shape, tuple(map(kind, bits)))
+
+
+def _bits(count: int) -> list[int]:
+    """Zeros and ones without a period that a row could have."""
+    return [(1103515245 * (place + 12345) >> 16) & 1 for place in range(count)]
