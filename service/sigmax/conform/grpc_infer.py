@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sigmax.conform.check import Check, Level, NotAsked, Unmet
-from sigmax.conform.rest_infer import SAME, datatype_checks, in_datatype, lossy
+from sigmax.conform.rest_infer import ANY_TEXT, SAME, datatype_checks, in_datatype, lossy
 from sigmax.conform.rpc import Said, refused
 from sigmax.conform.subject import Model, Promise, Subject
 from sigmax.conform.tensors import BYTES, FIELDS, Tensor, agree, from_raw, to_raw
@@ -122,13 +122,13 @@ def _raw_out(subject: Subject) -> None:
     answer = infer(subject, request(subject.model, subject.inputs, raw=True))
     if len(answer.raw_output_contents) != len(answer.outputs) or not answer.outputs:
         raise Unmet(f"{len(answer.outputs)} raw_output_contents", len(answer.raw_output_contents))
-    if any(output.HasField("contents") for output in answer.outputs):
+    if any(output.contents.ListFields() for output in answer.outputs):
         raise Unmet("no typed contents beside them", answer.outputs[0])
 
 
 def _typed_out(subject: Subject) -> None:
     answer = infer(subject, request(subject.model, subject.inputs, raw=False))
-    if answer.raw_output_contents or not all(output.HasField("contents") for output in answer.outputs):
+    if answer.raw_output_contents or not all(output.contents.ListFields() for output in answer.outputs):
         raise Unmet(
             "typed contents and no raw ones", f"{len(answer.raw_output_contents)} raw_output_contents"
         )
@@ -148,9 +148,17 @@ def _names(subject: Subject) -> None:
 
 def _id(subject: Subject) -> None:
     for raw in (True, False):
-        said = infer(subject, request(subject.model, subject.inputs, raw=raw, id="42 한"))
-        if said.id != "42 한":
-            raise Unmet("id: '42 한'", repr(said.id))
+        _echoed(subject, "42", raw=raw)
+
+
+def _id_text(subject: Subject) -> None:
+    _echoed(subject, ANY_TEXT, raw=True)
+
+
+def _echoed(subject: Subject, given: str, *, raw: bool) -> None:
+    said = infer(subject, request(subject.model, subject.inputs, raw=raw, id=given))
+    if said.id != given:
+        raise Unmet(f"id: {given!r}", repr(said.id))
 
 
 def _subset(subject: Subject) -> None:
@@ -226,6 +234,7 @@ CHECKS = (
         "pinned clients",
     ),
     Check("G.id", MUST, "an id comes back as it was sent", _id, "clients that match answers to requests"),
+    Check("G.id.text", SHOULD, "an id may be any text", _id_text, "clients whose ids are not ASCII"),
     Check("G.outputs", MUST, "outputs come as they were requested", _subset, "clients that save bandwidth"),
     Check(
         "G.parameters",

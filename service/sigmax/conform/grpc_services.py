@@ -79,7 +79,7 @@ def _services(subject: Subject, version: str) -> None:
 def _described(subject: Subject, version: str) -> None:
     said = _reflection(subject, version, file_containing_symbol=SERVICE)
     if not said.files.file_descriptor_proto:
-        raise Unmet(f"the file of {SERVICE}", said)
+        raise Unmet(f"the file of {SERVICE}", said.error.error_message or "none")
     files = [parsed(FileDescriptorProto, one) for one in said.files.file_descriptor_proto]
     there = {
         message.name: message
@@ -95,15 +95,18 @@ def _standard() -> FileDescriptorProto:
     return FileDescriptorProto.FromString(pb.DESCRIPTOR.serialized_pb)
 
 
+_NOT_TRITONS = "properties"
+"""The one field that the standard's file has and Triton's has not."""
+
+
 def _compatible(wanted: Any, there: Any) -> None:
-    """Every field of the standard has its number and type; a map that only the standard has may be absent."""
-    fields = {field.number: (field.name, field.type) for field in there.field} if there else {}
+    """Every field of the standard has its number and type."""
+    fields = {field.name: (field.number, field.type) for field in there.field} if there else {}
     for field in wanted.field:
-        if fields.get(field.number, (field.name, field.type)) != (field.name, field.type) or not fields:
-            raise Unmet(
-                f"{wanted.name}.{field.name} = {field.number}", fields.get(field.number, "no such message")
-            )
-    nested = {one.name: one for one in there.nested_type}
+        said = fields.get(field.name, "no such field")
+        if field.name != _NOT_TRITONS and said != (field.number, field.type):
+            raise Unmet(f"{wanted.name}.{field.name} = {field.number}, type {field.type}", said)
+    nested = {one.name: one for one in there.nested_type} if there else {}
     for one in wanted.nested_type:
         if one.name in nested:
             _compatible(one, nested[one.name])

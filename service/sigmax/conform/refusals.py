@@ -38,7 +38,7 @@ def refused(reply: Reply, statuses: range | tuple[int, ...] = CLIENT_ERRORS) -> 
         Unmet: it is none.
     """
     if reply.status not in statuses:
-        wanted = "4xx" if isinstance(statuses, range) else " or ".join(map(str, statuses))
+        wanted = "4xx" if len(statuses) > 9 else " or ".join(map(str, statuses))
         raise Unmet(f'{wanted} and {{"error": text}}', reply)
     text_of(reply)
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from sigmax.conform.check import Check, Level, NotAsked, Unmet
-from sigmax.conform.refusals import insides, refused, refuses, text_of
+from sigmax.conform.refusals import CLIENT_ERRORS, insides, refused, refuses, text_of
 from sigmax.conform.rest_infer import body_of, lossy
 from sigmax.conform.rest_paths import NEVER, NOBODY
 from sigmax.conform.subject import Subject, document, encoded
@@ -179,7 +179,7 @@ def _value(value: Any) -> Make:
 
 _HANGS = "a client's mistake takes the server away, or is answered as if it were none"
 _WRONG: tuple[tuple[str, Level, str, Make], ...] = (
-    ("E.shape", MUST, "a shape that the model does not take", _last_wider),
+    ("E.shape", SHOULD, "a shape that the model does not take", _last_wider),
     ("E.shape.rank", MUST, "too many dimensions", _rank),
     ("E.shape.negative", MUST, "a negative dimension", _first(shape=[-1, 4])),
     ("E.shape.huge", MUST, "a shape of more values than there are numbers", _huge),
@@ -195,14 +195,14 @@ _WRONG: tuple[tuple[str, Level, str, Make], ...] = (
     ("E.data.fraction", MUST, "a fraction among integers", _fraction),
     ("E.data.range", MUST, "an integer outside its datatype", _out_of_range),
     ("E.data.bool", MUST, "2 among booleans", _no_bool),
-    ("E.datatype", MUST, "a datatype that the model does not take", _other_kind),
+    ("E.datatype", SHOULD, "a datatype that the model does not take", _other_kind),
     ("E.datatype.unknown", MUST, "a datatype that there is not", _first(datatype="FLOAT")),
     ("E.inputs.empty", MUST, "an empty list of inputs", _no_inputs),
     ("E.inputs.absent", MUST, "a request without inputs", _without_inputs),
-    ("E.inputs.missing", MUST, "one input of several missing", _input_missing),
-    ("E.inputs.extra", MUST, "an input that the model does not have", _input_extra),
+    ("E.inputs.missing", SHOULD, "one input of several missing", _input_missing),
+    ("E.inputs.extra", SHOULD, "an input that the model does not have", _input_extra),
     ("E.inputs.twice", SHOULD, "an input twice", _input_twice),
-    ("E.inputs.name", MUST, "an input by another name", _input_unknown),
+    ("E.inputs.name", SHOULD, "an input by another name", _input_unknown),
     ("E.id", SHOULD, "an id that is a number", _id_number),
     ("E.body.truncated", MUST, "JSON that ends too early", _truncated),
     ("E.body.empty", MUST, "an empty body", _always(b"")),
@@ -223,7 +223,9 @@ def _nobody(subject: Subject) -> None:
 
 
 def _never(subject: Subject) -> None:
-    refused(subject.infer(body_of(subject), path=f"{subject.model.path}/versions/{NEVER}"))
+    refused(
+        subject.infer(body_of(subject), path=f"{subject.model.path}/versions/{NEVER}"), (*CLIENT_ERRORS, 501)
+    )
     subject.still_answers()
 
 
@@ -269,7 +271,7 @@ CHECKS = (
     Check(
         "E.version",
         MUST,
-        "an unknown version is 4xx with a text",
+        "an unknown version is an error with a text",
         _never,
         "a pinned client gets another model",
     ),

@@ -240,7 +240,7 @@ def find_model(http: Http) -> str:
         Unusable: it names none.
     """
     for method, path in _LISTS:
-        reply = http.ask(method, path, b"" if method == "POST" else None)
+        reply = http.ask(method, path, b"{}" if method == "POST" else None, JSON)
         names = _names(reply) if reply.status == 200 else []
         if names:
             return names[0]

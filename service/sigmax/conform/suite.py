@@ -48,6 +48,10 @@ GROUPS: tuple[tuple[str, tuple[Check, ...]], ...] = (
 )
 
 
+SURPRISE = "an answer of the standard's form"
+"""What was expected where a server's word had a form that no line of a check foresaw."""
+
+
 class Result(StrEnum):
     """How a check ended."""
 
@@ -102,10 +106,7 @@ def _outcome(subject: Subject, title: str, check: Check) -> Outcome:
     except NoAnswer as silence:
         return Outcome(title, check, Result.FAILED, "an answer", str(silence))
     except Exception as surprise:
-        # The server's word had a form that no line of the check foresaw: that is its failure, not the run's.
-        return Outcome(
-            title, check, Result.FAILED, "an answer of the standard's form", excerpt(repr(surprise))
-        )
+        return Outcome(title, check, Result.FAILED, SURPRISE, excerpt(repr(surprise)))
     return Outcome(title, check, Result.PASSED)
 
 
