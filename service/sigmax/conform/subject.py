@@ -306,7 +306,7 @@ def read_extensions(http: Http) -> frozenset[str]:
 
 _ROWS = (2, 1)
 _NUMBERS = ("bits", "zeros", "ones")
-_TEXTS = (b"a", b"0", b"", b"true")
+_TEXTS = (b"a", b"1", b"0", b"", b"true")
 
 
 def find_sample(http: Http, model: Model, extensions: frozenset[str]) -> Sample:
