@@ -128,7 +128,9 @@ CHECKS = (
         )
         for name in _PACK
     ),
-    Check("B7.answer.binary", MAY, "bytes come compressed, too", _binary_out, _ASKED, BINARY_TENSORS),
+    Check(
+        "B7.answer.binary", MAY, "outputs as bytes come compressed, too", _binary_out, _ASKED, BINARY_TENSORS
+    ),
     Check("B7.answer", SHOULD, "answers are compressed for those who ask for it", _packs, _ASKED),
     Check(
         "B7.unwanted",

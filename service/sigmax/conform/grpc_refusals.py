@@ -164,14 +164,31 @@ _WRONG: tuple[tuple[str, str, Make], ...] = (
 )
 
 
+_CONTRADICTORY: tuple[Make, ...] = (
+    _both,
+    _fewer_raw,
+    _more_raw,
+    _no_contents,
+    _wrong_field,
+    _short,
+    _long,
+    _few_typed,
+    _huge,
+    _datatype,
+    _garbage,
+)
+"""Requests that contradict the standard itself, whatever the model."""
+
+
 def _any_error(subject: Subject) -> None:
-    """The standard has one word for all of it: a status that is not OK."""
-    for _, what, make in _WRONG:
+    """The standard has one word for all of them: a status that is not OK."""
+    for make in _CONTRADICTORY:
         try:
             message = make(subject)
         except NotAsked:
             continue
         if subject.rpc.call("ModelInfer", message).code == "OK":
+            what = next(what for _, what, one in _WRONG if one is make)
             raise Unmet(f"an error for {what}", "OK and an answer")
 
 
@@ -214,7 +231,13 @@ CHECKS = (
         Check(name, SHOULD, f"{what}: INVALID_ARGUMENT", partial(_refuses, make=make, codes=INVALID), _CODES)
         for name, what, make in _WRONG
     ),
-    Check("G7", MUST, "a wrong request is an error, whatever its status", _any_error, "mistakes stay unseen"),
+    Check(
+        "G7",
+        MUST,
+        "a request that contradicts itself is an error, whatever its status",
+        _any_error,
+        "mistakes stay unseen",
+    ),
     Check("G7.model", SHOULD, "an unknown model: NOT_FOUND", _nobody, _CODES),
     Check("G7.version", SHOULD, "an unknown version: NOT_FOUND", _never, _CODES),
     Check("G7.ready", MUST, "an unknown model is not ready", _nobody_ready, "roll-outs that wait for it"),

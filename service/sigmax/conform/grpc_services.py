@@ -234,19 +234,21 @@ CHECKS = (
     Check(
         "H.check",
         SHOULD,
-        "grpc.health.v1 Check of the server is SERVING",
+        "Check of grpc.health.v1 for the server is SERVING",
         partial(_serving, service=""),
         _PROBES,
     ),
     Check(
         "H.service",
         SHOULD,
-        "so is that of the service",
+        "Check of the service is SERVING",
         partial(_serving, service=SERVICE),
         "client-side health",
     ),
-    Check("H.model", SHOULD, "so is that of the model, by its name", _health_model, "probes of one model"),
-    Check("H.unknown", SHOULD, "an unknown name is NOT_FOUND", _health_unknown, _PROBES),
+    Check(
+        "H.model", SHOULD, "Check of the model, by its name, is SERVING", _health_model, "probes of one model"
+    ),
+    Check("H.unknown", SHOULD, "Check of an unknown name is NOT_FOUND", _health_unknown, _PROBES),
     Check(
         "H.watch",
         SHOULD,

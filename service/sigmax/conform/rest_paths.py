@@ -216,14 +216,20 @@ _TRITONCLIENT = "tritonclient raises 'failed to decode' instead of the reason"
 
 CHECKS = (
     Check("R1", MUST, "GET /v2/health/live answers 200", _live, "probes"),
-    Check("R1.body", SHOULD, 'its body is {"live": true}', _live_body, _PROBES),
+    Check("R1.body", SHOULD, 'the body of /v2/health/live is {"live": true}', _live_body, _PROBES),
     Check(
         "R1.head", SHOULD, "HEAD /v2/health/live answers 200", _head_live, "load balancers that probe by HEAD"
     ),
     Check(
         "R2", MUST, "GET /v2/health/ready answers 200 while the model is ready", _ready, "readiness probes"
     ),
-    Check("R2.body", SHOULD, 'its body is {"ready": …}, as its status says', _ready_body, _PROBES),
+    Check(
+        "R2.body",
+        SHOULD,
+        'the body of /v2/health/ready is {"ready": …}, as its status says',
+        _ready_body,
+        _PROBES,
+    ),
     Check(
         "R2.head",
         SHOULD,
@@ -235,7 +241,7 @@ CHECKS = (
     Check(
         "R3.body",
         SHOULD,
-        'its body is {"name": m, "ready": true}',
+        'the body of a model\'s ready is {"name": m, "ready": true}',
         _model_ready_body,
         _PROBES,
     ),
@@ -261,11 +267,17 @@ CHECKS = (
     Check(
         "R5.tensors",
         MUST,
-        "its inputs and outputs have name, datatype and shape",
+        "the metadata's inputs and outputs have name, datatype and shape",
         _tensors,
         "generic clients",
     ),
-    Check("R5.properties", MUST, "its properties, if there, are texts by name", _properties, "typed clients"),
+    Check(
+        "R5.properties",
+        MUST,
+        "the metadata's properties, if there, are texts by name",
+        _properties,
+        "typed clients",
+    ),
     Check(
         "R5.version",
         MUST,
@@ -280,8 +292,20 @@ CHECKS = (
         _nobody_metadata,
         _TRITONCLIENT,
     ),
-    Check("R5.unknown.404", SHOULD, "it is 404", _nobody_404, "clients that tell absent from broken"),
-    Check("R5.unknown.version", MUST, "so is metadata of an unknown version", _never_metadata, _TRITONCLIENT),
+    Check(
+        "R5.unknown.404",
+        SHOULD,
+        "metadata of an unknown model is 404",
+        _nobody_404,
+        "clients that tell absent from broken",
+    ),
+    Check(
+        "R5.unknown.version",
+        MUST,
+        "metadata of an unknown version is an error with a text",
+        _never_metadata,
+        _TRITONCLIENT,
+    ),
     Check("R7", MAY, "GET /v2/models, if there, lists the model", _models, "KServe's client"),
     Check("R8", SHOULD, 'a wrong method is 405 and {"error": text}', _wrong_methods, _TRITONCLIENT),
     Check(

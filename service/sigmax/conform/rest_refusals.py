@@ -258,20 +258,20 @@ def _json_error(subject: Subject) -> None:
 
 CHECKS = (
     *(
-        Check(name, level, f"{what} is 4xx with a text", partial(_refused, make=make), _HANGS)
+        Check(name, level, f"{what}: 4xx with a text", partial(_refused, make=make), _HANGS)
         for name, level, what, make in _WRONG
     ),
     Check(
         "E.model",
         MUST,
-        "an unknown model is 4xx with a text",
+        "an unknown model: 4xx with a text",
         _nobody,
         "tritonclient cannot say what is wrong",
     ),
     Check(
         "E.version",
         MUST,
-        "an unknown version is an error with a text",
+        "an unknown version: an error with a text",
         _never,
         "a pinned client gets another model",
     ),
