@@ -288,7 +288,7 @@ def conform(
     Exit code 0 if every rule that concerns it is kept, 1 if one is not, 2 if it does not answer.
     """
     from sigmax.conform import report
-    from sigmax.conform.subject import Unusable
+    from sigmax.conform.discovery import Unusable
     from sigmax.conform.suite import Target, check
 
     content = request.read_bytes() if request else None

@@ -1,4 +1,4 @@
-"""KServe's SDK around the model, for its own interpreter: `python kserve_server.py FILE REST_PORT GRPC_PORT`."""
+"""KServe's SDK around the model, run by its own interpreter: `kserve_server.py FILE REST_PORT GRPC_PORT`."""
 
 import sys
 from typing import Any

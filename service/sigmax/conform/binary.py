@@ -266,7 +266,7 @@ CHECKS = (
         "B6",
         "a JSON length of 0: the body is the only input",
         _raw,
-        "curl --data-binary, generate-less clients",
+        "curl --data-binary @row.bin",
     ),
     _may("B8", "texts come as bytes behind their lengths", _bytes_out, "tritonclient's as_numpy of labels"),
     _may("B8.broken", "a text longer than the body is 4xx", _bytes_broken, _MISREAD),

@@ -22,10 +22,7 @@ from sigmax.conform import (
     rest_refusals,
 )
 from sigmax.conform.check import Check, NoAnswer, NotAsked, Unmet, excerpt
-from sigmax.conform.http import Budget, Http
-from sigmax.conform.rpc import Rpc
-from sigmax.conform.subject import (
-    Subject,
+from sigmax.conform.discovery import (
     Unusable,
     find_model,
     find_sample,
@@ -33,6 +30,9 @@ from sigmax.conform.subject import (
     read_extensions,
     read_model,
 )
+from sigmax.conform.http import Budget, Http
+from sigmax.conform.rpc import Rpc
+from sigmax.conform.subject import Subject
 
 GROUPS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("REST: addresses, health, metadata", rest_paths.CHECKS),
@@ -50,6 +50,11 @@ GROUPS: tuple[tuple[str, tuple[Check, ...]], ...] = (
 
 SURPRISE = "an answer of the standard's form"
 """What was expected where a server's word had a form that no line of a check foresaw."""
+
+SILENCE = "an answer"
+"""What was expected where none came."""
+
+_DEAD = 3
 
 
 class Result(StrEnum):
@@ -89,9 +94,26 @@ def chosen(patterns: Sequence[str]) -> list[tuple[str, Check]]:
 
 
 def run(subject: Subject, checks: Sequence[tuple[str, Check]]) -> Iterator[Outcome]:
-    """Ask one check after the other; whatever a server does, a check ends."""
+    """Ask one check after the other; whatever a server does, a check ends.
+
+    Once three in a row had no answer and the server shows no life after any of them, the others are skipped.
+    """
+    dead = 0
     for title, check in checks:
-        yield _outcome(subject, title, check)
+        if dead == _DEAD:
+            yield Outcome(title, check, Result.SKIPPED, reason="the server has stopped answering")
+            continue
+        outcome = _outcome(subject, title, check)
+        dead = dead + 1 if outcome.expected == SILENCE and not _lives(subject) else 0
+        yield outcome
+
+
+def _lives(subject: Subject) -> bool:
+    try:
+        subject.http.ask("GET", "/v2/health/live")
+    except NoAnswer:
+        return False
+    return True
 
 
 def _outcome(subject: Subject, title: str, check: Check) -> Outcome:
@@ -104,7 +126,7 @@ def _outcome(subject: Subject, title: str, check: Check) -> Outcome:
     except NotAsked as reason:
         return Outcome(title, check, Result.SKIPPED, reason=str(reason))
     except NoAnswer as silence:
-        return Outcome(title, check, Result.FAILED, "an answer", str(silence))
+        return Outcome(title, check, Result.FAILED, SILENCE, str(silence))
     except Exception as surprise:
         return Outcome(title, check, Result.FAILED, SURPRISE, excerpt(repr(surprise)))
     return Outcome(title, check, Result.PASSED)

@@ -144,11 +144,11 @@ def test_a_silent_address_fails_its_own_check_and_no_other() -> None:
         return right(asked)
 
     with faulty(silent) as (url, _):
-        rows = by_id(conform(url, "--json", "--only", "R4*", "--only", "R5*", "--timeout", "0.3").output)
+        rows = by_id(conform(url, "--json", "--only", "R4*", "--only", "R5*", "--timeout", "2").output)
         woken.set()
 
     assert [name for name, row in rows.items() if row["result"] == "failed"] == ["R4.slash"]
-    assert rows["R4.slash"]["got"] == "no answer to GET /v2/ within 0.3 s"
+    assert rows["R4.slash"]["got"] == "no answer to GET /v2/ within 2 s"
 
 
 def test_a_server_that_hangs_up_on_wrong_requests_fails_those_checks_alone() -> None:
@@ -158,6 +158,22 @@ def test_a_server_that_hangs_up_on_wrong_requests_fails_those_checks_alone() -> 
     assert rows["R6.id"]["result"] == "passed"
     assert {row["result"] for name, row in rows.items() if name.startswith("E.")} == {"failed"}
     assert rows["E.body.text"]["got"].startswith("no answer to POST /v2/models/mixed/infer")
+
+
+def test_a_server_that_is_gone_is_not_waited_for_check_by_check() -> None:
+    def gone(asked: Asked, right: Callable[[Asked], Answered]) -> Answered:
+        if asked.path == "/v2/":
+            reference.asleep.add("all")
+        return Answered(0, b"") if "all" in reference.asleep else right(asked)
+
+    reference = Reference()
+    reference.http_fault = gone
+    with serving(reference) as (url, _):
+        rows = by_id(conform(url, "--json", "--only", "R4*", "--only", "R5*").output)
+
+    results = [row["result"] for row in rows.values()]
+    assert results == ["passed", "failed", "failed", "failed", *["skipped"] * (len(results) - 4)]
+    assert rows["R5.unknown"]["reason"] == "the server has stopped answering"
 
 
 def test_an_answer_that_nobody_foresaw_fails_the_check_and_not_the_run() -> None:
