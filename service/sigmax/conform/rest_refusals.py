@@ -13,7 +13,7 @@ from sigmax.conform.refusals import CLIENT_ERRORS, insides, refused, refuses, te
 from sigmax.conform.rest_infer import body_of, lossy
 from sigmax.conform.rest_paths import NEVER, NOBODY
 from sigmax.conform.subject import Subject, document, encoded
-from sigmax.conform.tensors import BYTES, Tensor, to_json
+from sigmax.conform.tensors import BYTES, Tensor, cast, to_json
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 
@@ -128,27 +128,22 @@ def _overflow(subject: Subject) -> bytes:
     return _with_value(subject, "1e999").replace(b'"1e999"', b"1e999")
 
 
-def _integers(subject: Subject) -> Tensor:
-    tensor = _numbers(subject)
-    if "INT" not in tensor.datatype:
-        raise NotAsked("the model's first input takes no integers")
-    return tensor
+def _in_datatype(subject: Subject, datatype: str, value: Any) -> bytes:
+    """The first input in a datatype that does not hold this value, its first."""
+    values = cast(_numbers(subject), datatype).values
+    return _with_first(subject, datatype=datatype, data=[value, *values[1:]])
 
 
 def _fraction(subject: Subject) -> bytes:
-    _integers(subject)
-    return _with_value(subject, 0.5)
+    return _in_datatype(subject, "INT32", 0.5)
 
 
 def _out_of_range(subject: Subject) -> bytes:
-    _integers(subject)
-    return _with_value(subject, 2**64)
+    return _in_datatype(subject, "INT8", 300)
 
 
 def _no_bool(subject: Subject) -> bytes:
-    if _numbers(subject).datatype != "BOOL":
-        raise NotAsked("the model's first input takes no booleans")
-    return _with_value(subject, 2)
+    return _in_datatype(subject, "BOOL", 2)
 
 
 def _no_data(subject: Subject) -> bytes:
