@@ -21,6 +21,7 @@ from time import monotonic, sleep
 from tests.service import running
 
 import sigmax
+from sigmax.conform.check import Level
 from sigmax.conform.suite import GROUPS, Outcome, Result, Target, check
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,10 @@ class Column:
     def count(self, result: Result) -> int:
         """How many checks ended so."""
         return sum(one.result is result for one in self.outcomes.values())
+
+    def broken(self, level: Level) -> int:
+        """How many rules of a level are broken."""
+        return sum(one.result is Result.FAILED and one.check.level is level for one in self.outcomes.values())
 
 
 def ask(title: str, rest: str, grpc: str) -> Column:
@@ -142,6 +147,8 @@ def tables(columns: Sequence[Column]) -> Iterator[str]:
         (Result.SKIPPED, "not concerned"),
     ):
         yield f"| {word} | {' | '.join(str(column.count(result)) for column in columns)} |"
+    for level in Level:
+        yield f"| broken, {level} | {' | '.join(str(column.broken(level)) for column in columns)} |"
     for title, checks in GROUPS:
         yield from ("", f"### {title}", "", f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}")
         for one in checks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -256,15 +256,26 @@ _ELSEWHERE = (
 )
 
 
-def _unlisted(subject: Subject) -> None:
+def _answers_elsewhere(subject: Subject) -> Iterator[tuple[str, Reply]]:
+    """What comes from the addresses of extensions that are not listed."""
     asked = [row for row in _ELSEWHERE if not subject.offered(row[0])]
     if not asked:
         raise NotAsked("the server lists them all")
-    for _, method, path in asked:
-        body = b"" if method == "POST" else None
-        reply = subject.http.ask(method, path.format(model=subject.model.path), body, JSON)
+    for extension, method, path in asked:
+        body = b"{}" if method == "POST" else None
+        yield extension, subject.http.ask(method, path.format(model=subject.model.path), body, JSON)
+
+
+def _unlisted(subject: Subject) -> None:
+    for _, reply in _answers_elsewhere(subject):
         if reply.status != 200:
             refused(reply, (*CLIENT_ERRORS, 501))
+
+
+def _listed(subject: Subject) -> None:
+    there = [extension for extension, reply in _answers_elsewhere(subject) if reply.status == 200]
+    if there:
+        raise Unmet("every extension that is there under extensions", f"{there} not listed and answered")
 
 
 def _may(name: str, extension: str, sentence: str, run: Callable[[Subject], None], breaks: str) -> Check:
@@ -283,6 +294,7 @@ CHECKS = (
         _unlisted,
         _TOOLS,
     ),
+    Check("X.listed", SHOULD, "what is there is listed as an extension", _listed, _PERF),
     _may(
         "X.class", "classification", "the most probable classes as value:index:label", _classification, _TOP
     ),

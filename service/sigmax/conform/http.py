@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from sigmax.conform.check import NoAnswer, Unmet, excerpt
 
-MAX_REQUESTS = 400
+MAX_REQUESTS = 450
 """How many requests one run sends at most, over both doors."""
 
 MAX_BYTES = 64 * 2**20

@@ -392,6 +392,7 @@ REST: dict[str, Fault] = {
     "B7.answer": Fault(_never_packs),
     "B7.unwanted": Fault(_packs_always),
     "X": Fault(lambda *_: said({"detail": "no"}, 404), extensions=frozenset()),
+    "X.listed": Fault(extensions=frozenset()),
     "X.class": edited(INFER, _classes(lambda texts: texts[::-1])),
     "X.class.all": edited(INFER, _classes(lambda texts: texts[:1])),
     "X.class.binary": Fault(_json_where_bytes),
