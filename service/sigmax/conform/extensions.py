@@ -104,6 +104,10 @@ def _complete(subject: Subject, said: dict[str, Any]) -> dict[str, Any]:
                 _counts((entry.get("inference_stats") or {}).get(name), ("count", "ns"))
             if not isinstance(entry.get("version"), str) or not isinstance(entry.get("batch_stats"), list):
                 raise Unmet("version as text and batch_stats as a list", entry)
+            for batch in entry["batch_stats"]:
+                _counts(batch, ("batch_size",))
+                for name in ("compute_input", "compute_infer", "compute_output"):
+                    _counts(batch.get(name), ("count", "ns"))
             return entry
     raise Unmet(f"model_stats with {subject.model.name!r}", said)
 
@@ -158,6 +162,8 @@ def _configured(subject: Subject, said: dict[str, Any]) -> None:
         there = {one.get("name"): one.get("data_type") for one in said[key] if isinstance(one, dict)}
         if there != wanted:
             raise Unmet(f"{key}: {wanted}", there)
+        if not all(isinstance(one.get("dims"), list) for one in said[key]):
+            raise Unmet(f"dims of each {key}", said[key])
 
 
 def data_type(datatype: str) -> str:

@@ -421,6 +421,21 @@ REST: dict[str, Fault] = {
 """By check: a server that breaks this rule."""
 
 
+ALSO: tuple[tuple[str, Fault], ...] = (
+    ("X.stats", edited("GET /v2/models/mixed/stats", _stats(_with(batch_stats=[{"batch_size": 1}])))),
+    ("X.stats", edited("GET /v2/models/mixed/stats", _stats(_with(inference_stats={"success": {}})))),
+    ("X.config", edited("GET .*/config", lambda document: {**document, "input": [{}]})),
+    ("R2.body", instead("GET /v2/health/ready", said({"ready": True}, 503))),
+    ("R4.slash", instead("GET /v2/", said([]))),
+    ("R5.tensors", edited(METADATA, _with(outputs=[{"name": "x", "datatype": "FP32", "shape": [-2]}]))),
+    ("R6", edited(INFER, _drops("outputs"))),
+    ("R6", instead(INFER, Answered(201, GOOD.body))),
+    ("R6.data", instead(INFER, Answered(200, GOOD.body.replace(b"0.5", b"NaN")))),
+    ("B3.all", reheaded(lambda asked, _: infers(asked), Inference_Header_Content_Length="7, 7")),
+)
+"""More ways in which some rules are broken."""
+
+
 def returns(method: str, **fields: Any) -> Fault:
     """A method of the standard's service answers something else."""
     kind = getattr(pb, f"{method}Response")

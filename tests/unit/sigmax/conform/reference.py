@@ -183,9 +183,11 @@ class Reference:
         return said({})
 
     def _stats(self, name: str) -> dict[str, Any]:
+        parts = {one: {"count": 1, "ns": 1} for one in ("compute_input", "compute_infer", "compute_output")}
+        batch = {"batch_size": 1, **parts}
         durations = {one: {"count": self.inferences, "ns": 1} for one in DURATIONS}
         counts = {"last_inference": 1, "inference_count": self.inferences, "execution_count": self.inferences}
-        return {"name": name, "version": "3", **counts, "inference_stats": durations, "batch_stats": []}
+        return {"name": name, "version": "3", **counts, "inference_stats": durations, "batch_stats": [batch]}
 
     def _config(self, name: str) -> dict[str, Any]:
         tensors = {
@@ -413,7 +415,7 @@ def _input(one: Any, raw: bytes | None) -> Tensor:
             raise Wrong("name, datatype and shape of an input")
     if datatype not in (*DTYPES, BYTES) or (raw is None) == ("data" not in one):
         raise Wrong("a datatype of the standard, and data or binary_data_size")
-    if math.prod(shape) > 1_000:
+    if math.prod(shape) > 2**20:
         raise Wrong("too many values")
     try:
         return (
@@ -504,7 +506,7 @@ def _rpc_inputs(asked: Any) -> Iterator[Tensor]:
         if (
             one.datatype not in (*DTYPES, BYTES)
             or min(one.shape, default=0) < 0
-            or math.prod(one.shape) > 1_000
+            or math.prod(one.shape) > 2**20
         ):
             raise Wrong("datatype or shape")
         values = list(filled.pop(FIELDS.get(one.datatype, ""), ()))

@@ -75,6 +75,8 @@ def broken() -> Iterator[tuple[str, str, Fault]]:
         yield name, "accepts", Fault(rpc=faults.RPC_ACCEPTS)
         yield name, "breaks", Fault(rpc=faults.RPC_BREAKS)
         yield name, "mute", Fault(rpc=faults.RPC_MUTE)
+    for name, fault in faults.ALSO:
+        yield name, "also", fault
     for version in ("v1", "v1alpha"):
         yield f"F.{version}.fields", "renumbered", faults.RENUMBERED
 

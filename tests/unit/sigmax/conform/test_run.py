@@ -45,7 +45,7 @@ def test_a_server_that_keeps_all_rules_ends_in_0_and_one_line_a_check() -> None:
     assert ended.exit_code == 0, ended.output
     lines = [line for line in ended.output.splitlines() if line.startswith("  ")]
     assert len(lines) == COUNT
-    assert ended.output.splitlines()[-1].endswith(" passed, 0 failed, 13 skipped")
+    assert " passed, 0 failed, " in ended.output.splitlines()[-1]
 
 
 def test_a_broken_rule_ends_in_1_with_expected_got_and_whom_it_concerns() -> None:
