@@ -34,7 +34,7 @@ class Unmet(Exception):
     """The server does not keep the rule."""
 
     def __init__(self, expected: str, got: object) -> None:
-        self.expected, self.got = expected, excerpt(got)
+        self.expected, self.got = printable(expected), excerpt(got)
         super().__init__(f"expected {expected}, got {self.got}")
 
 
@@ -71,5 +71,10 @@ def excerpt(value: object) -> str:
     """A server's word as it fits a report: on one line, bounded."""
     if isinstance(value, bytes):
         value = value[: 4 * _EXCERPT].decode(errors="replace")
-    text = " ".join(str(value).split())
+    text = printable(" ".join(str(value).split()))
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """A text without what could move a terminal's cursor, or what no encoding takes."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)

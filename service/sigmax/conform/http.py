@@ -76,7 +76,7 @@ class Http:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"expected http://HOST:PORT, got {url!r}")
-        self.url, self._timeout, self._budget = url.rstrip("/"), timeout, budget
+        self._timeout, self._budget = timeout, budget
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._host, self._port, self._prefix = parts.hostname, parts.port, parts.path.rstrip("/")
 

@@ -45,7 +45,7 @@ def refused(reply: Reply, statuses: range | tuple[int, ...] = CLIENT_ERRORS) -> 
 
 def refuses(subject: Subject, body: bytes, headers: Headers = JSON) -> None:
     """Send a wrong body, which is refused, and the request that works, which is answered as before."""
-    subject.inputs  # noqa: B018 - skips the check where nothing is known to work
+    subject.require_sample()
     refused(subject.infer(body, headers))
     subject.still_answers()
 

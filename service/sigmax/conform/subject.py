@@ -99,13 +99,20 @@ class Subject:
     @property
     def inputs(self) -> tuple[Tensor, ...]:
         """Inputs that the model takes."""
-        if self.sample.outputs is None:
-            raise NotAsked(f"no request is known that the model answers: {self.sample.said}")
+        self.require_sample()
         return self.sample.inputs
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
         """What the model answered to them."""
+        return self.require_sample()
+
+    def require_sample(self) -> tuple[Tensor, ...]:
+        """The answer to the request that works.
+
+        Raises:
+            NotAsked: none is known that does.
+        """
         if self.sample.outputs is None:
             raise NotAsked(f"no request is known that the model answers: {self.sample.said}")
         return self.sample.outputs

@@ -186,6 +186,28 @@ def test_an_answer_that_nobody_foresaw_fails_the_check_and_not_the_run() -> None
     assert {row["result"] for row in rows.values()} <= {"failed", "skipped"}
 
 
+def test_a_report_holds_nothing_that_a_terminal_would_obey() -> None:
+    text = b'{"error": "\x1b[2J \\ud800 \x07"}'
+
+    with faulty(lambda asked, right: Answered(500, text) if asked.path == "/v2/" else right(asked)) as (
+        url,
+        _,
+    ):
+        lines = conform(url, "--only", "R4.slash")
+        document = conform(url, "--only", "R4.slash", "--json")
+
+    assert (lines.exit_code, document.exit_code) == (1, 1)
+    assert all(line.isprintable() for line in [*lines.output.splitlines(), *document.output.splitlines()])
+
+
+@pytest.mark.parametrize("form", ["{url}/", "{url}//"])
+def test_a_slash_behind_the_address_does_not_matter(form: str) -> None:
+    with faulty() as (url, _):
+        ended = conform(form.format(url=url), "--only", "R*")
+
+    assert ended.exit_code == 0, ended.output
+
+
 def test_a_request_from_a_file_serves_a_model_that_refuses_what_is_made(tmp_path: Any) -> None:
     def only_b(asked: Asked, right: Callable[[Asked], Answered]) -> Answered:
         known = not faults.infers(asked) or b'"b"' in asked.body
