@@ -141,6 +141,11 @@ def ready(metrics: str) -> int:
     return int(float(_READY.findall(metrics)[0]))
 
 
+def answered_or_held(outcome: str) -> bool:
+    """Whether a request was answered, or on a connection that the worker held when it was killed."""
+    return outcome == "ok" or outcome.startswith("connection lost")
+
+
 def never_less(figures: Sequence[float]) -> bool:
     """Whether each figure is at least the one before."""
     return all(later >= earlier for earlier, later in pairwise(figures))

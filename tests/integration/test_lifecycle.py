@@ -94,9 +94,7 @@ def test_a_kill_loses_what_the_worker_held_and_no_total_goes_down(two: Service, 
     after = metrics(two)
 
     assert all(account.balanced for account in books.all), books
-    held = 2 * 8  # each kill: what was under way at 60 requests a second, each a few milliseconds
-    assert books.rest.lost <= held, books.rest.problems
-    assert books.rest.outcomes["refused"] == 0
+    assert all(lifecycle.answered_or_held(kind) for kind in books.rest.outcomes), books
     assert never_less([answered(before), *totals, answered(after)])
     assert 'sigmax_worker_restarts_total{reason="signal"} 2.0' in after
 
