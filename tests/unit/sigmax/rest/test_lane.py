@@ -7,7 +7,6 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -372,11 +371,9 @@ def test_a_client_that_leaves_takes_its_promise_along(request_bytes: bytes) -> N
         (b"\r\nPOST /x HTTP/1.1\r\nhost: x\r\n\r\n", False),
     ],
 )
-def test_a_head_is_learnt_only_if_it_ends_where_the_parser_must_have_ended_it(
-    head: bytes, known: bool
-) -> None:
+def test_a_head_is_learnt_only_if_it_ends_where_the_parser_ended_it(head: bytes, known: bool) -> None:
     heads = Heads(lambda _: None, LIMIT)
-    asked = Asked(Route(Metrics().verb("rest", "test"), partial(ClassesQuery), "x", ""), 0, None, b"")
+    asked = Asked(Route(Metrics().verb("rest", "test"), ClassesQuery, "x", ""), 0, None, b"")
 
     heads.learn(head + b"body", [(b"host", b"x")], asked)
 
