@@ -16,6 +16,7 @@ from typing import Any
 from sigmax.contract import Manifest
 from sigmax.errors import BundleRejected, NotFound, NotReady, nearest, quoted
 from sigmax.inference import description
+from sigmax.inference.onnx_runtime import OnnxRuntimeMissing
 from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof, load
 from sigmax.protocol.schema import Schema
@@ -147,7 +148,11 @@ class Catalog:
 
 
 def load_catalog(root: Path) -> Catalog:
-    """Load the highest good version of every model of a repository."""
+    """Load the highest good version of every model of a repository.
+
+    Raises:
+        OnnxRuntimeMissing: there is nothing that any of them could run on.
+    """
     return Catalog(load_entry(root, name) for name in layout.names(root))
 
 
@@ -162,6 +167,8 @@ def load_entry(root: Path, name: str) -> Entry:
             rejected[version] = str(error)
             log.error("model %s version %s refused: %s", name, version, error)
             continue
+        except OnnxRuntimeMissing:  # no bundle is at fault
+            raise
         except Exception:  # one bundle must not keep the others from being served
             rejected[version] = "an unforeseen error, which is in the log"
             log.exception("model %s version %s refused for an error that nobody foresaw", name, version)

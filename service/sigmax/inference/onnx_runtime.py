@@ -100,7 +100,7 @@ class OnnxRuntimeError(RuntimeError):
     """What ONNX Runtime says is wrong."""
 
 
-class OnnxRuntimeMissing(ImportError):
+class OnnxRuntimeMissing(OSError):
     """ONNX Runtime's shared library is not there, or is too old."""
 
 
