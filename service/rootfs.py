@@ -23,8 +23,8 @@ UNUSED = (
 """Of the standard library: what runs its tests, draws windows, or installs."""
 
 UNLOADED = ("__pycache__", "tests", "onnxruntime_pybind11_state*.so")
-"""Of the environment: what nobody runs. The service loads ONNX Runtime's library and not its Python extension,
-which holds all of it once more (`docs/decisions/0016-onnx-runtime-through-its-c-api.md`)."""
+"""Of the environment: what nobody runs. The service loads ONNX Runtime's library and not its Python
+extension, which holds all of it once more (`docs/decisions/0016-onnx-runtime-through-its-c-api.md`)."""
 
 ACCOUNTS = {
     "etc/passwd": "root:x:0:0:root:/:/none\nsigmax:x:10001:10001:sigmax:/:/none\n",
