@@ -29,7 +29,7 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run train serve test lint proto released compose clients models learn bench bench-stream pins clean
+.PHONY: help run train serve test lint proto released compose clients models learn lifecycle bench bench-stream pins clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -80,7 +80,10 @@ models: .venv/.checks  ## Measure the table in docs/models.md anew: how exactly 
 learn: .venv/.checks  ## Run the course in docs/learn, draw its plots anew, write it as build/learn/index.html
 	$(BIN)/python -m tests.docs.render
 
-bench: .venv/.checks  ## Measure the service beside bare servers and others: 20 minutes; ARGS="--effort quick": 5
+lifecycle: .venv/.checks  ## Renew, kill and stop workers under load, fifty and twenty times: some five minutes
+	$(BIN)/python -m pytest -m lifecycle --capture=no tests/integration/test_lifecycle_long.py $(ARGS)
+
+bench: .venv/.checks  ## Measure the service beside bare servers and others: 20 minutes; ARGS="--effort quick": 7
 	@$(TRAIN_MISSING)
 	$(BIN)/python -m benchmarks --models $(MODELS) --output docs/benchmarks.md $(ARGS)
 

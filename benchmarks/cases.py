@@ -133,7 +133,7 @@ class Batch:
         """Open Inference Protocol over gRPC, raw contents, in a datatype or the graph's own."""
         request = self._infer_request(datatype or self._own)
         request.raw_input_contents.append(self._matrix(datatype or self._own).tobytes())
-        door = f"gRPC Open Inference Protocol, raw{' ' * bool(datatype)}{datatype}"
+        door = f"gRPC OIP raw{' ' * bool(datatype)}{datatype}"
         return self._case(door, True, _MODEL_INFER, request, _raw)
 
     def infer_typed(self) -> Case:
@@ -141,7 +141,7 @@ class Batch:
         request = self._infer_request(self._own)
         field = f"{self._own.lower()}_contents"
         getattr(request.inputs[0].contents, field).extend(self._matrix(self._own).ravel().tolist())
-        return self._case("gRPC Open Inference Protocol, typed", True, _MODEL_INFER, request, _typed)
+        return self._case("gRPC OIP typed", True, _MODEL_INFER, request, _typed)
 
     def predict_classes(self) -> Case:
         """`sigmax.v1.Classifier/PredictClasses` with named rows."""

@@ -63,7 +63,7 @@ def measure(
         for turn in range(effort.rounds):
             for driver in found[:: -1 if turn % 2 else 1]:
                 rounds[driver.server.name].append(driver.weighed())
-    except (load.LoadFailed, AssertionError) as error:
+    except (load.LoadFailed, AssertionError, OSError, ValueError, ZeroDivisionError) as error:
         raise load.LoadFailed(f"{case.name}: {error}") from error
     measured = {
         name: Measured(*(Spread(tuple(values)) for values in zip(*turns, strict=True)))

@@ -30,7 +30,7 @@ _Found = list[tuple[Case, int, dict[str, Measured]]]
 
 def measure(context: Context) -> Outcome:
     """Each case at each number in flight, Sigmax and the bare server in turn."""
-    effort = replace(context.effort, rounds=min(context.effort.rounds, _MOST_ROUNDS))
+    effort = replace(context.effort, seconds=1, rounds=min(context.effort.rounds, _MOST_ROUNDS))
     found: _Found = []
     failures: list[str] = []
     models = _models(context)

@@ -15,6 +15,7 @@ import base64
 import contextlib
 import gc
 import json
+import math
 import select
 import subprocess
 import sys
@@ -32,7 +33,6 @@ from benchmarks.wires import GrpcWire, HttpWire, Question, Wire
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 POISSON, STEADY, CLOSED = "poisson", "steady", "closed"
-_DRAIN_SECONDS = 5.0
 _SLACK_SECONDS = 60
 _LONGEST_WAIT = 0.1
 _MOST_RECONNECTS = 100
@@ -51,6 +51,7 @@ class Plan:
         rate: requests a second; not used by `closed`.
         seconds: of arrivals.
         seed: of the times of arrival.
+        drain: seconds after the last arrival until what is open is given up.
     """
 
     grpc: bool
@@ -61,6 +62,7 @@ class Plan:
     rate: float
     seconds: float
     seed: int = 0
+    drain: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Account:
         seconds: from the first arrival to the last answer.
         latency: seconds at `QUANTILES`, of right answers, from when they were due.
         service: the same from when they were sent.
-        lag: the same, of how much later than due requests were sent.
+        lag: the same, of how much later requests were sent than they were due and there was room for them.
         busy: share of the time in which the generator computed; near 1 it is the bottleneck.
     """
 
@@ -115,15 +117,19 @@ def attempt(plan: Plan, questions: Sequence[Question], folder: Path) -> Account:
     """
     document = {"plan": asdict(plan), "questions": [_written(question) for question in questions]}
     (folder / "plan.json").write_text(json.dumps(document))
+    patience = plan.seconds + plan.drain + _SLACK_SECONDS
     with (folder / "plan.json").open("rb") as told:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.generator"],
-            stdin=told,
-            capture_output=True,
-            timeout=plan.seconds + _DRAIN_SECONDS + _SLACK_SECONDS,
-            env=processes.environment(),
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.generator"],
+                stdin=told,
+                capture_output=True,
+                timeout=patience,
+                env=processes.environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise load.LoadFailed(f"the generator was not done within {patience:g} s") from error
     if done.returncode:
         raise load.LoadFailed(f"the generator ended with {done.returncode}: {done.stderr[-2000:].decode()}")
     return Account(**json.loads(done.stdout))
@@ -141,11 +147,15 @@ def _read(written: dict[str, Any]) -> Question:
 
 @dataclass(slots=True)
 class _Times:
-    """Of each request by its number: when it was due, sent, answered; seconds from the start."""
+    """Of each request by its number, seconds from the start: when it was due, sent, answered.
+
+    `late` is by how much later it was sent than it was due and there was room for it.
+    """
 
     due: list[float] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
     done: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
 
 
 class Generator:
@@ -159,6 +169,7 @@ class Generator:
         self._times = _Times()
         self._errors: Counter[str] = Counter()
         self._under_way = 0
+        self._room_since = 0.0
         self._reconnects = 0
         opened = [self._open() for _ in range(plan.connections)]
         for _ in range(plan.streams):
@@ -166,27 +177,22 @@ class Generator:
 
     def run(self) -> Account:
         """Until all is answered, or for some seconds after the last arrival."""
-        arrivals = _arrivals(self._plan)
-        position, closed = 0, self._plan.arrivals == CLOSED
+        schedule, end = _Schedule(self._plan), self._plan.seconds + self._plan.drain
         used, began = time.process_time(), time.perf_counter()
         while True:
             now = time.perf_counter() - began
-            open_door = now < self._plan.seconds
-            while self._room and (
-                open_door if closed else position < len(arrivals) and arrivals[position] <= now
-            ):
-                self._send(now if closed else arrivals[position], time.perf_counter() - began)
-                position += 1
+            due = schedule.due(now)
+            while due <= now and self._room:
+                self._send(due, now)
+                schedule.taken += 1
                 now = time.perf_counter() - began
-                open_door = now < self._plan.seconds
-            more = open_door if closed else position < len(arrivals)
-            if (not more and not self._under_way) or now > self._plan.seconds + _DRAIN_SECONDS:
+                due = schedule.due(now)
+            if now > end or (due == math.inf and not self._under_way):
                 break
-            self._wait(
-                arrivals[position] - now if more and not closed and self._room else _LONGEST_WAIT, began
-            )
+            self._wait(due - now if self._room else _LONGEST_WAIT, began)
         seconds, busy = time.perf_counter() - began, time.process_time() - used
-        return self._account(0 if closed else len(arrivals) - position, seconds, busy)
+        self._close()
+        return self._account(schedule.left, seconds, busy)
 
     def _open(self) -> Wire:
         kind = GrpcWire if self._plan.grpc else HttpWire
@@ -195,11 +201,17 @@ class Generator:
         self._epoll.register(wire.socket, select.EPOLLIN)
         return wire
 
+    def _close(self) -> None:
+        for wire in self._wires.values():
+            wire.socket.close()
+        self._epoll.close()
+
     def _send(self, due: float, now: float) -> None:
         wire, times = self._room.popleft(), self._times
         number = len(times.due)
         times.due.append(due)
         times.sent.append(now)
+        times.late.append(now - max(due, self._room_since))
         times.done.append(-1.0)
         self._under_way += 1
         wire.send(number, number % len(self._questions))
@@ -224,6 +236,8 @@ class Generator:
     def _receive(self, wire: Wire, began: float) -> None:
         answered = wire.read()
         now = time.perf_counter() - began
+        if answered and not self._room:
+            self._room_since = now
         for number, error in answered:
             self._under_way -= 1
             if error:
@@ -264,15 +278,33 @@ class Generator:
             seconds=seconds,
             latency=_quantiles((done - due)[good]),
             service=_quantiles((done - sent)[good]),
-            lag=_quantiles(sent - due),
+            lag=_quantiles(np.array(self._times.late)),
             busy=busy / seconds,
         )
 
 
+class _Schedule:
+    """When the next request is due, seconds from the start; `taken` is how many have been sent."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.taken = 0
+        self._closed, self._end = plan.arrivals == CLOSED, plan.seconds
+        self._times = [] if self._closed else _arrivals(plan)
+
+    def due(self, now: float) -> float:
+        """The next arrival; of a closed loop always now; infinity if nothing more will be due."""
+        if self._closed:
+            return now if now < self._end else math.inf
+        return self._times[self.taken] if self.taken < len(self._times) else math.inf
+
+    @property
+    def left(self) -> int:
+        """How many arrivals have not been sent."""
+        return 0 if self._closed else len(self._times) - self.taken
+
+
 def _arrivals(plan: Plan) -> list[float]:
-    """Seconds from the start, in order; none of a closed loop."""
-    if plan.arrivals == CLOSED:
-        return []
+    """Seconds from the start, in order."""
     count = int(plan.rate * plan.seconds)
     if plan.arrivals == STEADY:
         return [number / plan.rate for number in range(count)]

@@ -20,15 +20,15 @@ from benchmarks.section import Context, Section
 from benchmarks.servers import BARE_GRPC, SIGMAX, STARLETTE, Server
 from benchmarks.wires import Question
 
-RATE = 500
+RATE = 1_000
 """Requests a second, far from what either server can do."""
 
 _EXPLAINED = """\
-`{model}`, 1 row, one connection, one request at a time: {rate} a second, or the next as soon as the last is
+`{model}`, 1 row, one connection, one request at a time: {rate:,} a second, or the next as soon as the last is
 answered. The servers take turns; percentiles are of one turn, medians with (lowest..highest) of {effort},
 ratios within a round."""
 
-_WAYS = {f"{RATE} a second": (STEADY, RATE), "one after the other": (CLOSED, 0)}
+_WAYS = {f"{RATE:,} a second": (STEADY, RATE), "one after the other": (CLOSED, 0)}
 _QUANTILES = (0.5, 0.99)
 _Found = dict[tuple[str, str], dict[str, list[Account]]]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 PACKAGES = {"h2load": "nghttp2-client", "wrk": "wrk"}
 """The Debian package of each tool."""
 
-_SLACK_SECONDS = 120
+_SLACK_SECONDS = 60
 _SCRIPT = Path(__file__).with_name("post.lua")
 
 
@@ -109,9 +109,11 @@ def post_http(url: str, body: Path, seconds: float, connections: int, headers: M
 
 
 def _run(command: list[str], expected_seconds: float = 0) -> str:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=expected_seconds + _SLACK_SECONDS, check=False
-    )
+    patience = expected_seconds + _SLACK_SECONDS
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patience, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise LoadFailed(f"{' '.join(command)} was not done within {patience:g} s") from error
     if done.returncode:
         raise LoadFailed(f"{' '.join(command)} ended with {done.returncode}: {done.stderr or done.stdout}")
     return done.stdout

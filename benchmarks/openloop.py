@@ -30,9 +30,9 @@ _EXPLAINED = """\
 a closed loop, and latency counts from when a request was due. At most 64 are on the way to a bare or a Sigmax
 gRPC server on each of 8 connections, or one on each of 64 connections to a REST server; what finds none free
 waits, and its clock runs. The servers take turns; percentiles are of one turn, medians with (lowest..highest)
-of {effort}, ratios within a round. Every request was answered well. "Late" is by how much the generator sent
-later than due (p99), "busy" the share of its time that it computed: near 1, it and not the server would be
-measured."""
+of {effort}, ratios within a round. Every request was answered well. "Late" is by how much later the generator
+sent than a request was due and there was room for it (p99), "busy" the share of its time that it computed:
+near 1, it and not the server would be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,8 @@ def measure(context: Context) -> Outcome:
                 continue
             for share in SHARES:
                 try:
-                    found[key, share] = _turns(context, case, running, capacity, share)
+                    found[key, share], failed = _turns(context, case, running, capacity, share)
+                    failures += [f"{case.name} at {share} %: {text}" for text in failed]
                 except EXPECTED as error:
                     failures.append(f"{case.name} at {share} %: {error}")
     text = _rendered(context, asked, found)
@@ -80,21 +81,34 @@ def _capacity(context: Context, case: Case, running: list[Server]) -> dict[str, 
 
 def _turns(
     context: Context, case: Case, running: list[Server], capacity: Mapping[str, float], share: int
-) -> dict[str, _Point]:
+) -> tuple[dict[str, _Point], list[str]]:
+    """A point a server, and what is to be said of those that failed; they are left out.
+
+    Raises:
+        LoadFailed: Sigmax failed.
+    """
     points = {server.name: _Point(capacity[server.name] * share / 100, []) for server in running}
     questions = {server.name: question(server, case) for server in running}
-    connections, streams = (8, 64) if case.grpc else (64, 1)
+    failed: list[str] = []
     for turn in range(context.effort.rounds):
         for server in running[:: -1 if turn % 2 else 1]:
-            point, port = points[server.name], server.ports[case.grpc]
-            plan = Plan(
-                case.grpc, port, connections, streams, POISSON, point.rate, context.effort.seconds, turn
-            )
+            point = points.get(server.name)
+            if point is None:
+                continue
+            plan = _plan(case, server, point.rate, context.effort.seconds, turn)
             try:
                 point.accounts.append(generator.run(plan, [questions[server.name]], context.folder))
             except LoadFailed as error:
-                raise LoadFailed(f"{server.name}: {error}") from error
-    return points
+                if server.name == SIGMAX:
+                    raise LoadFailed(f"{SIGMAX}: {error}") from error
+                failed.append(f"{server.name}: {error}")
+                del points[server.name]
+    return points, failed
+
+
+def _plan(case: Case, server: Server, rate: float, seconds: float, seed: int) -> Plan:
+    connections, streams = (8, 64) if case.grpc else (64, 1)
+    return Plan(case.grpc, server.ports[case.grpc], connections, streams, POISSON, rate, seconds, seed)
 
 
 def _figures(found: _Found) -> dict[str, tuple[float, ...]]:

@@ -84,6 +84,8 @@ def _latencies(path: Path, curves: _Curves) -> str:
         axes.set(title=title, xscale="log", yscale="log")
         axes.set_xticks([2, 10, 100, 1000], ["p50", "p90", "p99", "p99.9"])
         axes.minorticks_off()
+        axes.set(xlim=(1.8, None))
+        axes.yaxis.set_major_formatter("{x:g}")
         if axes.lines:
             axes.legend(fontsize=10)
     both[0].set(ylabel="milliseconds")

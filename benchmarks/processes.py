@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 from sigmax.cli import cli
 
-_START_SECONDS = 60
+_START_SECONDS = 120
 _STOP_SECONDS = 20
 _HEAD_BYTES = 1 << 20
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -67,26 +68,46 @@ def running(command: Sequence[str], ready: Callable[[bytes], bool], every: float
             give_up = time.monotonic() + _START_SECONDS
             while not ready(os.pread(output.fileno(), _HEAD_BYTES, 0)):
                 if process.poll() is not None or time.monotonic() > give_up:
-                    output.seek(0)
-                    said = output.read()[-2000:].decode(errors="replace")
-                    raise RuntimeError(f"{' '.join(command)} did not start: {said}")
+                    raise RuntimeError(_not_ready(command, process.poll(), output))
                 time.sleep(every)
             yield process.pid
         finally:
             _end(process)
 
 
+def _not_ready(command: Sequence[str], code: int | None, output: BinaryIO) -> str:
+    """What to say of a server that did not start, with the end of what it wrote."""
+    output.seek(0)
+    said = output.read()[-2000:].decode(errors="replace")
+    what = f"was not ready within {_START_SECONDS} s" if code is None else f"ended with {code}"
+    return f"{' '.join(command)} {what}; it wrote:\n{said}"
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let it leave; what is left of it and its descendants after a while is killed, one by one."""
-    members = _tree(process.pid) if process.poll() is None else []
+    """Let it leave; it and its descendants that are still there after that are killed, one by one."""
+    before = _started(process.pid) if process.poll() is None else {}
     process.terminate()
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        for member in {*members, *_tree(process.pid)}:
+        before |= _started(process.pid)
+    for member, ticks in before.items():
+        if _start_ticks(member) == ticks:  # another process may have the number by now
             with contextlib.suppress(ProcessLookupError):
                 os.kill(member, signal.SIGKILL)
-        process.wait()
+    process.wait()
+
+
+def _started(pid: int) -> dict[int, int]:
+    """A process and its descendants, and when each was started, in ticks since the machine was."""
+    return {member: _start_ticks(member) for member in _tree(pid)}
+
+
+def _start_ticks(pid: int) -> int:
+    """0 if there is no such process."""
+    with _may_have_ended():
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return 0
 
 
 def environment() -> dict[str, str]:

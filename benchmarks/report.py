@@ -26,7 +26,8 @@ PACKAGES = (
 _TITLE = """# Benchmarks
 
 What the machine said, as it said it; each section is written by the command that it names, all of them by
-`make bench`. Compare ratios, not requests a second of two machines.
+`make bench`. Compare ratios, not requests a second of two machines. OIP is the Open Inference Protocol,
+version 2.
 """
 
 
@@ -82,11 +83,20 @@ def _processor() -> str:
     return found[1] if found else platform.machine()
 
 
-def put_section(path: Path, title: str, text: str) -> None:
-    """Write a section of a Markdown file in the place of the one with its title; the targets come first."""
+def put_section(path: Path, title: str, text: str, *, last: bool = False) -> None:
+    """Write a section of a Markdown file.
+
+    Args:
+        path: the file; it is made if it is not there.
+        title: the section takes the place of the one with its title; the targets come first.
+        text: without the title.
+        last: behind all others instead.
+    """
     before = path.read_text("utf-8") if path.exists() else _TITLE
     head, *sections = re.split(r"^## ", before, flags=re.MULTILINE)
     kept = {section.partition("\n")[0]: section.rstrip() for section in sections}
+    if last:
+        kept.pop(title, None)
     kept[title] = f"{title}\n\n{text.strip()}"
     first = [kept.pop(FIRST)] if FIRST in kept else []
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,9 @@ def options(program: str, description: str) -> argparse.Namespace:
         type=Path,
         help=f"a Markdown file to write into; figures and plots go beside it ({DOCUMENT})",
     )
+    parser.add_argument(
+        "--minutes", type=float, default=25, help="no section is begun later; it is named as not measured"
+    )
     parser.add_argument("--only", default="", help="of all sections, those with this in their title")
     arguments = parser.parse_args()
     arguments.command = report.command(program)
@@ -88,10 +92,17 @@ def run(sections: Sequence[Section], arguments: argparse.Namespace) -> int:
     """
     processes.end_on_sigterm()
     failures: list[str] = []
+    end = time.monotonic() + 60 * arguments.minutes
     try:
         load.check_tools()
         for section in sections:
-            failures += _one(section, arguments)
+            print(f"== {section.title}", file=sys.stderr, flush=True)
+            if time.monotonic() < end:
+                outcome = _measured(section, arguments)
+            else:
+                outcome = Outcome("", failures=(f"{arguments.minutes:g} minutes were over",))
+            _show(section.title, outcome, arguments.output, last=len(sections) > 1)
+            failures += [f"{section.title}: {failure}" for failure in outcome.failures]
     except load.LoadFailed as error:
         failures.append(str(error))
     except KeyboardInterrupt:
@@ -101,26 +112,25 @@ def run(sections: Sequence[Section], arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _one(section: Section, arguments: argparse.Namespace) -> tuple[str, ...]:
-    print(f"== {section.title}", file=sys.stderr, flush=True)
+def _measured(section: Section, arguments: argparse.Namespace) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="sigmax-bench-") as folder:
         own = Path(folder) / "own"
         own.mkdir()
         try:
             models = _examples(arguments.models, Path(folder) / "models")
             context = Context(models, own, effort.chosen(arguments), arguments.command)
-            outcome = section.measure(context)
+            return section.measure(context)
         except EXPECTED as error:
             traceback.print_exc()
-            reason = f"{section.title}: {type(error).__name__}: {error}"
-            outcome = Outcome(f"Not measured: {_first_line(reason)}", failures=(reason,))
-    text = outcome.text
-    if outcome.failures and outcome.figures:
-        text += "\n\n" + "\n".join(f"Not measured: {_first_line(failure)}" for failure in outcome.failures)
-    print(f"\n## {section.title}\n\n{text}\n", flush=True)
-    if arguments.output:
-        write(arguments.output, section.title, Outcome(text, outcome.figures, outcome.curves))
-    return outcome.failures
+            return Outcome("", failures=(f"{type(error).__name__}: {error}",))
+
+
+def _show(title: str, outcome: Outcome, document: Path | None, *, last: bool) -> None:
+    missing = (f"Not measured: {_first_line(failure)}" for failure in outcome.failures)
+    text = "\n\n".join([outcome.text, *missing]).strip()
+    print(f"\n## {title}\n\n{text}\n", flush=True)
+    if document:
+        write(document, title, Outcome(text, outcome.figures, outcome.curves), last=last)
 
 
 def _examples(models: Path, into: Path) -> Path:
@@ -139,12 +149,19 @@ def _examples(models: Path, into: Path) -> Path:
     return into
 
 
-def write(document: Path, title: str, outcome: Outcome) -> None:
-    """Put a section, its figures and everything that follows from them where they belong."""
+def write(document: Path, title: str, outcome: Outcome, *, last: bool = False) -> None:
+    """Put a section, its figures and everything that follows from them where they belong.
+
+    Args:
+        document: the Markdown file; figures and plots lie in a folder of its name beside it.
+        title: of the section.
+        outcome: what it came to.
+        last: the section comes behind the others instead of where it stood.
+    """
     folder = document.with_suffix("")
     kept = folder / "figures.json"
     figures.put(kept, title, outcome)
-    report.put_section(document, title, outcome.text)
+    report.put_section(document, title, outcome.text, last=last)
     pictures = plots.draw(folder, figures.figures(kept), figures.curves(kept))
     report.put_section(document, targets.TITLE, targets.rendered(figures.figures(kept), pictures))
 

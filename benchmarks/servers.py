@@ -153,8 +153,11 @@ def _started(name: str, arguments: Sequence[str], path: Callable[[Case], str]) -
 def counted_errors(own: Server) -> tuple[str, ...]:
     """What Sigmax itself counted as failed, whatever the load generators saw; empty if nothing."""
     url = f"http://127.0.0.1:{own.ports[False]}/metrics"
-    with urllib.request.urlopen(url, timeout=_CALL_SECONDS) as response:
-        lines = response.read().decode().splitlines()
+    try:
+        with urllib.request.urlopen(url, timeout=_CALL_SECONDS) as response:
+            lines = response.read().decode().splitlines()
+    except OSError as error:
+        return (f"the service's own count of errors cannot be read: {error}",)
     counted = [
         line for line in lines if line.startswith("sigmax_requests_total{") and 'code="OK"' not in line
     ]

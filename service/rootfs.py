@@ -22,6 +22,10 @@ UNUSED = (
 )
 """Of the standard library: what runs its tests, draws windows, or installs."""
 
+UNLOADED = ("__pycache__", "tests", "onnxruntime_pybind11_state*.so")
+"""Of the environment: what nobody runs. The service loads ONNX Runtime's library, not its Python extension,
+which holds all of it once more (`docs/decisions/0016-onnx-runtime-through-its-c-api.md`)."""
+
 ACCOUNTS = {
     "etc/passwd": "root:x:0:0:root:/:/none\nsigmax:x:10001:10001:sigmax:/:/none\n",
     "etc/group": "root:x:0:\nsigmax:x:10001:\n",
@@ -38,7 +42,7 @@ def main(environment: Path, root: Path) -> None:
     standard_library = Path(sysconfig.get_path("stdlib"))
     _copy_tree(standard_library, root, UNUSED)
     _copy_file(Path(sys.executable), root)  # under the name that the environment's link leads to
-    _copy_tree(environment, root, ("__pycache__", "tests"))
+    _copy_tree(environment, root, UNLOADED)
     _keep_only_python(root / environment.relative_to("/") / "bin")
     for module in root.rglob("*.py"):
         module.chmod(0o644)  # some of the standard library are programs, too

@@ -42,9 +42,9 @@ def children(pid: int) -> list[int]:
 
 
 async def eventually(true: Callable[[], bool], what: str, patience: float = _PATIENCE) -> float:
-    """Wait for a condition; the seconds that it took."""
+    """Wait for a condition, which is asked in a thread; the seconds that it took."""
     begun = time.monotonic()
-    while not true():
+    while not await asyncio.to_thread(true):
         assert time.monotonic() - begun < patience, f"not within {patience} s: {what}"
         await asyncio.sleep(_LOOK)
     return time.monotonic() - begun

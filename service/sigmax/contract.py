@@ -11,7 +11,7 @@ import math
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -201,23 +201,38 @@ class Feature:
     unknown: Unknown | None = None
 
     def __post_init__(self) -> None:
-        name = f"feature {quoted(self.name)}"
-        _require(self.name != "", "a feature has a name")
-        _require(self.range[0] <= self.range[1], f"{name}: its range runs backwards")
-        known = _MISSING.get(self.kind, _MISSING_NUMBERS)
-        _require(self.missing in known, f"{name}: missing '{self.missing}' is not for {self.kind} blocks")
-        types = DTYPES[self.kind]
-        _require(self.dtype in types, f"{name}: dtype is one of {', '.join(types)}, not {quoted(self.dtype)}")
+        for problem in self._problems():
+            raise BundleRejected(f"feature {quoted(self.name)}: {problem}" if self.name else problem)
+
+    def _problems(self) -> Iterator[str]:
+        """What is wrong, put into words only where it is: a table has many features."""
+        known, types = _MISSING.get(self.kind, _MISSING_NUMBERS), DTYPES[self.kind]
         pictured, listed = self.kind is Kind.IMAGE, self.kind is Kind.CATEGORY
-        _require((self.image is not None) == pictured, f"{name}: 'image' belongs to image blocks, and there")
-        _require((self.vocabulary is not None) == listed, f"{name}: 'vocabulary' belongs to category blocks")
-        _require((self.unknown is not None) == listed, f"{name}: 'unknown' belongs to category blocks")
         shape = self.image.shape if self.image else ()
-        _require(self.shape == shape, f"{name}: shape {list(self.shape)}, expected {list(shape)}")
+        if self.name == "":
+            yield "a feature has a name"
+        if not self.range[0] <= self.range[1]:
+            yield "its range runs backwards"
+        if self.missing not in known:
+            yield f"missing '{self.missing}' is not for {self.kind} blocks"
+        if self.dtype not in types:
+            yield f"dtype is one of {', '.join(types)}, not {quoted(self.dtype)}"
+        if (self.image is not None) != pictured:
+            yield "'image' belongs to image blocks, and there"
+        if (self.vocabulary is not None) != listed:
+            yield "'vocabulary' belongs to category blocks"
+        if (self.unknown is not None) != listed:
+            yield "'unknown' belongs to category blocks"
+        if self.shape != shape:
+            yield f"shape {list(self.shape)}, expected {list(shape)}"
         if self.vocabulary is not None:
-            _check_vocabulary(name, self.vocabulary, self.dtype)
-            codes = (0.0, float(self.n_codes - 1))
-            _require(self.range == codes, f"{name}: range {list(self.range)}, its codes are {list(codes)}")
+            yield from self._problems_of_codes(self.vocabulary)
+
+    def _problems_of_codes(self, vocabulary: tuple[str, ...]) -> Iterator[str]:
+        yield from _problems_of_vocabulary(vocabulary, self.dtype)
+        codes = (0.0, float(self.n_codes - 1))
+        if self.range != codes:
+            yield f"range {list(self.range)}, its codes are {list(codes)}"
 
     @property
     def size(self) -> int:
@@ -247,20 +262,25 @@ class Feature:
         return len(self.vocabulary or ()) + (self.missing_code is not None)
 
 
-def _check_vocabulary(name: str, vocabulary: tuple[str, ...], dtype: str) -> None:
-    _require(0 < len(vocabulary) <= MAX_CATEGORIES, f"{name}: 1 to {MAX_CATEGORIES} categories")
-    _require(len(set(vocabulary)) == len(vocabulary), f"{name}: each category is named once")
-    _require("" not in vocabulary, f"{name}: an empty text is a missing value and no category")
+def _problems_of_vocabulary(vocabulary: tuple[str, ...], dtype: str) -> Iterator[str]:
+    if not 0 < len(vocabulary) <= MAX_CATEGORIES:
+        yield f"1 to {MAX_CATEGORIES} categories"
+    if len(set(vocabulary)) != len(vocabulary):
+        yield "each category is named once"
+    if "" in vocabulary:
+        yield "an empty text is a missing value and no category"
     for text in vocabulary:
-        _require(unicodedata.is_normalized("NFC", text), f"{name}: category {quoted(text)} is not in NFC")
-    if dtype == "int64":
-        whole = all(
-            re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) and -(2**63) <= int(text) < 2**63
-            for text in vocabulary
-        )
-        _require(whole, f"{name}: categories of int64 are integers in decimal, of 64 bits at most")
-    if dtype == "bool":
-        _require(set(vocabulary) <= {"true", "false"}, f"{name}: categories of bool are 'true' and 'false'")
+        if not unicodedata.is_normalized("NFC", text):
+            yield f"category {quoted(text)} is not in NFC"
+    if dtype == "int64" and not all(map(_is_int64, vocabulary)):
+        yield "categories of int64 are integers in decimal, of 64 bits at most"
+    if dtype == "bool" and not set(vocabulary) <= {"true", "false"}:
+        yield "categories of bool are 'true' and 'false'"
+
+
+def _is_int64(text: str) -> bool:
+    decimal = re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text) is not None
+    return decimal and -(2**63) <= int(text) < 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -529,35 +549,40 @@ Reader = Callable[[Any, str], T]
 
 
 def _text(value: Any, key: str) -> str:
-    _require(isinstance(value, str), f"{key} is a text, not {quoted(value)}")
-    return str(value)
+    if not isinstance(value, str):
+        raise BundleRejected(f"{key} is a text, not {quoted(value)}")
+    return value
 
 
 def _integer(value: Any, key: str) -> int:
-    _require(
-        isinstance(value, int) and not isinstance(value, bool), f"{key} is an integer, not {quoted(value)}"
-    )
-    return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BundleRejected(f"{key} is an integer, not {quoted(value)}")
+    return value
 
 
 def _number(value: Any, key: str) -> float:
     known = isinstance(value, int | float) and not isinstance(value, bool)
-    _require(known and abs(value) <= sys.float_info.max, f"{key} is a number, not {quoted(value)}")
+    if not known or not abs(value) <= sys.float_info.max:
+        raise BundleRejected(f"{key} is a number, not {quoted(value)}")
     return float(value)
 
 
 def _enum(kind: type[E]) -> Reader[E]:
+    known: dict[str, E] = {member.value: member for member in kind}
+
     def read(value: Any, key: str) -> E:
-        known = [member.value for member in kind]
-        _require(value in known, f"{key} is one of {', '.join(known)}, not {quoted(value)}")
-        return kind(value)
+        found = known.get(value) if isinstance(value, str) else None
+        if found is None:
+            raise BundleRejected(f"{key} is one of {', '.join(known)}, not {quoted(value)}")
+        return found
 
     return read
 
 
 def _list(item: Reader[T]) -> Reader[tuple[T, ...]]:
     def read(value: Any, key: str) -> tuple[T, ...]:
-        _require(isinstance(value, list), f"{key} is a list")
+        if not isinstance(value, list):
+            raise BundleRejected(f"{key} is a list")
         return tuple(item(entry, f"{key}[{index}]") for index, entry in enumerate(value))
 
     return read
@@ -580,7 +605,8 @@ def _object(kind: type[T], readers: Mapping[str, Reader[Any]], optional: tuple[s
             if name not in readers:  # asked first: finding the nearest one costs more than all the reading
                 raise BundleRejected(f"{key}: unknown key {quoted(name)}{nearest(name, readers)}")
         for name in readers:
-            _require(name in value or name in optional, f"{key}: {name!r} is missing")
+            if name not in value and name not in optional:
+                raise BundleRejected(f"{key}: {name!r} is missing")
         return kind(**{name: readers[name](entry, f"{key}.{name}") for name, entry in value.items()})
 
     return read

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from sigmax.errors import Internal, InvalidInput, SigmaxError
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.protocol.tabular import Rows
+from sigmax.protocol.values import surely_finite
 from sigmax.telemetry.metrics import OK, UNKNOWN, Meter
 
 log = logging.getLogger(__name__)
@@ -139,8 +140,11 @@ def _count_unusual(meter: Meter, served: Served, features: npt.NDArray[Any]) -> 
 
 def _check_numbers(probabilities: npt.NDArray[Any]) -> None:
     """Finite features can still overflow inside the model; NaN is no answer."""
-    if np.isnan(np.add.reduce(probabilities, None)):  # NaN if any of them is
-        raise _overflow(np.isnan(probabilities))
+    if surely_finite(probabilities):
+        return
+    wrong = np.isnan(probabilities)
+    if wrong.any():
+        raise _overflow(wrong)
 
 
 def _check_logits(logits: npt.NDArray[Any]) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from sigmax.contract import MANIFEST_FILE
 from sigmax.errors import BundleRejected
 from sigmax.inference.catalog import Catalog, Entry, Served, Sight, open_version
+from sigmax.inference.onnx_runtime import OnnxRuntimeMissing
 from sigmax.repository import bundle, layout, watcher
 
 log = logging.getLogger(__name__)
@@ -165,6 +166,8 @@ class _Look:
                 self._again.append(2.0 ** (failures - 1))
             self._refuse(number, Sight(sight.identity, failures=failures), str(error))
             return None
+        except OnnxRuntimeMissing:  # no bundle is at fault
+            raise
         except Exception:  # one bundle must not keep the others from being served
             log.exception("model %s version %s refused for an error that nobody foresaw", name, number)
             self._refuse(number, Sight(sight.identity), "an unforeseen error, which is in the log")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from sigmax.contract import Image, Manifest, Task
 from sigmax.errors import BundleRejected, InvalidInput, quoted
 from sigmax.inference.engine import Floats
+from sigmax.inference.onnx_runtime import OnnxRuntimeError
 from sigmax.inference.predictor import Predictor, open_predictor
 from sigmax.pictures import decode
 from sigmax.repository import bundle
@@ -111,7 +112,7 @@ def _served(ask: Callable[[Floats], T], predictor: Predictor, features: npt.NDAr
         rows = np.ascontiguousarray(features, predictor.dtype)
     try:
         return ask(rows)
-    except Exception as error:  # ONNX Runtime's own classes share no root but Exception
+    except (OnnxRuntimeError, ValueError) as error:
         raise BundleRejected(f"the graph fails on these rows: {str(error)[:200]}") from error
 
 

@@ -82,19 +82,40 @@ def from_bytes(
     Raises:
         InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
     """
-    dtype = dtype_of(datatype)
-    expected = check_shape(INPUT, schema.width, shape, max_rows) * dtype.itemsize
-    if len(raw) != expected:
-        raise InvalidInput(
-            f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {len(raw)}"
-        )
+    dtype = check_bytes(schema, datatype, shape, len(raw), max_rows)
     return widen(schema, np.frombuffer(raw, dtype).reshape(shape))
 
 
+def check_bytes(
+    schema: Schema, datatype: str, shape: Sequence[int], size: int, max_rows: int
+) -> np.dtype[Any]:
+    """Check whether so many bytes are a features matrix of this datatype and shape.
+
+    Returns:
+        The datatype as numpy's.
+
+    Raises:
+        InvalidInput: wrong datatype, shape or length.
+    """
+    dtype = dtype_of(datatype)
+    expected = check_shape(INPUT, schema.width, shape, max_rows) * dtype.itemsize
+    if size != expected:
+        raise InvalidInput(
+            f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {size}"
+        )
+    return dtype
+
+
 def from_values(
-    schema: Schema, datatype: str, shape: Sequence[int], values: Sequence[Any], max_rows: int = sys.maxsize
+    schema: Schema,
+    datatype: str,
+    shape: Sequence[int],
+    values: Sequence[Any] | npt.NDArray[Any],
+    max_rows: int = sys.maxsize,
 ) -> npt.NDArray[Any]:
     """Read a flat list of numbers, already of the right Python type, into the features matrix.
+
+    An array instead of it is float64, or of the datatype's kind of integer and 64 bits wide.
 
     Raises:
         InvalidInput: wrong datatype, shape or count, a number outside the datatype, or one that the
@@ -109,8 +130,8 @@ def from_values(
     if dtype.kind in "iu":
         _check_range(schema, datatype, dtype, values)
     elif dtype.kind == "f" and dtype.itemsize < 8:
-        return _narrow(schema, datatype, dtype, np.array(values, np.float64).reshape(shape))
-    return widen(schema, np.array(values, dtype).reshape(shape))
+        return _narrow(schema, datatype, dtype, np.asarray(values, np.float64).reshape(shape))
+    return widen(schema, np.asarray(values, dtype).reshape(shape))
 
 
 def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -176,9 +197,15 @@ def _narrow(
     return widen(schema, exact.astype(dtype))
 
 
-def _check_range(schema: Schema, datatype: str, dtype: np.dtype[Any], values: Sequence[Any]) -> None:
+def _check_range(
+    schema: Schema, datatype: str, dtype: np.dtype[Any], values: Sequence[Any] | npt.NDArray[Any]
+) -> None:
     bounds = np.iinfo(dtype)
     low, high = int(bounds.min), int(bounds.max)  # properties that numpy works out anew each time
+    if isinstance(values, np.ndarray):
+        if low <= values.min() and values.max() <= high:
+            return
+        values = values.tolist()
     if not low <= min(values) <= max(values) <= high:
         raise refuse(
             f"row {index // schema.width}, {schema.column_name(index % schema.width)}: "

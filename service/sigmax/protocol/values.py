@@ -14,6 +14,7 @@ from sigmax.protocol.schema import Schema
 
 MAX_PIXEL = 255
 NOT_TAKEN = "a missing value, which this feature does not take"
+_HANDFUL = 64
 _FEW = 4096
 _NUMBERS = frozenset({float, int})
 
@@ -50,7 +51,24 @@ def all_within(numbers: npt.NDArray[Any], largest: float) -> bool:
     """
     if numbers.size <= _FEW and np.vdot(numbers, numbers) <= largest:
         return True
-    return bool((np.abs(numbers) <= largest).all())
+    if not numbers.size:
+        return True
+    return bool(numbers.max() <= largest and numbers.min() >= -largest)  # of NaN neither is true
+
+
+def surely_finite(matrix: npt.NDArray[Any]) -> bool:
+    """Whether one sum over a matrix shows that every number is finite; if not, each has to be asked.
+
+    Which sum is a matter of what costs least: a handful of numbers is added up without numpy, and for many
+    numbers the library behind the dot product would start threads of its own.
+    """
+    if matrix.size <= _HANDFUL:
+        total: float = sum(matrix.ravel().tolist())
+    elif matrix.size <= _FEW:
+        total = float(np.vdot(matrix, matrix))
+    else:
+        return bool(np.isfinite(matrix.max()) and np.isfinite(matrix.min()))
+    return total - total == 0
 
 
 def check_pixels(schema: Schema, features: npt.NDArray[Any]) -> None:

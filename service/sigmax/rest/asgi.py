@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Iterable
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
-from sigmax.errors import InvalidInput, TooLarge, UnsupportedMedia, quoted
+from sigmax.errors import Cancelled, InvalidInput, TooLarge, UnsupportedMedia, quoted
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = (b"content-type", b"application/json")
+ONLY_JSON: Headers = (JSON,)
 
 _LENGTH_DIGITS = 18  # a longer length is none, and Python refuses to read one of 4,300 digits
 
@@ -28,10 +33,50 @@ class Body(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The body of a successful answer and its headers without the length."""
+    """The body of an answer, its headers without the length, and its status."""
 
     body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
+    headers: Headers = ONLY_JSON
+    status: int = 200
+
+
+class Announced(NamedTuple):
+    """What the headers say of a body.
+
+    Attributes:
+        length: in bytes; None if it comes in chunks, or does not come.
+        json_length: as in `Body`.
+        media_type: as in `Body`.
+    """
+
+    length: int | None
+    json_length: int | None
+    media_type: bytes
+
+
+def announced(headers: Iterable[tuple[bytes, bytes]], limit: int) -> Announced:
+    """Read the headers that are about the body, their names in lower case.
+
+    Raises:
+        TooLarge: it is longer than `limit`.
+        UnsupportedMedia: it is compressed.
+        InvalidInput: the length of its JSON part is no length.
+    """
+    length, json_length, media_type = None, None, b""
+    for name, value in headers:
+        if name == b"content-length":
+            length = int(value)
+            if length > limit:
+                raise _too_large(limit)
+        elif name == b"inference-header-content-length":
+            json_length = _length(value)
+        elif name == b"content-type":
+            media_type = value
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise UnsupportedMedia(
+                f"content-encoding {quoted(value.decode('latin-1'))} is not read: send the body as it is"
+            )
+    return Announced(length, json_length, media_type)
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
@@ -42,25 +87,14 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
         UnsupportedMedia: the body is compressed.
         InvalidInput: the client went away in the middle, or the length of the JSON part is no length.
     """
-    json_length, media_type = None, b""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > limit:
-            raise _too_large(limit)
-        if name == b"inference-header-content-length":
-            json_length = _length(value)
-        if name == b"content-type":
-            media_type = value
-        if name == b"content-encoding" and value.lower() != b"identity":
-            raise UnsupportedMedia(
-                f"content-encoding {quoted(value.decode('latin-1'))} is not read: send the body as it is"
-            )
+    head = announced(scope["headers"], limit)
     message = await receive()
     body: bytes = message.get("body", b"")
     if message.get("more_body", False):
         body = await _read_on(bytearray(body), receive, limit)
     if len(body) > limit:
         raise _too_large(limit)
-    return Body(body, json_length, media_type)
+    return Body(body, head.json_length, head.media_type)
 
 
 def _length(value: bytes) -> int:
@@ -85,10 +119,32 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is larger than {limit} bytes")
 
 
-async def send_answer(
-    send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = (JSON,)
-) -> None:
+async def send_answer(send: Send, answer: Answer) -> None:
     """Send a whole answer."""
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
-    await send({"type": "http.response.body", "body": body})
+    length = (b"content-length", b"%d" % len(answer.body))
+    headers = [length, *answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def wait_for(promise: Awaitable[Answer], receive: Receive) -> Answer:
+    """Wait for an answer that was promised, for as long as the client does; its body has been read.
+
+    Raises:
+        Cancelled: the client went away, and the promise was given up.
+    """
+    answering = asyncio.ensure_future(promise)
+    leaving = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            raise Cancelled("the client went away before its answer was there")
+        return answering.result()
+    finally:
+        answering.cancel()
+        leaving.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        await asyncio.sleep(0)

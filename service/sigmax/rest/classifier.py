@@ -17,6 +17,8 @@ from sigmax.protocol.options import DEFAULT, NAMES, Options, logits_included, pa
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.jsons import read_images, read_object, refuse_unknown
+from sigmax.rest.straight import Models
+from sigmax.rest.templates import Templates
 
 KEYS = ("rows", "columns", "images", "options")
 
@@ -28,18 +30,43 @@ _AS_JSON = (
     *("application/x-www-form-urlencoded", "application/octet-stream"),  # what curl -d and some clients say
 )
 
+_USUAL = (b"application/json", b"")
+
+
+class Kept:
+    """What requests of these verbs leave to those after them; without it, each is read and answered anew."""
+
+    __slots__ = ("_readers", "templates")
+
+    def __init__(self, readers: Models, templates: Templates) -> None:
+        self._readers, self.templates = readers, templates
+
+    def read(self, served: Served, body: Body, max_rows: int) -> Rows | None:
+        """The rows of a body that holds named numbers and nothing else; None for any other."""
+        if body.media_type not in _USUAL:
+            return None
+        reader = self._readers.named_rows(served)
+        return None if reader is None else reader.read(body.content, max_rows)
+
 
 class ProbabilitiesQuery:
     """The body of `:probabilities`."""
 
-    __slots__ = ("_body", "_max_pixels", "model", "version", "wants_logits")
+    __slots__ = ("_body", "_kept", "_max_pixels", "model", "version", "wants_logits")
 
-    def __init__(self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS) -> None:
-        self.model, self.version, self._body, self._max_pixels = model, version, body, max_pixels
+    def __init__(
+        self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS, kept: Kept | None = None
+    ) -> None:
+        self.model, self.version, self._body = model, version, body
+        self._kept, self._max_pixels = kept, max_pixels
         self.wants_logits = False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows, columns or pictures."""
+        if self._kept is not None:
+            straight = self._kept.read(served, self._body, max_rows)
+            if straight is not None:
+                return straight
         given, options, doubt = _read(self._body, max_rows)
         refuse_class_options(options)
         self.wants_logits = logits_included(served.manifest, options)
@@ -64,20 +91,31 @@ class ProbabilitiesQuery:
 class ClassesQuery:
     """The body of `:classes`."""
 
-    __slots__ = ("_body", "_max_pixels", "_options", "model", "version", "wants_logits")
+    __slots__ = ("_body", "_kept", "_max_pixels", "_options", "model", "version", "wants_logits")
 
-    def __init__(self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS) -> None:
-        self.model, self.version, self._body, self._max_pixels = model, version, body, max_pixels
+    def __init__(
+        self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS, kept: Kept | None = None
+    ) -> None:
+        self.model, self.version, self._body = model, version, body
+        self._kept, self._max_pixels = kept, max_pixels
         self._options, self.wants_logits = DEFAULT, False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows, columns or pictures."""
+        if self._kept is not None:
+            straight = self._kept.read(served, self._body, max_rows)
+            if straight is not None:
+                return straight
         given, self._options, doubt = _read(self._body, max_rows)
         self.wants_logits = logits_included(served.manifest, self._options)
         return _certain(inputs.read(served, given, self._options, max_rows, self._max_pixels), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "results"}`, one result a row."""
+        if self._kept is not None and self._options is DEFAULT:
+            usual = self._kept.templates.find(prediction)
+            if usual is not None:
+                return Answer(usual.classes(prediction.probabilities))
         served = prediction.served
         rows = [rendered(result) for result in results(prediction, self._options)]
         for row, identity in zip(rows, prediction.ids or (), strict=False):

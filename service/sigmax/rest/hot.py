@@ -1,22 +1,26 @@
 """The routes that predict, as one plain ASGI application in front of the documented ones.
 
-A framework's routing, validation and middleware cost more than the model; these routes need none of it.
+A framework's routing, validation and middleware cost more than the model; these routes need none of it. What
+speaks HTTP itself (`http.py`) can do without ASGI, too: it asks `find` and `answer`, as the application does.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sigmax.errors import MethodNotAllowed, NotFound, SigmaxError
+from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.dispatch import Dispatch, Query, unforeseen
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest import classifier, errors, inference_protocol
-from sigmax.rest.asgi import JSON, Answer, Body, read_body, send_answer
+from sigmax.rest.asgi import JSON, ONLY_JSON, Answer, Body, read_body, send_answer, wait_for
+from sigmax.rest.heads import Heads, Route
+from sigmax.rest.straight import Models
+from sigmax.rest.templates import Templates
 from sigmax.telemetry.metrics import UNKNOWN, Meter, Metrics
 
 _PATH = re.compile(
@@ -31,8 +35,9 @@ class HotRoutes:
     """Answers what predicts; passes everything else on.
 
     Attributes:
-        draining: set once the service is about to leave: each answer then says so (`Connection: close`), so
-            that clients turn to another process by themselves.
+        heads: of the requests that came here, for who speaks HTTP.
+        draining: set once the service is about to leave: whoever speaks HTTP for it says so in every answer
+            (`Connection: close`), so that clients turn to another process by themselves.
     """
 
     def __init__(
@@ -43,46 +48,68 @@ class HotRoutes:
         max_bytes: int,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        self.heads = Heads(self.find, max_bytes)
         self.draining = False
+        self._max_bytes = max_bytes
         self._app = app
         self._dispatch = dispatch
-        self._max_bytes = max_bytes
-        probabilities = partial(classifier.ProbabilitiesQuery, max_pixels=max_pixels)
-        classes = partial(classifier.ClassesQuery, max_pixels=max_pixels)
+        templates = Templates()
+        kept = classifier.Kept(Models(), templates)
+        probabilities = partial(classifier.ProbabilitiesQuery, kept=kept, max_pixels=max_pixels)
+        classes = partial(classifier.ClassesQuery, kept=kept, max_pixels=max_pixels)
+        infer = partial(inference_protocol.InferQuery, kept=inference_protocol.Kept(templates))
         self._verbs: dict[str | None, tuple[Meter, _Read]] = {
             "probabilities": (metrics.verb("rest", "probabilities"), probabilities),
             "classes": (metrics.verb("rest", "classes"), classes),
-            None: (metrics.verb("rest", "infer"), inference_protocol.InferQuery),
+            None: (metrics.verb("rest", "infer"), infer),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         if scope["type"] == "http":
             path = scope["path"]
-            match = _PATH.fullmatch(path)
-            if match is not None:
-                await self._predict(match, scope, receive, send)
+            route = self.find(path)
+            if route is not None:
+                await self._predict(route, scope, receive, send)
                 return
             if ":" in path and path.startswith("/v1/models/"):
-                await _send_error(
-                    send, NotFound("no such address: the verbs are :probabilities and :classes")
-                )
+                unknown = NotFound("no such address: the verbs are :probabilities and :classes")
+                await send_answer(send, _failed(unknown))
                 return
         await self._app(scope, receive, send)
 
-    async def _predict(self, match: re.Match[str], scope: Scope, receive: Receive, send: Send) -> None:
+    def find(self, path: str) -> Route | None:
+        """Where a path leads, if it is one of these routes."""
+        match = _PATH.fullmatch(path)
+        if match is None:
+            return None
         v1, v1_version, verb, v2, v2_version = match.groups()
+        return Route(*self._verbs[verb], v1 or v2, v1_version or v2_version or "")
+
+    def answer(self, route: Route, body: Body) -> Answer | Awaitable[Answer]:
+        """Answer one POST: at once, an error too, or with the promise of an answer, which may raise."""
+        try:
+            return self._dispatch.ask(route.meter, route.read, route.model, route.version, body)
+        except Exception as error:
+            return _failed(error)
+
+    def lost(self, route: Route, started: float) -> None:
+        """Count a request whose client went away in the middle of its body."""
+        route.meter.request(UNKNOWN, "", InvalidInput.code.value, started, 0)
+
+    async def _predict(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"method {scope['method'][:20]} is not for this address: use POST")
-            meter, query = self._verbs[verb]
-            body = await self._read(meter, scope, receive)
-            said = self._dispatch.ask(meter, query, v1 or v2, v1_version or v2_version or "", body)
-            answer = said if isinstance(said, Answer) else await said
+            body = await self._read(route.meter, scope, receive)
         except Exception as error:
-            await _send_error(send, error)
+            await send_answer(send, _failed(error))
             return
-        await send_answer(send, 200, answer.body, answer.headers)
+        answer = self.answer(route, body)
+        if isinstance(answer, Answer):
+            await send_answer(send, answer)
+        else:
+            await Promised(answer)(scope, receive, send)
 
     async def _read(self, meter: Meter, scope: Scope, receive: Receive) -> Body:
         """The body; a refusal of it is counted here, since dispatch never sees the request."""
@@ -94,10 +121,25 @@ class HotRoutes:
             raise
 
 
+class Promised:
+    """An application that sends one answer when it is there, or gives it up when the client does."""
+
+    def __init__(self, answer: Awaitable[Answer]) -> None:
+        self._answer = answer
+
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request whose body has been read."""
+        try:
+            answer = await wait_for(self._answer, receive)
+        except Exception as error:
+            answer = _failed(error)
+        await send_answer(send, answer)
+
+
 _ALLOW_POST = (b"allow", b"POST")
 
 
-async def _send_error(send: Send, error: Exception) -> None:
+def _failed(error: Exception) -> Answer:
     known = error if isinstance(error, SigmaxError) else unforeseen(error)
-    headers = (JSON, _ALLOW_POST) if isinstance(known, MethodNotAllowed) else (JSON,)
-    await send_answer(send, errors.STATUS[known.code], errors.body(known), headers)
+    headers = (JSON, _ALLOW_POST) if isinstance(known, MethodNotAllowed) else ONLY_JSON
+    return Answer(errors.body(known), headers, errors.STATUS[known.code])

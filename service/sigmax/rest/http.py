@@ -3,44 +3,80 @@
 A client may offer another protocol beside its request (`Upgrade: h2c`, as Java's HttpClient and
 `curl --http2` do), and a server may go on as if it had not (RFC 9110, 7.8). The parser, though, ends such a
 request at its headers and throws its body away: the offer is taken out here and the request read again.
+
+Requests that predict have a lane of their own. uvicorn makes a scope, a task and four messages of each
+request, which takes longer than to answer one of these; where a request is a plain one and no other is being
+answered on its connection, it is answered here, in one write. Everything else goes uvicorn's way, and so does
+a request whose answer is only promised.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Iterable
+from time import perf_counter
+from typing import Any
+
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from sigmax.errors import HeadersTooLarge, InvalidInput, SigmaxError
 from sigmax.rest import errors
-from sigmax.rest.hot import HotRoutes
+from sigmax.rest.asgi import ONLY_JSON, Answer, Body
+from sigmax.rest.heads import Asked
+from sigmax.rest.hot import HotRoutes, Promised
 
 MAX_HEAD_BYTES = 64 * 2**10
 """How long a request line and headers may grow without an end in sight."""
+
+_JSON_LINE = b"content-type: application/json\r\n"
+_CLOSE_LINE = b"connection: close\r\n"
 
 
 class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
-    _head_bytes = 0
-    _in_head = False
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head_bytes, self._in_head = 0, False
+        self._begun = 0  # requests that began in the bytes that are read now
+        self._between = True  # no request has begun that has not ended
+        self._packet = b""  # begins with the head that the parser is about to read
+        self._asked: Asked | None = None  # a request in the lane, while its body comes
+        self._parts: list[bytes] = []
+        self._began = 0.0
+        self._last = False  # the answer to it is to be the connection's last
+        self._routes = self.app if isinstance(self.app, HotRoutes) else None
+        self._has_lane = not (self.access_log or self.root_path or self.limit_concurrency is not None)
+        self._defaults: list[tuple[bytes, bytes]] = []
+        self._default_lines = b""
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
         self._unset_keepalive_if_required()
         try:
-            while data:
+            while data and not self.transport.is_closing():
                 data = self._feed(data)
         except httptools.HttpParserError:
+            if self.transport.is_closing():
+                return
             self.logger.warning("Invalid HTTP request received.")
             self._refuse(InvalidInput("this is no HTTP/1.1 request"))
 
     def _feed(self, data: bytes) -> bytes:
-        """Parse, and return what is to be parsed once more."""
+        """Answer a request that is known, or parse; return what is to be parsed once more."""
+        self._packet, self._begun = b"", 0
+        whole = self._between
+        if whole:
+            rest = self._known(data)
+            if rest is not None:
+                return rest
+            self._packet = data
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             return self._declined(data[offer.args[0] :])
-        if self._in_head:
+        if self._in_head and self._begun <= whole:  # else what stands before this head is not of it
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(HeadersTooLarge(f"the headers are longer than {MAX_HEAD_BYTES} bytes"))
@@ -61,15 +97,141 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Called by the parser."""
-        self._head_bytes, self._in_head = 0, True
+        if self.transport.is_closing():
+            raise ConnectionError("nothing is read behind the request whose answer was the last")
+        self._head_bytes, self._in_head, self._between = 0, True, False
+        self._begun += 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         self._in_head = False
+        packet, self._packet = self._packet, b""
+        asked = self._asked = self._read_head()
+        if asked is not None:
+            self._parts, self._began = [], perf_counter()
+            if packet and self._routes is not None:
+                self._routes.heads.learn(packet, self.headers, asked)
+            return
+        before = self.cycle
         super().on_headers_complete()
-        if isinstance(self.app, HotRoutes) and self.app.draining and self.cycle is not None:
+        if self.cycle is not before and self._routes is not None and self._routes.draining:
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser."""
+        if self._asked is None:
+            super().on_body(body)
+        else:
+            self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        self._between = True
+        asked, self._asked = self._asked, None
+        if asked is None:
+            super().on_message_complete()
+        else:
+            self._answer(asked, b"".join(self._parts))
+            self._parts = []
+
+    def shutdown(self) -> None:
+        """Called by the server that is about to leave."""
+        if self._asked is None:
+            super().shutdown()
+        else:
+            self._last = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the transport."""
+        asked, self._asked = self._asked, None
+        if asked is not None and self._routes is not None:
+            self._routes.lost(asked.route, self._began)
+        super().connection_lost(exc)
+
+    def _known(self, data: bytes) -> bytes | None:
+        """Answer a whole request whose head is known; what follows it, or None if it is for the parser."""
+        if self._routes is None:
+            return None
+        start = data.find(b"\r\n\r\n") + 4
+        asked = self._routes.heads.known(data[:start])
+        if asked is None or len(data) < start + asked.length or not self._is_free():
+            return None
+        end = start + asked.length
+        self._answer(asked, data[start:end])
+        return data[end:]
+
+    def _read_head(self) -> Asked | None:
+        """What the request says whose headers were parsed, if it is one for the lane."""
+        parser = self.parser
+        if (
+            self._routes is None
+            or parser.get_method() != b"POST"
+            or parser.should_upgrade()
+            or self.expect_100_continue
+            or parser.get_http_version() != "1.1"
+            or not parser.should_keep_alive()
+            or not self._is_free()
+        ):
+            return None
+        return self._routes.heads.read(self.url, self.headers)
+
+    def _is_free(self) -> bool:
+        """Whether nothing is being answered, and the client takes what it is sent."""
+        idle = self.cycle is None or self.cycle.response_complete
+        return idle and self._has_lane and not self.flow.write_paused
+
+    def _answer(self, asked: Asked, content: bytes) -> None:
+        routes = self._routes
+        if routes is None:
+            raise RuntimeError("a connection without these routes has no lane")
+        answer = routes.answer(asked.route, Body(content, asked.json_length, asked.media_type))
+        closing = self._last or routes.draining
+        if isinstance(answer, Answer):
+            self.transport.write(self._written(answer, closing))
+            if closing:
+                self.transport.close()
+            self.on_response_complete()
+        else:
+            self._keep(answer, closing)
+
+    def _written(self, answer: Answer, closing: bool) -> bytes:
+        """An answer as it travels."""
+        body, headers, status = answer
+        if self.server_state.default_headers is not self._defaults:  # which has the date, renewed each second
+            self._defaults = self.server_state.default_headers
+            self._default_lines = _lines(self._defaults)
+        parts = (
+            STATUS_LINE[status],
+            self._default_lines,
+            b"content-length: %d\r\n" % len(body),
+            _JSON_LINE if headers is ONLY_JSON else _lines(headers),
+            _CLOSE_LINE if closing else b"",
+            b"\r\n",
+            body,
+        )
+        return b"".join(parts)
+
+    def _keep(self, promise: Awaitable[Answer], closing: bool) -> None:
+        """Answer later, as uvicorn would: what comes on this connection meanwhile waits its turn."""
+        super().on_message_begin()
+        self.scope["method"] = "POST"
+        self.cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=not closing,
+            on_response=self.on_response_complete,
+        )
+        self.cycle.more_body = False
+        application: Any = Promised(promise)  # Starlette and uvicorn name the same messages by other types
+        self._start_asgi_task(self.cycle, application)
 
     def _refuse(self, error: SigmaxError) -> None:
         body = errors.body(error)
@@ -78,3 +240,7 @@ class HttpProtocol(HttpToolsProtocol):
         )
         self.transport.write(STATUS_LINE[errors.STATUS[error.code]] + head + body)
         self.transport.close()
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])

@@ -6,12 +6,14 @@ Binary tensors follow the JSON in the body, in the order of their inputs or outp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from types import NoneType
 from typing import Any
 
 import msgspec
+import numpy.typing as npt
 
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Served
@@ -24,39 +26,19 @@ from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import NOT_TAKEN, describe, refuse_any
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.jsons import not_json
-
-Parameters = dict[str, str | int | float | bool]
-
-
-class InputTensor(msgspec.Struct):
-    """One input; `data` waits for its datatype, or `binary_data_size` bytes stand behind the JSON."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    data: msgspec.Raw = msgspec.Raw()
-    parameters: Parameters = {}
-
-
-class RequestedOutput(msgspec.Struct):
-    """One output that the caller wants."""
-
-    name: str
-    parameters: Parameters = {}
-
-
-class InferRequest(msgspec.Struct):
-    """The request; the standard has unknown keys ignored."""
-
-    inputs: list[InputTensor]
-    id: str | None = None
-    outputs: list[RequestedOutput] = []
-    parameters: Parameters = {}
-
+from sigmax.rest.infer_request import (
+    Form,
+    Forms,
+    InferRequest,
+    InputTensor,
+    plain,
+    read_request,
+)
+from sigmax.rest.jsons import leniently
+from sigmax.rest.straight import Numbers
+from sigmax.rest.templates import Templates
 
 _OCTETS = (b"content-type", b"application/octet-stream")
-_requests = msgspec.json.Decoder(InferRequest)
 _flat: dict[str, msgspec.json.Decoder[Any]] = {
     "b": msgspec.json.Decoder(list[bool]),
     "i": msgspec.json.Decoder(list[int]),
@@ -73,6 +55,7 @@ _nested: dict[str, msgspec.json.Decoder[Any]] = {
     "f?": msgspec.json.Decoder(list[list[float | None]]),
     "s": msgspec.json.Decoder(list[list[str | None]]),
 }
+_STRAIGHT = {name: dtype.kind for name, dtype in tensors.DTYPES.items() if name not in ("BOOL", "FP16")}
 _KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "f?": "number", "s": "text"}
 _TYPES: dict[str, tuple[type, ...]] = {
     "b": (bool,),
@@ -84,23 +67,39 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+class Kept:
+    """What requests leave to those after them; without it, each is read and answered anew."""
+
+    __slots__ = ("forms", "numbers", "templates")
+
+    def __init__(self, templates: Templates) -> None:
+        self.forms, self.numbers, self.templates = Forms(), Numbers(), templates
+
+
 class InferQuery:
     """The body of an `infer` request."""
 
-    __slots__ = ("_body", "_options", "_request", "model", "version", "wants_logits")
+    __slots__ = ("_body", "_form", "_kept", "_options", "_request", "model", "version", "wants_logits")
 
-    def __init__(self, model: str, version: str, body: Body) -> None:
-        self.model, self.version, self._body = model, version, body
+    def __init__(self, model: str, version: str, body: Body, kept: Kept | None = None) -> None:
+        self.model, self.version, self._body, self._kept = model, version, body, kept
+        self._form: Form | None = None
         self._request = InferRequest([])
         self._options, self.wants_logits = DEFAULT, False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the input tensors, nested or flat: one, or two of a model with categories."""
         text, blob = _split(self._body)
-        self._request = request = _read_request(text)
-        self._options = from_parameters(request.parameters)
-        self.wants_logits = wants_logits(served.manifest, _requested(request))
-        tensors.check_inputs(served.schema, [tensor.name for tensor in request.inputs])
+        form = None if blob or self._kept is None else self._kept.forms.find(text)
+        if form is not None:
+            numbers = self._numbers(form.request.inputs[0], form.numbers(text))
+            if numbers is not None:
+                self._form = form
+                return self._array(served, form.request, numbers, max_rows)
+        return self._any(served, read_request(text), blob, max_rows)
+
+    def _any(self, served: Served, request: InferRequest, blob: bytes, max_rows: int) -> Rows:
+        self._understand(served, request)
         if served.schema.categories:
             given = _tensors(served.schema, request.inputs, blob)
             return Rows(elements.read(served.schema, given, max_rows))
@@ -108,11 +107,42 @@ class InferQuery:
         size = _binary_size(tensor, len(blob))
         if size is not None:
             return Rows(tensors.from_bytes(served.schema, tensor.datatype, tensor.shape, blob, max_rows))
-        values = _values(served.schema, tensor)
+        numbers = self._numbers(tensor, bytes(tensor.data))
+        values = _values(served.schema, tensor) if numbers is None else numbers
         return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values, max_rows))
+
+    def _array(self, served: Served, request: InferRequest, numbers: npt.NDArray[Any], max_rows: int) -> Rows:
+        self._understand(served, request)
+        tensor = request.inputs[0]
+        return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, numbers, max_rows))
+
+    def _understand(self, served: Served, request: InferRequest) -> None:
+        """Read all but the numbers."""
+        self._request = request
+        if request.parameters:
+            self._options = from_parameters(request.parameters)
+        self.wants_logits = wants_logits(served.manifest, _requested(request))
+        tensors.check_inputs(served.schema, [tensor.name for tensor in request.inputs])
+
+    def _numbers(self, tensor: InputTensor, data: bytes) -> npt.NDArray[Any] | None:
+        """The numbers of a tensor, if they are usual ones."""
+        kind = _STRAIGHT.get(tensor.datatype)
+        return self._kept.numbers.read(data, kind, tensor.shape) if self._kept and kind else None
 
     def render(self, prediction: Prediction) -> Answer:
         """The response of the standard; data is flat."""
+        request, kept = self._request, self._kept
+        if kept is None:
+            return self._any_answer(prediction)
+        if self._form is None and self._body.json_length is None:
+            kept.forms.learn(self._body.content, request)
+        if not (request.outputs or request.parameters or request.id is not None):
+            usual = kept.templates.find(prediction)
+            if usual is not None:
+                return Answer(usual.infer(prediction.probabilities))
+        return self._any_answer(prediction)
+
+    def _any_answer(self, prediction: Prediction) -> Answer:
         served, request = prediction.served, self._request
         document: dict[str, Any] = {"model_name": served.name, "model_version": served.version}
         if request.id is not None:
@@ -204,17 +234,6 @@ def _packed(text: bytes, blobs: list[bytes]) -> Answer:
     return Answer(b"".join([text, *blobs]), (_OCTETS, length))
 
 
-def _read_request(body: bytes) -> InferRequest:
-    try:
-        return _requests.decode(body)
-    except RecursionError:
-        raise InvalidInput("the body is nested too deeply") from None
-    except msgspec.ValidationError as error:
-        raise InvalidInput(f"the body is not an inference request: {_plain(error)}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise not_json(body, error) from None
-
-
 def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
     """The flat values of a tensor of numbers; None where one is missing and may be.
 
@@ -245,10 +264,10 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
     try:
         values: list[Any] = (_nested if nested else _flat)[kind].decode(data)
     except msgspec.ValidationError as error:
-        refuse_any(_wrong_cells(schema, columns, tensor, kind, msgspec.json.decode(data)))
+        refuse_any(_wrong_cells(schema, columns, tensor, kind, leniently(data)))
         raise InvalidInput(
             f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_KINDS[kind]}s, "
-            f"flat or nested as its shape: {_plain(error)}"
+            f"flat or nested as its shape: {plain(error)}"
         ) from None
     except msgspec.DecodeError as error:
         raise InvalidInput(f"input {quoted(tensor.name)}: 'data' is not JSON: {error}") from None
@@ -256,18 +275,22 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
 
 
 def _wrong_cells(
-    schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str, data: list[Any]
+    schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str, data: Any
 ) -> Iterator[str]:
     """Which values are not of the datatype, by row and feature; none if it is the nesting that is wrong."""
+    if type(data) is not list:
+        return
     cells = list(chain.from_iterable(data)) if all(type(row) is list for row in data) else data
     for position, cell in enumerate(cells):
         if type(cell) in (list, dict):
             return
-        if type(cell) not in _TYPES[kind]:
+        infinite = type(cell) is float and math.isinf(cell)
+        if type(cell) not in _TYPES[kind] or infinite:
             row, place = divmod(position, len(columns))
+            expected = "a finite number" if infinite and float in _TYPES[kind] else _one(kind)
             cannot = cell is None and not schema.plain
             given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(cell)
-            yield f"row {row}, {schema.column_name(columns[place])}: expected {_one(kind)}, got {given}"
+            yield f"row {row}, {schema.column_name(columns[place])}: expected {expected}, got {given}"
 
 
 def _one(kind: str) -> str:
@@ -288,11 +311,6 @@ def _unnested(tensor: InputTensor, rows: list[list[Any]]) -> list[Any]:
                 f"{tensor.shape[0]}"
             )
     return list(chain.from_iterable(rows))
-
-
-def _plain(error: msgspec.ValidationError) -> str:
-    """The decoder's text, in the caller's words: JSON types instead of Python's."""
-    return str(error).replace("`", "'")
 
 
 def _rendered(output: Output, blobs: dict[str, bytes]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
         raise InvalidInput("the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         doubt = not_json(body, error)
-        document = _leniently(body, doubt)
+        document = _with_infinities(body, doubt)
     if type(document) is not dict:
         raise InvalidInput(f"the body is a JSON object, not {describe(document)}")
     return document, doubt
@@ -46,7 +46,19 @@ def not_json(body: bytes, error: Exception) -> InvalidInput:
     return InvalidInput(f"the body is not JSON: {error}{hint}")
 
 
-def _leniently(body: bytes, doubt: InvalidInput) -> Any:
+def leniently(data: bytes) -> Any:
+    """Read JSON, or what is but for numbers that are too large: they become infinite; None for all else."""
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        pass
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _with_infinities(body: bytes, doubt: InvalidInput) -> Any:
     """Read with the standard library, which takes NaN, Infinity and 1e999."""
     try:
         return json.loads(body)

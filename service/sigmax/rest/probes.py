@@ -17,7 +17,7 @@ from sigmax.inference.dispatch import unforeseen
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Status
 from sigmax.rest import errors
-from sigmax.rest.asgi import JSON, send_answer
+from sigmax.rest.asgi import JSON, Answer, send_answer
 from sigmax.telemetry.metrics import CONTENT_TYPE
 
 Scrape = Callable[[], Awaitable[bytes]]
@@ -44,10 +44,10 @@ class Probes:
         """Serve one HTTP request."""
         match (scope.get("method"), scope.get("path")):
             case ("GET", "/v2/health/live"):
-                await send_answer(send, 200, msgspec.json.encode(LIVE))
+                await send_answer(send, Answer(msgspec.json.encode(LIVE)))
             case ("GET", "/v2/health/ready"):
                 status, document = ready(self._readiness)
-                await send_answer(send, status, msgspec.json.encode(document))
+                await send_answer(send, Answer(msgspec.json.encode(document), status=status))
             case ("GET", "/metrics"):
                 await _answer(send, self._scrape, _TEXT)
             case ("GET", "/status"):
@@ -65,6 +65,6 @@ async def _answer(send: Send, give: Scrape, media_type: tuple[bytes, bytes]) -> 
         text = await give()
     except Exception as error:
         known = error if isinstance(error, SigmaxError) else unforeseen(error)
-        await send_answer(send, errors.STATUS[known.code], errors.body(known))
+        await send_answer(send, Answer(errors.body(known), status=errors.STATUS[known.code]))
     else:
-        await send_answer(send, 200, text, (media_type,))
+        await send_answer(send, Answer(text, (media_type,)))

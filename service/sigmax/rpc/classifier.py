@@ -20,6 +20,8 @@ from sigmax.protocol.options import DEFAULT, Options, logits_included
 from sigmax.protocol.options import parse as parse_options
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import check_count
+from sigmax.rpc.answers import classes_frame, probabilities_frame
+from sigmax.rpc.numbers import Verb
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2 as pb
@@ -37,8 +39,14 @@ class Classifier:
         self._dispatch = dispatch
         self._probabilities = metrics.verb("grpc", "probabilities")
         self._classes = metrics.verb("grpc", "classes")
-        self._read_probabilities = partial(ProbabilitiesQuery, max_pixels=max_pixels)
-        self._read_classes = partial(ClassesQuery, max_pixels=max_pixels)
+        self._read_probabilities = Verb(
+            pb.PredictProbabilitiesRequest,
+            partial(ProbabilitiesQuery, max_pixels=max_pixels),
+            probabilities_frame,
+        ).query
+        self._read_classes = Verb(
+            pb.PredictClassesRequest, partial(ClassesQuery, max_pixels=max_pixels), classes_frame
+        ).query
         self._described: WeakKeyDictionary[Entry, bytes] = WeakKeyDictionary()
 
     def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:

@@ -6,6 +6,7 @@ An answer comes in the form of its request: raw contents for raw contents, typed
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -21,7 +22,8 @@ from sigmax.protocol.elements import Tensor
 from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
-from sigmax.rpc.raw import Forms, KnownQuery, options_of, raw_response, requested
+from sigmax.rpc.forms import Forms
+from sigmax.rpc.raw import Form, KnownQuery, form_of, options_of, raw_response, requested
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
@@ -53,7 +55,7 @@ class InferenceService:
         self._dispatch = dispatch
         self._readiness = readiness
         self._infer = metrics.verb("grpc", "infer")
-        self._forms = Forms()
+        self._forms: Forms[Form] = Forms()
 
     def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
         """What a gRPC server adds to answer this service."""
@@ -98,7 +100,7 @@ class InferenceService:
         """Predict."""
         form = self._forms.find(request)
         if form is not None:
-            return self._dispatch.ask(self._infer, KnownQuery, form, request, self._forms)
+            return self._dispatch.ask(self._infer, KnownQuery, form, request)
         return self._dispatch.ask(self._infer, InferQuery, request, self._forms)
 
 
@@ -107,7 +109,7 @@ class InferQuery:
 
     __slots__ = ("_forms", "_message", "_options", "_raw", "_request", "model", "version", "wants_logits")
 
-    def __init__(self, request: bytes, forms: Forms) -> None:
+    def __init__(self, request: bytes, forms: Forms[Form]) -> None:
         self._request, self._forms = request, forms
         self._message = parse(pb.ModelInferRequest, request)
         self._raw = len(self._message.raw_input_contents) > 0
@@ -134,7 +136,7 @@ class InferQuery:
         served, message = prediction.served, self._message
         given = outputs(prediction, requested(message), self._options)
         if self._raw:
-            self._forms.learn(self._request, message)
+            self._forms.learn(self._request, partial(form_of, self._request, message))
             identity = pb.ModelInferResponse(id=message.id).SerializeToString()
             return identity + raw_response(served, given)
         response = pb.ModelInferResponse(model_name=served.name, model_version=served.version, id=message.id)

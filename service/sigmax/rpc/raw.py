@@ -1,8 +1,7 @@
-"""Raw `ModelInfer` requests that differ in nothing but their numbers.
+"""Raw `ModelInfer` requests that differ in nothing but their numbers, which stand at the end.
 
-Such a client sends the same bytes before the numbers every time. They are read once; of a request that begins
-with them only the numbers are left to read. What costs here is not arithmetic but how many different things
-are done for a request, since between two of them the transport empties the caches.
+Whatever of a request and its answer does not depend on the numbers is prepared once for a form of request and
+the version that answers it.
 """
 
 from __future__ import annotations
@@ -10,117 +9,157 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
-from sigmax.contract import INPUT, Task
+from sigmax.contract import INPUT, Manifest, Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import tensors
 from sigmax.protocol.options import DEFAULT, Options, from_parameters
 from sigmax.protocol.tabular import Rows
+from sigmax.protocol.values import surely_finite
+from sigmax.rpc.labels import Labels
+from sigmax.rpc.varint import varint
 from sigmax.wire import open_inference_grpc_pb2 as pb
 
 RAW_INPUT = b"\x3a"  # raw_input_contents: field 7, length-delimited
 RAW_OUTPUT = b"\x32"  # raw_output_contents: field 6, length-delimited
 
-_MAX_FORMS = 256
 _MAX_PREFIX = 4096
-_KEY_BYTES = 32
 
 
-class Form(NamedTuple):
+class Form:
     """What requests of one form have in common.
 
     Attributes:
         prefix: the bytes before the numbers.
         wanted: the requested outputs by name; empty for all.
         options: what their parameters say.
+        plan: how the version that answered last takes them.
     """
 
-    prefix: bytes
-    model: str
-    version: str
-    datatype: str
-    shape: tuple[int, ...]
-    wanted: tuple[str, ...]
-    options: Options
+    __slots__ = ("datatype", "model", "options", "plan", "prefix", "shape", "version", "wanted")
+
+    def __init__(self, prefix: bytes, message: pb.ModelInferRequest) -> None:
+        tensor = message.inputs[0]
+        self.prefix = prefix
+        self.model, self.version = message.model_name, message.model_version
+        self.datatype, self.shape = tensor.datatype, tuple(tensor.shape)
+        self.wanted, self.options = requested(message), options_of(message)
+        self.plan: Plan | None = None
+
+    @property
+    def kept(self) -> int:
+        """About how many bytes it keeps."""
+        return 2048 + len(self.prefix)
+
+    def matches(self, request: bytes) -> bool:
+        """Whether a request of the same length has this form."""
+        return request.startswith(self.prefix)
+
+    def planned(self, served: Served, max_rows: int, size: int) -> Plan:
+        """How a version takes requests of `size` bytes; made anew for another version.
+
+        Raises:
+            InvalidInput: it does not take them.
+        """
+        plan = self.plan
+        if plan is None or plan.manifest is not served.predictor.manifest or plan.max_rows != max_rows:
+            plan = self.plan = _plan(self, served, max_rows, size)
+        return plan
 
 
-class OneRow(NamedTuple):
-    """The answer to one row: `head`, the bytes of the probabilities, and the tail of the chosen column.
+class Plan(NamedTuple):
+    """How one version takes the requests of one form.
 
-    Of a model with a band, one of `doubts` follows: it is sure, it is unsure.
+    Attributes:
+        manifest: of the version; not the version itself, which has to end when another takes its place.
+        max_rows: that one request may have.
+        logits: whether they ask for logits.
+        dtype: of their numbers.
+        offset: where those begin, if they can be read where they lie; else None.
+        finite: whether nothing more is asked of the numbers than to be finite.
+        answer: what all answers have in common; None if too little.
+    """
+
+    manifest: Manifest
+    max_rows: int
+    logits: bool
+    dtype: np.dtype[Any]
+    offset: int | None
+    finite: bool
+    answer: Answer | None
+
+
+class Answer(NamedTuple):
+    """What the answers to requests of one form have in common.
+
+    Attributes:
+        head: everything before the probabilities.
+        tails: for one row, by column, everything behind them.
+        labels: for many rows, the chosen labels' bytes.
+        doubts: of one row of a model with a band, what follows: it is sure, it is unsure.
     """
 
     head: bytes
     tails: tuple[bytes, ...]
+    labels: Labels
     doubts: tuple[bytes, bytes]
+
+    def one(self, prediction: Prediction) -> bytes:
+        """The answer to one row."""
+        probabilities, rule = prediction.probabilities, prediction.served.predictor.rule
+        row = probabilities.tolist()[0]
+        tail = self.tails[rule.choose_one(row)]
+        if rule.banded:
+            tail += self.doubts[rule.unsure_one(row)]
+        return b"".join((self.head, probabilities.tobytes(), tail))
+
+    def many(self, prediction: Prediction) -> bytes:
+        """The answer to any number of rows."""
+        probabilities, rule = prediction.probabilities, prediction.served.predictor.rule
+        labels = self.labels.of(rule.choose(probabilities))
+        parts = [self.head, probabilities.tobytes(), RAW_OUTPUT, varint(len(labels)), labels]
+        if rule.banded:
+            unsure = rule.unsure(probabilities).tobytes()
+            parts += (RAW_OUTPUT, varint(len(unsure)), unsure)
+        return b"".join(parts)
 
 
 class KnownQuery:
     """A request of a known form."""
 
-    __slots__ = ("_form", "_forms", "_request", "model", "version", "wants_logits")
+    __slots__ = ("_form", "_plan", "_request", "model", "version", "wants_logits")
 
-    def __init__(self, form: Form, request: bytes, forms: Forms) -> None:
+    def __init__(self, form: Form, request: bytes) -> None:
         self.model, self.version = form.model, form.version
-        self._form, self._request, self._forms = form, request, forms
+        self._form, self._request = form, request
+        self._plan: Plan | None = None
         self.wants_logits = False
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the numbers."""
-        form, schema = self._form, served.schema
-        self.wants_logits = wants_logits(served.manifest, form.wanted)
-        if schema.categories:  # of a version that came later than the form
-            tensors.check_inputs(schema, (INPUT,))
-        numbers = self._request[len(form.prefix) :]
-        return Rows(tensors.from_bytes(schema, form.datatype, form.shape, numbers, max_rows))
+        form, request = self._form, self._request
+        self._plan = plan = form.planned(served, max_rows, len(request))
+        self.wants_logits = plan.logits
+        if plan.offset is None:
+            features = np.ndarray(form.shape, plan.dtype, request[len(form.prefix) :])
+        else:
+            features = np.ndarray(form.shape, plan.dtype, request, plan.offset)
+        if plan.finite and surely_finite(features):
+            return Rows(features)
+        return Rows(tensors.widen(served.schema, features))
 
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""
-        served, probabilities, form = prediction.served, prediction.probabilities, self._form
-        if len(probabilities) == 1 and not form.wanted and form.options is DEFAULT:
-            kept = self._forms.one_row(prediction)
-            if kept is not None:
-                row, rule = probabilities.tolist()[0], served.predictor.rule
-                tail = kept.tails[rule.choose_one(row)]
-                if rule.banded:
-                    tail += kept.doubts[rule.unsure_one(row)]
-                return b"".join((kept.head, probabilities.tobytes(), tail))
-        return raw_response(served, outputs(prediction, form.wanted, form.options))
-
-
-class Forms:
-    """The forms met so far, the latest of each length and beginning."""
-
-    __slots__ = ("_forms", "_one_row")
-
-    def __init__(self) -> None:
-        self._forms: dict[tuple[int, bytes], Form] = {}
-        self._one_row: dict[str, tuple[Served, OneRow | None]] = {}
-
-    def find(self, request: bytes) -> Form | None:
-        """The form of a request, if it is known."""
-        form = self._forms.get((len(request), request[:_KEY_BYTES]))
-        return form if form is not None and request.startswith(form.prefix) else None
-
-    def learn(self, request: bytes, message: pb.ModelInferRequest) -> None:
-        """Remember the form of a request that was answered, if requests can have a form in common with it."""
-        form = form_of(request, message)
-        if form is None:
-            return
-        if len(self._forms) >= _MAX_FORMS:
-            self._forms.clear()
-        self._forms[len(request), request[:_KEY_BYTES]] = form
-
-    def one_row(self, prediction: Prediction) -> OneRow | None:
-        """What answers to one row of a model have in common, kept while its version serves."""
-        served = prediction.served
-        kept = self._one_row.get(served.name)
-        if kept is None or kept[0] is not served:
-            kept = self._one_row[served.name] = (served, _one_row(prediction))
-        return kept[1]
+        answer = None if self._plan is None else self._plan.answer
+        if answer is None:
+            form = self._form
+            return raw_response(prediction.served, outputs(prediction, form.wanted, form.options))
+        return answer.one(prediction) if len(prediction.probabilities) == 1 else answer.many(prediction)
 
 
 def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
@@ -132,25 +171,14 @@ def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
     if message.id or len(message.raw_input_contents) != 1 or len(inputs) != 1 or inputs[0].name != INPUT:
         return None
     numbers = message.raw_input_contents[0]
-    common = request[: len(request) - len(numbers) - len(_length(len(numbers))) - 1]
-    prefix = common + RAW_INPUT + _length(len(numbers))
+    common = request[: len(request) - len(numbers) - len(varint(len(numbers))) - 1]
+    prefix = common + RAW_INPUT + varint(len(numbers))
     if len(prefix) > _MAX_PREFIX or request != prefix + numbers:
         return None
     rest = pb.ModelInferRequest()
     rest.CopyFrom(message)
     rest.ClearField("raw_input_contents")
-    if not _reads_as(common, rest):
-        return None
-    tensor = inputs[0]
-    return Form(
-        prefix,
-        message.model_name,
-        message.model_version,
-        tensor.datatype,
-        tuple(tensor.shape),
-        requested(message),
-        options_of(message),
-    )
+    return Form(prefix, message) if _reads_as(common, rest) else None
 
 
 def requested(message: pb.ModelInferRequest) -> tuple[str, ...]:
@@ -182,15 +210,34 @@ def _reads_as(common: bytes, rest: pb.ModelInferRequest) -> bool:
         return False
 
 
-def _one_row(prediction: Prediction) -> OneRow | None:
-    served, probabilities = prediction.served, prediction.probabilities
-    if served.manifest.task is Task.MULTILABEL or prediction.logits is not None:
+def _plan(form: Form, served: Served, max_rows: int, size: int) -> Plan:
+    schema, manifest = served.schema, served.predictor.manifest
+    tensors.check_inputs(schema, (INPUT,))
+    dtype = tensors.check_bytes(schema, form.datatype, form.shape, size - len(form.prefix), max_rows)
+    return Plan(
+        manifest,
+        max_rows,
+        wants_logits(manifest, form.wanted),
+        dtype,
+        # the bytes of a bytes object begin at a multiple of 16
+        None if len(form.prefix) % dtype.itemsize else len(form.prefix),
+        dtype == schema.dtype and schema.plain and not schema.pixels,
+        None if form.wanted or form.options is not DEFAULT else _answer(served, form.shape[0]),
+    )
+
+
+def _answer(served: Served, count: int) -> Answer | None:
+    """What the answers to so many rows have in common."""
+    manifest = served.manifest
+    if manifest.task is Task.MULTILABEL or wants_logits(manifest, ()):
         return None
-    signature = tuple([output[:3] for output in outputs(prediction, ())])
-    head = _head(served.name, served.version, signature) + RAW_OUTPUT + _length(probabilities.nbytes)
-    contents = [tensors.to_bytes([label]) for label in served.manifest.classes]
-    tails = tuple(RAW_OUTPUT + _length(len(content)) + content for content in contents)
-    return OneRow(head, tails, (RAW_OUTPUT + b"\x01\x00", RAW_OUTPUT + b"\x01\x01"))
+    dtype = served.predictor.dtype
+    some: npt.NDArray[Any] = np.zeros((count, len(manifest.classes)), dtype)
+    signature = tuple([output[:3] for output in outputs(Prediction(served, some, None), ())])
+    head = _head(served.name, served.version, signature) + RAW_OUTPUT + varint(some.nbytes)
+    labels = tuple([tensors.to_bytes([label]) for label in manifest.classes])
+    tails = tuple([RAW_OUTPUT + varint(len(label)) + label for label in labels])
+    return Answer(head, tails, Labels(labels), (RAW_OUTPUT + b"\x01\x00", RAW_OUTPUT + b"\x01\x01"))
 
 
 def raw_response(served: Served, given: list[Output]) -> bytes:
@@ -201,7 +248,7 @@ def raw_response(served: Served, given: list[Output]) -> bytes:
     parts = [_head(served.name, served.version, tuple([output[:3] for output in given]))]
     for output in given:
         content = tensors.to_bytes(output.values)
-        parts += (RAW_OUTPUT, _length(len(content)), content)
+        parts += (RAW_OUTPUT, varint(len(content)), content)
     return b"".join(parts)
 
 
@@ -211,14 +258,3 @@ def _head(model: str, version: str, signature: tuple[tuple[str, str, tuple[int, 
     for name, datatype, shape in signature:
         head.outputs.add(name=name, datatype=datatype, shape=shape)
     return head.SerializeToString()
-
-
-@lru_cache(maxsize=4096)
-def _length(size: int) -> bytes:
-    """A length as protobuf writes it: 7 bits a byte, the lowest first (the encoding guide's varint)."""
-    written = bytearray()
-    while size > 0x7F:
-        written.append(size & 0x7F | 0x80)
-        size >>= 7
-    written.append(size)
-    return bytes(written)

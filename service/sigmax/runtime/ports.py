@@ -70,8 +70,7 @@ def refusal(door: str, host: str, port: int) -> str:
 
 def _bound(door: str, host: str, port: int, *, shared: bool = False) -> socket.socket:
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound = socket.socket(_family(host, port), socket.SOCK_STREAM)
         try:
             _bind(bound, host, port, shared)
         except OSError:
@@ -81,6 +80,13 @@ def _bound(door: str, host: str, port: int, *, shared: bool = False) -> socket.s
         reason = (error.strerror or str(error)).lower()
         raise OSError(f"{door} cannot listen on {host}:{port}: {reason}") from error
     return bound
+
+
+def _family(host: str, port: int) -> int:
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except UnicodeError as error:  # what can be no name is no OSError
+        raise OSError(f"'{host}' is no address") from error
 
 
 def _bind(bound: socket.socket, host: str, port: int, shared: bool) -> None:

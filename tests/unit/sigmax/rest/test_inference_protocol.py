@@ -41,9 +41,14 @@ class Witness:
 
 def asked(manifest: Manifest, *tensors: dict[str, Any]) -> list[list[float]]:
     """The features matrix that a request with these inputs becomes."""
+    return sent(manifest, json.dumps({"inputs": tensors}).encode())
+
+
+def sent(manifest: Manifest, content: bytes) -> list[list[float]]:
+    """The features matrix that a body becomes."""
     engine = Witness()
     served = Served("mixed", "1", Predictor(manifest, engine), Schema(manifest), Proof(1, 0.0, 0), b"{}")
-    body = Body(json.dumps({"inputs": tensors}).encode())
+    body = Body(content)
     dispatch = Dispatch(Catalog([Entry("mixed", served)]), 10)
     dispatch.answer(Metrics().verb("test", "infer"), InferQuery, "mixed", "", body)
     matrix: list[list[float]] = engine.asked.tolist()
@@ -90,6 +95,24 @@ def test_what_is_wrong_among_numbers_that_may_be_missing_is_named(
         asked(NUMBERS, {"name": "features", "datatype": datatype, "shape": [1, 4], "data": data})
 
     assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize("data", [None, 1, "x", {"a": 1}])
+def test_data_that_is_no_list_is_refused_as_that(data: Any) -> None:
+    with pytest.raises(
+        InvalidInput, match="'data' of FP64 is a list of numbers, flat or nested as its shape"
+    ):
+        asked(NUMBERS, {"name": "features", "datatype": "FP64", "shape": [1, 4], "data": data})
+
+
+@pytest.mark.parametrize("data", ["[1, 1e999, 1, 3]", "[[1, 1e999, 1, 3]]"])
+def test_a_number_beyond_all_numbers_is_named(data: str) -> None:
+    text = json.dumps({"inputs": [{"name": "features", "datatype": "FP64", "shape": [1, 4], "data": "here"}]})
+
+    with pytest.raises(
+        InvalidInput, match="row 0, feature '임금': expected a finite number, got the number inf"
+    ):
+        sent(NUMBERS, text.replace('"here"', data).encode())
 
 
 def test_whole_categories_come_as_integers_or_as_their_texts() -> None:

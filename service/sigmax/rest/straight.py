@@ -1,0 +1,131 @@
+"""JSON numbers straight into arrays, no Python object a number: the way of bodies that are right.
+
+Whatever is unusual gives None here, and is read once more by the code that can say what is wrong. What is
+given is to the bit what that code would have made of it; tests compare the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from struct import Struct
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import simdjson
+from msgspec.structs import astuple
+
+from sigmax.inference.catalog import Served
+from sigmax.protocol.schema import Schema
+from sigmax.protocol.tabular import Rows
+from sigmax.protocol.values import all_within, check_count, check_pixels
+
+_KINDS = {"f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64)}
+_KEPT_BYTES = 2**20
+_MAX_NAMES = 256
+
+
+class Numbers:
+    """Reads arrays of numbers; not for two threads at a time."""
+
+    __slots__ = ("_parser",)
+
+    def __init__(self) -> None:
+        self._parser = simdjson.Parser()
+
+    def read(self, data: bytes, kind: str, shape: Sequence[int]) -> npt.NDArray[Any] | None:
+        """Read a flat list of numbers, or a list of rows as the shape says.
+
+        Args:
+            data: JSON, beginning with its bracket.
+            kind: of numpy's types, `f`, `i` or `u`; of others nothing is read.
+            shape: what nested rows have to have; a flat list may have any length but 0.
+
+        Returns:
+            All numbers in one row, float64, int64 or uint64; None for anything else.
+        """
+        if kind not in _KINDS:
+            return None
+        of_type, dtype = _KINDS[kind]
+        # A parser keeps the memory of its longest text, some ten times as much.
+        parser = self._parser if len(data) <= _KEPT_BYTES else simdjson.Parser()
+        try:
+            array = parser.parse(data)
+            values = np.frombuffer(array.as_buffer(of_type=of_type), dtype)  # type: ignore[union-attr,arg-type]
+            right = data.find(b"[", 1) < 0 or _has_shape(array, data, shape)
+        except (ValueError, TypeError, RuntimeError, AttributeError):
+            return None
+        return values if right and values.size else None
+
+
+def _has_shape(array: Any, data: bytes, shape: Sequence[int]) -> bool:
+    """Whether nothing but rows of numbers are in a list: it has numbers only, so a bracket begins a list."""
+    if len(shape) != 2 or len(array) != shape[0] or data.count(b"[") != shape[0] + 1:
+        return False
+    return all(len(row) == shape[1] for row in array)
+
+
+class NamedRows:
+    """Reads `{"rows": [{"feature": number, …}, …]}` of one model: every feature, nothing else."""
+
+    __slots__ = ("_decoder", "_packed", "_schema")
+
+    def __init__(self, schema: Schema) -> None:
+        fields = [f"f{number}" for number in range(len(schema.names))]
+        row = msgspec.defstruct(
+            "Row",
+            [(field, float) for field in fields],
+            rename=dict(zip(fields, schema.names, strict=True)),
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        body = msgspec.defstruct("Body", [("rows", list[row])], forbid_unknown_fields=True)  # type: ignore[valid-type]
+        self._schema = schema
+        self._packed = Struct(f"{len(fields)}d")
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
+
+    def read(self, body: bytes, max_rows: int) -> Rows | None:
+        """The rows; None for any other body.
+
+        Raises:
+            InvalidInput: too many rows, or numbers that are no pixels.
+        """
+        try:
+            rows = self._decoder.decode(body).rows
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if not rows:
+            return None
+        check_count(len(rows), max_rows)
+        schema, exact = self._schema, self._exact(rows)
+        if not all_within(exact, schema.exact):  # an integer beyond may have lost a digit
+            return None
+        features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
+        if schema.pixels:
+            check_pixels(schema, features)
+        return Rows(features)
+
+    def _exact(self, rows: list[Any]) -> npt.NDArray[np.float64]:
+        if len(rows) == 1:
+            return np.frombuffer(self._packed.pack(*astuple(rows[0])))
+        return np.array(list(chain.from_iterable(map(astuple, rows))), np.float64)
+
+
+class Models:
+    """What reads the named rows of each model, kept while its version serves."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Served, NamedRows | None]] = {}
+
+    def named_rows(self, served: Served) -> NamedRows | None:
+        """What reads a model's named rows; None if they are not numbers alone, or too many."""
+        kept = self._kept.get(served.name)
+        if kept is None or kept[0] is not served:
+            schema = served.schema
+            fits = schema.plain and schema.scalar and len(schema.names) <= _MAX_NAMES
+            kept = self._kept[served.name] = (served, NamedRows(schema) if fits else None)
+        return kept[1]

@@ -1,0 +1,114 @@
+"""What all usual answers of a model have in common, encoded once: names, datatypes and labels.
+
+The usual answer is that of a binary or multiclass model to a request without options. Its text is what
+encoding the whole document would give; tests compare the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy.typing as npt
+
+from sigmax.contract import OUTPUT, Task
+from sigmax.inference.catalog import Served
+from sigmax.inference.dispatch import Prediction
+from sigmax.protocol.tensors import NAMES
+
+_encode = msgspec.json.encode
+_DOUBT = (b',"unsure":false', b',"unsure":true')
+
+
+class Template:
+    """The usual answers of one version.
+
+    Attributes:
+        served: the version.
+    """
+
+    __slots__ = ("_classes", "_infer", "_labels", "_results", "served")
+
+    def __init__(self, served: Served) -> None:
+        self.served = served
+        self._labels = [_encode(label) for label in served.manifest.classes]
+        self._classes = _open({"model": served.name, "version": served.version}) + b',"results":['
+        self._results = [b'{"label":' + label + b',"probability":' for label in self._labels]
+        head = {"model_name": served.name, "model_version": served.version}
+        first = {"name": OUTPUT, "datatype": NAMES[served.predictor.dtype]}
+        self._infer = _open(head) + b',"outputs":[' + _open(first) + b',"shape":['
+
+    def classes(self, probabilities: npt.NDArray[Any]) -> bytes:
+        """The answer of `:classes`.
+
+        Args:
+            probabilities: (n_samples, n_classes).
+        """
+        chosen, unsure, rows = _decided(self.served, probabilities)
+        best = [row[column] for row, column in zip(rows, chosen, strict=True)]
+        said = [
+            self._results[column] + text
+            for column, text in zip(chosen, _encode(best)[1:-1].split(b","), strict=True)
+        ]
+        if unsure is not None:
+            said = [text + _DOUBT[doubt] for text, doubt in zip(said, unsure, strict=True)]
+        return self._classes + b"},".join(said) + b"}]}"
+
+    def infer(self, probabilities: npt.NDArray[Any]) -> bytes:
+        """The response of the Open Inference Protocol with all outputs.
+
+        Args:
+            probabilities: (n_samples, n_classes).
+        """
+        chosen, unsure, rows = _decided(self.served, probabilities)
+        count, width = probabilities.shape
+        numbers = _encode(rows[0] if count == 1 else probabilities.ravel().tolist())
+        labels = b",".join([self._labels[column] for column in chosen])
+        parts = (
+            b'%b%d,%d],"data":%b},' % (self._infer, count, width, numbers),
+            b'{"name":"label","datatype":"BYTES","shape":[%d],"data":[%b]}' % (count, labels),
+            b"" if unsure is None else _unsure(unsure),
+            b"]}",
+        )
+        return b"".join(parts)
+
+
+class Templates:
+    """The template of each model, kept while its version serves."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Served, Template | None]] = {}
+
+    def find(self, prediction: Prediction) -> Template | None:
+        """The template for a prediction without options; None if its answer is not the usual one."""
+        served = prediction.served
+        if prediction.ids is not None or prediction.logits is not None:
+            return None
+        kept = self._kept.get(served.name)
+        if kept is None or kept[0] is not served:
+            usual = served.manifest.task is not Task.MULTILABEL
+            kept = self._kept[served.name] = (served, Template(served) if usual else None)
+        return kept[1]
+
+
+def _open(document: dict[str, str]) -> bytes:
+    """A JSON object that goes on."""
+    return _encode(document)[:-1]
+
+
+def _unsure(flags: list[bool]) -> bytes:
+    return b',{"name":"unsure","datatype":"BOOL","shape":[%d],"data":%b}' % (len(flags), _encode(flags))
+
+
+def _decided(
+    served: Served, probabilities: npt.NDArray[Any]
+) -> tuple[list[int], list[bool] | None, list[list[float]]]:
+    """Of each row the chosen column, whether it is unsure where that can be, and its probabilities."""
+    rule, rows = served.predictor.rule, probabilities.tolist()
+    if len(rows) == 1:
+        unsure = [rule.unsure_one(rows[0])] if rule.banded else None
+        return [rule.choose_one(rows[0])], unsure, rows
+    flags = rule.unsure(probabilities).tolist() if rule.banded else None
+    return rule.choose(probabilities).tolist(), flags, rows
