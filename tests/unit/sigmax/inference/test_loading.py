@@ -200,6 +200,21 @@ def test_another_bundle_with_the_same_version_number_is_loaded(
     assert again.served.manifest.provenance == {"data": "made anew"}
 
 
+def test_a_bad_bundle_under_the_number_of_the_version_that_answers_leaves_it(repository: Repository) -> None:
+    repository.publish(1)
+    repository.publish(2)
+    second = seen(repository)
+    repository.delete(2)
+    repository.publish(2, good=False)
+
+    after = seen(repository, second)
+
+    assert after.served is second.served
+    assert after.note == ""
+    assert "row 0, class 'z'" in after.rejected[2]
+    assert [status["state"] for status in after.describe()["model_version_status"]] == ["AVAILABLE"]
+
+
 def test_a_refused_version_is_read_again_once_its_files_have_changed_and_then_stay(
     repository: Repository,
 ) -> None:
@@ -274,8 +289,12 @@ def test_it_is_not_tried_for_ever_until_the_files_change(repository: Repository)
     counting = Counting(*[unreadable(errno.EIO)] * loading.ATTEMPTS)
     entry = NEW
 
+    agains = []
     for _ in range(3 * loading.ATTEMPTS):
-        entry = look(repository.root, entry, counting).entry or NEW
+        looked = look(repository.root, entry, counting)
+        entry = looked.entry or NEW
+        agains.append(looked.again)
+    assert [again for again in agains if again is not None] == [1, 2, 4, 8]
     assert counting.opened == [1] * loading.ATTEMPTS
     os.utime(folder / "model.onnx", (1, 1))
 

@@ -63,6 +63,12 @@ def set_back(folder: Path) -> None:
     os.utime(folder / "model.onnx", (0, 0))
 
 
+def written_into_and_set_back(folder: Path) -> None:
+    status = (folder / "model.onnx").stat()
+    written_into(folder)
+    os.utime(folder / "model.onnx", ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 def made_anew(folder: Path) -> None:
     """The same version number once more, its content the same."""
     shutil.copytree(folder, folder.parent / ".again")
@@ -83,6 +89,9 @@ CHANGES: dict[str, Callable[[Path], Any]] = {
     "the model becomes a file": lambda root: became_a_file(root / "a"),
     "a manifest is replaced, its size and time the same": lambda root: replaced_alike(root / "a" / "1"),
     "a file is written to": lambda root: written_into(root / "a" / "1"),
+    "a file is written to, its size and time the same": (
+        lambda root: written_into_and_set_back(root / "a" / "1")
+    ),
     "a file's time is set back": lambda root: set_back(root / "a" / "1"),
     "a file is removed": lambda root: (root / "a" / "1" / "model.onnx").unlink(),
     "a version is made anew": lambda root: made_anew(root / "a" / "1"),
