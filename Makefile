@@ -15,23 +15,27 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 COMPOSE := docker compose --project-name sigmax-e2e
 
+define TRAIN_MISSING
+missing=; \
+for job in $(FIRST); do \
+	name=$$(basename "$$job" .toml); \
+	ls $(MODELS)/"$$name"/*/manifest.json > /dev/null 2>&1 || missing="$$missing $$job"; \
+done; \
+[ -z "$$missing" ] || $(BIN)/sigmax-train run $$missing --models $(MODELS)
+endef
+
 # ONNX Runtime reports to its makers unless told not to.
 export ORT_DISABLE_TELEMETRY := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run train serve test lint proto released compose clients models learn lifecycle bench bench-stream pins clean
+.PHONY: help run train serve test lint proto released compose clients conform-peers models learn lifecycle bench bench-stream pins clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: .venv/.runtime  ## Train the first example models if they are missing, then serve what is there
-	@missing=; \
-	for job in $(FIRST); do \
-		name=$$(basename "$$job" .toml); \
-		ls $(MODELS)/"$$name"/*/manifest.json > /dev/null 2>&1 || missing="$$missing $$job"; \
-	done; \
-	[ -z "$$missing" ] || $(BIN)/sigmax-train run $$missing --models $(MODELS)
+	@$(TRAIN_MISSING)
 	@exec $(BIN)/sigmax serve --models $(MODELS)
 
 train: .venv/.runtime  ## Train every example job; what is published already stays as it is
@@ -70,6 +74,9 @@ compose: .venv/.checks  ## Build the images, bring the stack up, ask both doors,
 clients: .venv/.checks build/triton/.installed  ## Ask the service with other projects' clients, each in an environment of its own
 	$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
 
+conform-peers: .venv/.checks build/mlserver/.installed build/kserve/.installed  ## Ask Sigmax, MLServer and KServe the checklist of the protocol, write docs/conformance.md
+	$(BIN)/python -m tests.peers.table
+
 models: .venv/.checks  ## Measure the table in docs/models.md anew: how exactly each kind of model is served
 	$(BIN)/python -m tests.models.table
 
@@ -79,8 +86,9 @@ learn: .venv/.checks  ## Run the course in docs/learn, draw its plots anew, writ
 lifecycle: .venv/.checks  ## Renew, kill and stop workers under load, fifty and twenty times: some five minutes
 	$(BIN)/python -m pytest -m lifecycle --capture=no tests/integration/test_lifecycle_long.py $(ARGS)
 
-bench: .venv/.checks  ## Measure every door beside the bare library that carries it
-	$(BIN)/python -m benchmarks.doors $(ARGS)
+bench: .venv/.checks  ## Measure the service beside bare servers and others: 20 minutes; ARGS="--effort quick": 7
+	@$(TRAIN_MISSING)
+	$(BIN)/python -m benchmarks --models $(MODELS) --output docs/benchmarks.md $(ARGS)
 
 bench-stream: .venv/.checks  ## Measure training on ten million rows beside scikit-learn: a quarter of an hour, 2 GB of build/
 	$(BIN)/python -m benchmarks.streaming --output docs/training-benchmarks.md $(ARGS)
@@ -101,6 +109,12 @@ build/triton/.installed: .venv/.python tests/clients/triton.txt
 	@echo "==> build/triton: tritonclient, with what it needs"
 	@$(BIN)/python -m venv build/triton
 	@build/triton/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/clients/triton.txt
+	@touch $@
+
+build/%/.installed: tests/peers/%.txt .venv/.python
+	@echo "==> build/$*: $*, with what it needs"
+	@$(BIN)/python -m venv build/$*
+	@build/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .venv/.python:

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import report
-from benchmarks.cases import MODEL, Case, cases
-from sigmax.inference.catalog import Catalog, load_catalog
+from benchmarks.cases import MODEL, Case, Questions
+from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch, Prediction, Query
+from sigmax.inference.loading import load_catalog
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.values import surely_finite
 from sigmax.rpc import raw
@@ -40,12 +41,6 @@ from sigmax.wire import open_inference_grpc_pb2
 PACKAGES = ("grpcio", "protobuf", "numpy", "onnxruntime")
 
 _MAX_ROWS = 10_000
-_ASKED = (
-    ("gRPC Open Inference Protocol, raw", 1),
-    ("gRPC Open Inference Protocol, raw", 1024),
-    ("gRPC PredictClasses, named row", 1),
-)
-
 Step = Callable[[], Any]
 
 
@@ -133,9 +128,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=2000, help="how often each step is timed")
     arguments = parser.parse_args()
     catalog, disturbance = load_catalog(arguments.models), Disturbance()
-    for case in cases(arguments.models):
-        if (case.door, case.rows) not in _ASKED:
-            continue
+    for case in _asked(Questions(arguments.models, MODEL)):
         rows = []
         for name, step in steps(case, catalog).items():
             step()
@@ -144,6 +137,11 @@ def main() -> None:
         print(f"{case.door}, {case.rows} rows, {len(case.body):,} bytes in\n")
         print(report.table(["step", "us, alone", "us, after a disturbance"], rows) + "\n")
     print(report.conditions(shlex.join(["python", "-m", "benchmarks.budget_grpc", *sys.argv[1:]]), PACKAGES))
+
+
+def _asked(questions: Questions) -> list[Case]:
+    one = questions.rows(1)
+    return [one.infer_raw(), questions.rows(1024).infer_raw(), one.predict_classes()]
 
 
 def _nothing() -> None:

@@ -22,10 +22,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from benchmarks import report
-from benchmarks.cases import Case, cases
+from benchmarks.cases import MODEL, Case, Questions
 from benchmarks.floors import asgi, starlette_route
-from sigmax.inference.catalog import load_catalog
 from sigmax.inference.dispatch import Dispatch, Prediction
+from sigmax.inference.loading import load_catalog
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
@@ -39,10 +39,9 @@ TITLE = "REST"
 PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "msgspec", "pysimdjson", "numpy", "onnxruntime")
 
 _MAX_ROWS, _MAX_BYTES = 100_000, 2**24
-_DOORS = ("REST /v2 infer, JSON", "REST :classes, named row")
 _EXPLAINED = """\
 Microseconds of CPU a request, `breast_cancer`, 30 features: the least of {rounds} short rounds, in process,
-without sockets, whose system calls every server pays alike. Each line is measured by itself, looped: together
+no sockets, whose system calls every server pays alike. Each line is measured by itself, looped: together
 they cost more than their sum, since between two of them the caches empty. The last two are uvicorn with an
 application that answers with the same bytes: a bare one, and a Starlette route."""
 
@@ -201,8 +200,9 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--output", type=Path, help="a Markdown file to put the table into")
     arguments = parser.parse_args()
-    chosen = [case for case in cases(arguments.models) if case.door in _DOORS and case.rows in (1, 1024)]
-    chosen.sort(key=lambda case: case.rows)
+    questions = Questions(arguments.models, MODEL)
+    one = questions.rows(1)
+    chosen = [one.infer_json(), one.classes_json(), questions.rows(1024).infer_json()]
     columns = []
     for case in chosen:
         made = await steps(case, arguments.models)

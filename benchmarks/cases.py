@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,14 @@ from google.protobuf import json_format
 
 from sigmax.contract import INPUT, OUTPUT, FloatType, Manifest
 from sigmax.repository import bundle, layout
-from sigmax.repository.golden import Golden
 from sigmax.wire import classifier_pb2, open_inference_grpc_pb2
 
 MODEL = "breast_cancer"
+PICTURES = "temple_or_flower"
 
-_TENSOR_ROWS = (1, 32, 1024)
 _MODEL_INFER = "/inference.GRPCInferenceService/ModelInfer"
 _PREDICT_CLASSES = "/sigmax.v1.Classifier/PredictClasses"
-_DATATYPES = {FloatType.FLOAT32: "FP32", FloatType.FLOAT64: "FP64"}
+_DTYPES = {"FP32": np.float32, "FP64": np.float64, "UINT8": np.uint8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,7 @@ class Case:
 
     Attributes:
         door: as the table calls it.
+        model: that is asked.
         grpc: or HTTP.
         path: where it is sent.
         body: the message or the JSON.
@@ -51,9 +51,11 @@ class Case:
         expected: the estimator's probabilities, (n_samples, n_classes).
         labels: the estimator's classes.
         tolerance: of the model's manifest.
+        json_bytes: where the JSON of a REST body ends and tensors follow; 0 if none do.
     """
 
     door: str
+    model: str
     grpc: bool
     path: str
     body: bytes
@@ -61,6 +63,20 @@ class Case:
     expected: npt.NDArray[np.float64]
     labels: list[str]
     tolerance: float
+    json_bytes: int = 0
+
+    @property
+    def name(self) -> str:
+        """What tells this case from the others."""
+        return f"{self.model}, {self.door}, {self.rows:,} row{'s' * (self.rows > 1)}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of a REST request."""
+        if not self.json_bytes:
+            return {"Content-Type": "application/json"}
+        length = {"Inference-Header-Content-Length": str(self.json_bytes)}
+        return {"Content-Type": "application/octet-stream", **length}
 
     @property
     def rows(self) -> int:
@@ -86,32 +102,26 @@ class Case:
         np.testing.assert_allclose(said, expected, rtol=0, atol=self.tolerance, err_msg=where)
 
 
-def cases(models: Path) -> list[Case]:
-    """Every case, of the highest version of the model."""
-    version = layout.versions(models, MODEL)[0]
-    read = bundle.read(layout.version_path(models, MODEL, version))
-    batches = {count: _batch(read.manifest, read.golden, count) for count in _TENSOR_ROWS}
-    one = batches[1]
-    return [
-        *(batch.infer_raw() for batch in batches.values()),
-        one.infer_typed(),
-        one.predict_classes(),
-        *(batch.infer_json() for batch in batches.values()),
-        one.named_json("classes", _classes_json),
-        one.named_json("probabilities", _probabilities_json),
-    ]
+class Questions:
+    """What can be asked of the highest version of a model."""
 
+    def __init__(self, models: Path, name: str) -> None:
+        version = layout.versions(models, name)[0]
+        read = bundle.read(layout.version_path(models, name, version))
+        self._manifest, self._golden = read.manifest, read.golden
 
-def _batch(manifest: Manifest, golden: Golden, count: int) -> _Batch:
-    order = sorted(range(len(golden)), key=lambda row: len(json.dumps(golden.features[row].tolist())))
-    usual = order[: (len(order) + 1) // 2][::-1]
-    picked = [usual[index % len(usual)] for index in range(count)]
-    labels = [manifest.classes[column] for column in golden.classes[picked].tolist()]
-    return _Batch(manifest, golden.features[picked], golden.probabilities[picked], labels)
+    def rows(self, count: int) -> Batch:
+        """Golden rows again and again, in the order of their length as JSON, the longest left out."""
+        golden, classes = self._golden, self._manifest.classes
+        order = sorted(range(len(golden)), key=lambda row: len(json.dumps(golden.features[row].tolist())))
+        usual = order[: (len(order) + 1) // 2][::-1]
+        picked = [usual[index % len(usual)] for index in range(count)]
+        labels = [classes[column] for column in golden.classes[picked].tolist()]
+        return Batch(self._manifest, golden.features[picked], golden.probabilities[picked], labels)
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
+class Batch:
     """Golden rows, to be sent in any door's form."""
 
     manifest: Manifest
@@ -119,52 +129,81 @@ class _Batch:
     expected: npt.NDArray[np.float64]
     labels: list[str]
 
-    def infer_raw(self) -> Case:
-        request = self._infer_request()
-        request.raw_input_contents.append(self._matrix().tobytes())
-        return self._case("gRPC Open Inference Protocol, raw", True, _MODEL_INFER, request, _raw)
+    def infer_raw(self, datatype: str = "") -> Case:
+        """Open Inference Protocol over gRPC, raw contents, in a datatype or the graph's own."""
+        request = self._infer_request(datatype or self._own)
+        request.raw_input_contents.append(self._matrix(datatype or self._own).tobytes())
+        door = f"gRPC OIP raw{' ' * bool(datatype)}{datatype}"
+        return self._case(door, True, _MODEL_INFER, request, _raw)
 
     def infer_typed(self) -> Case:
-        request = self._infer_request()
-        field = f"{self._datatype.lower()}_contents"
-        getattr(request.inputs[0].contents, field).extend(self._matrix().ravel().tolist())
-        return self._case("gRPC Open Inference Protocol, typed", True, _MODEL_INFER, request, _typed)
+        """The same, typed contents."""
+        request = self._infer_request(self._own)
+        field = f"{self._own.lower()}_contents"
+        getattr(request.inputs[0].contents, field).extend(self._matrix(self._own).ravel().tolist())
+        return self._case("gRPC OIP typed", True, _MODEL_INFER, request, _typed)
 
     def predict_classes(self) -> Case:
-        document = {"model": MODEL, "rows": self._named()}
+        """`sigmax.v1.Classifier/PredictClasses` with named rows."""
+        document = {"model": self.manifest.name, "rows": self._named()}
         request = json_format.ParseDict(document, classifier_pb2.PredictClassesRequest())
         return self._case("gRPC PredictClasses, named row", True, _PREDICT_CLASSES, request, _classes_message)
 
     def infer_json(self) -> Case:
-        shape, data = list(self.features.shape), self._matrix().ravel().tolist()
-        tensor = {"name": INPUT, "shape": shape, "datatype": self._datatype, "data": data}
-        body = json.dumps({"inputs": [tensor]}).encode()
-        path = f"/v2/models/{MODEL}/infer"
-        return self._case("REST /v2 infer, JSON", False, path, body, _infer_json)
+        """`/v2/models/<name>/infer`, numbers in JSON."""
+        data = self._matrix(self._own).ravel().tolist()
+        body = json.dumps({"inputs": [{**self._tensor(self._own), "data": data}]}).encode()
+        return self._case("REST /v2 infer, JSON", False, self._infer_path, body, _infer_json)
 
-    def named_json(self, verb: str, read: Callable[[bytes], Said]) -> Case:
+    def infer_binary(self, datatype: str) -> Case:
+        """The same, the numbers behind the JSON; the answer is JSON."""
+        numbers = self._matrix(datatype).tobytes()
+        tensor = {**self._tensor(datatype), "parameters": {"binary_data_size": len(numbers)}}
+        head = json.dumps({"inputs": [tensor]}).encode()
+        door = f"REST /v2 infer, binary {datatype}"
+        case = self._case(door, False, self._infer_path, head + numbers, _infer_json)
+        return replace(case, json_bytes=len(head))
+
+    def classes_json(self) -> Case:
+        """`:classes` with named rows."""
+        return self._named_json("classes", _classes_json)
+
+    def probabilities_json(self) -> Case:
+        """`:probabilities` with named rows."""
+        return self._named_json("probabilities", _probabilities_json)
+
+    def _named_json(self, verb: str, read: Callable[[bytes], Said]) -> Case:
         body = json.dumps({"rows": self._named()}).encode()
-        return self._case(f"REST :{verb}, named row", False, f"/v1/models/{MODEL}:{verb}", body, read)
+        path = f"/v1/models/{self.manifest.name}:{verb}"
+        return self._case(f"REST :{verb}, named row", False, path, body, read)
 
     @property
-    def _datatype(self) -> str:
-        return _DATATYPES[self.manifest.graph.dtype]
+    def _own(self) -> str:
+        return "FP32" if self.manifest.graph.dtype is FloatType.FLOAT32 else "FP64"
 
-    def _matrix(self) -> npt.NDArray[Any]:
-        return self.features.astype(self.manifest.graph.dtype.value)
+    @property
+    def _infer_path(self) -> str:
+        return f"/v2/models/{self.manifest.name}/infer"
+
+    def _matrix(self, datatype: str) -> npt.NDArray[Any]:
+        return self.features.astype(_DTYPES[datatype])
 
     def _named(self) -> list[dict[str, float]]:
         names = [feature.name for feature in self.manifest.features]
         return [dict(zip(names, row, strict=True)) for row in self.features.tolist()]
 
-    def _infer_request(self) -> open_inference_grpc_pb2.ModelInferRequest:
-        request = open_inference_grpc_pb2.ModelInferRequest(model_name=MODEL)
-        request.inputs.add(name=INPUT, datatype=self._datatype, shape=self.features.shape)
+    def _tensor(self, datatype: str) -> dict[str, Any]:
+        return {"name": INPUT, "shape": list(self.features.shape), "datatype": datatype}
+
+    def _infer_request(self, datatype: str) -> open_inference_grpc_pb2.ModelInferRequest:
+        request = open_inference_grpc_pb2.ModelInferRequest(model_name=self.manifest.name)
+        request.inputs.add(**self._tensor(datatype))
         return request
 
     def _case(self, door: str, grpc: bool, path: str, request: Any, read: Callable[[bytes], Said]) -> Case:
         body = request if isinstance(request, bytes) else request.SerializeToString()
-        return Case(door, grpc, path, body, read, self.expected, self.labels, self.manifest.tolerance)
+        told = (body, read, self.expected, self.labels, self.manifest.tolerance)
+        return Case(door, self.manifest.name, grpc, path, *told)
 
 
 def _raw(answer: bytes) -> Said:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = {"h2load": "nghttp2-client", "wrk": "wrk"}
 """The Debian package of each tool."""
 
-_SLACK_SECONDS = 120
+_SLACK_SECONDS = 60
 _SCRIPT = Path(__file__).with_name("post.lua")
 
 
@@ -46,8 +47,21 @@ def framed(message: bytes) -> bytes:
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
-def post_grpc(url: str, body: Path, count: int, answer_size: int) -> Counted:
-    """Send one framed message `count` times, 64 in flight on 8 connections.
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """How many requests are under way at once: so many connections, so many on each."""
+
+    connections: int
+    streams: int = 1
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.connections * self.streams
+
+
+def post_grpc(url: str, body: Path, count: int, answer_size: int, flight: Flight = Flight(8, 8)) -> Counted:
+    """Send one framed message `count` times.
 
     An error of gRPC is status 200 with trailers and no message; so the bytes that came are compared with
     what so many right answers are.
@@ -56,7 +70,18 @@ def post_grpc(url: str, body: Path, count: int, answer_size: int) -> Counted:
         LoadFailed: any request failed.
     """
     headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
-    said = _run(["h2load", f"-n{count}", "-c8", "-m8", *headers, "-d", str(body), url])
+    said = _run(
+        [
+            "h2load",
+            f"-n{count}",
+            f"-c{flight.connections}",
+            f"-m{flight.streams}",
+            *headers,
+            "-d",
+            str(body),
+            url,
+        ]
+    )
     seconds = _seconds(_found(r"finished in ([\d.]+)(us|ms|s|m|h)", said))
     good = int(_found(r"status codes: (\d+) 2xx", said)[1])
     received = int(_found(r"\((\d+)\) data", said)[1])
@@ -68,23 +93,27 @@ def post_grpc(url: str, body: Path, count: int, answer_size: int) -> Counted:
     return Counted(count, seconds)
 
 
-def post_http(url: str, body: Path, seconds: int) -> Counted:
-    """Send one body again and again for some seconds, on 16 connections.
+def post_http(url: str, body: Path, seconds: float, connections: int, headers: Mapping[str, str]) -> Counted:
+    """Send one body again and again for some whole seconds.
 
     Raises:
         LoadFailed: any request failed.
     """
-    said = _run(["wrk", "-t1", "-c16", f"-d{seconds}s", "-s", str(_SCRIPT), url, "--", str(body)], seconds)
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(_SCRIPT)]
+    given = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    said = _run([*command, *given, url, "--", str(body)], seconds)
     counted = _found(r"COUNTED requests=(\d+) microseconds=(\d+) failed=(\d+)", said)
     if int(counted[3]) or not int(counted[1]):
         raise LoadFailed(f"{url}: of {counted[1]} requests {counted[3]} failed:\n{said}")
     return Counted(int(counted[1]), int(counted[2]) / 1e6)
 
 
-def _run(command: list[str], expected_seconds: int = 0) -> str:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=expected_seconds + _SLACK_SECONDS, check=False
-    )
+def _run(command: list[str], expected_seconds: float = 0) -> str:
+    patience = expected_seconds + _SLACK_SECONDS
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patience, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise LoadFailed(f"{' '.join(command)} was not done within {patience:g} s") from error
     if done.returncode:
         raise LoadFailed(f"{' '.join(command)} ended with {done.returncode}: {done.stderr or done.stdout}")
     return done.stdout

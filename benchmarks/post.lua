@@ -3,7 +3,6 @@
 function init(args)
   local file = assert(io.open(args[1], "rb"))
   wrk.method = "POST"
-  wrk.headers["Content-Type"] = "application/json"
   wrk.body = file:read("*all")
   file:close()
 end

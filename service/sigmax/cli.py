@@ -14,7 +14,7 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from encodings.aliases import aliases
 from pathlib import Path
 from typing import Any
@@ -84,11 +84,37 @@ def cli(context: click.Context, config: Path | None) -> None:
     help="Pixels of one request's pictures.",
 )
 @click.option(
+    "--max-batch-rows",
+    type=click.IntRange(1),
+    help="Rows of one run of a costly model.  [default: what its costs suggest, measured when it is loaded]",
+)
+@click.option(
+    "--max-delay",
+    type=click.FloatRange(0, 10),
+    default=0.0,
+    show_default=True,
+    help="Seconds that a request of a costly model waits for others while nothing is computed.",
+)
+@click.option(
+    "--max-queue-rows",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    help="Rows of costly models that may wait; what comes beyond them is told to try again later.",
+)
+@click.option(
     "--grace",
     type=click.FloatRange(0),
     default=10.0,
     show_default=True,
     help="Seconds for running requests at the end.",
+)
+@click.option(
+    "--poll",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Seconds between two looks for new versions; 0: only at the start.",
 )
 @click.option(
     "--require", multiple=True, help="A model without which the service is not ready; may be repeated."
@@ -161,8 +187,56 @@ def ready(url: str) -> None:
     except urllib.error.HTTPError as error:
         raise click.ClickException(f"not ready: {error.read().decode(errors='replace')}") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', reason)}") from error
+        raise _no_answer(url, error) from error
+
+
+@cli.command()
+@click.argument("url", default="http://127.0.0.1:8080")
+@click.option("--json", "as_json", is_flag=True, help="What `GET /status` answers, as it is.")
+def status(url: str, as_json: bool) -> None:
+    """Ask a service what it serves since when, and what it refused; exit code 0 if all is well."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/status", timeout=_READY_TIMEOUT) as response:
+            text = response.read().decode(errors="replace")
+    except (OSError, ValueError) as error:
+        raise _no_answer(url, error) from error
+    try:
+        said = json.loads(text)
+        lines, well = list(_status_lines(said)), _is_well(said)
+    except (ValueError, KeyError, TypeError) as error:
+        raise click.ClickException(f"{url} does not answer as Sigmax does") from error
+    click.echo(text if as_json else "\n".join(lines))
+    if not well:
+        sys.exit(1)
+
+
+def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Sigmax {said['version']}: {'ready' if said['ready'] else 'not ready: ' + said['reason']}"
+    processes = said["processes"]
+    for worker in processes["workers"]:
+        yield f"worker {worker['pid']}: {worker['state']} for {worker['seconds']:.0f} s"
+    if processes["restarts"]:
+        died = ", ".join(f"{count} by {cause}" for cause, count in sorted(processes["restarts"].items()))
+        yield f"workers that died: {died}; the last: {processes['last_death']['reason']}"
+    for model in said["models"]:
+        state = f"version {model['version']} since {model['since']}" if model["ready"] else "nothing to serve"
+        yield f"{model['name']}: {state}"
+        yield from (f"  version {one['version']} refused: {one['reason']}" for one in model["refused"])
+        if model["note"]:
+            yield f"  {model['note']}"
+
+
+def _is_well(said: Mapping[str, Any]) -> bool:
+    """Whether every process answers, and every model with its highest version, which is on the disk."""
+    processes = said["processes"]
+    answering = sum(worker["state"] == "ready" for worker in processes["workers"])
+    models = all(model["ready"] and not model["refused"] and not model["note"] for model in said["models"])
+    return bool(said["ready"] and models and answering >= processes["wanted"])
+
+
+def _no_answer(url: str, error: OSError | ValueError) -> click.ClickException:
+    reason = getattr(error, "reason", error)
+    return click.ClickException(f"no answer from {url}: {getattr(reason, 'strerror', None) or reason}")
 
 
 def _delimiter(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -292,6 +366,50 @@ def verify(references: tuple[str, ...], models: Path) -> None:
         click.echo(line, err=not good)
         failed |= not good
     if failed:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("url")
+@click.option("--grpc", metavar="HOST:PORT", help="The gRPC door; without it only REST is checked.")
+@click.option("--model", help="Its name; default: the first that the server lists.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON document.")
+@click.option(
+    "--only", metavar="GLOB", multiple=True, help="Checks by id or level, R* or MUST; may be repeated."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds that one request may take.",
+)
+@click.option(
+    "--request",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An inference request in JSON that the model answers, where one made from its metadata is refused.",
+)
+@click.option("--write", is_flag=True, help="Load and unload the model, too, where the server offers that.")
+def conform(
+    url: str, as_json: bool, only: tuple[str, ...], request: Path | None, write: bool, **options: Any
+) -> None:
+    """Check a server against the Open Inference Protocol v2, any server that claims to speak it.
+
+    Exit code 0 if every rule that concerns it is kept, 1 if one is not, 2 if it does not answer.
+    """
+    from sigmax.conform import report
+    from sigmax.conform.discovery import Unusable
+    from sigmax.conform.suite import Target, check
+
+    content = request.read_bytes() if request else None
+    target = Target(url, request=content, may_write=write, **options)
+    try:
+        run = check(target, only, (lambda _: None) if as_json else report.Teller(click.echo))
+    except Unusable as error:
+        click.echo(f"sigmax: {error}", err=True)
+        sys.exit(2)
+    click.echo(report.as_json(run) if as_json else report.summary(run))
+    if report.failed(run):
         sys.exit(1)
 
 

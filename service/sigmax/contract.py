@@ -27,6 +27,9 @@ Format 2 brought kinds beside numbers and images, missing values, bands, logits 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 """Model names: safe as a path segment, a URL segment and a metric label."""
 
+VERSION_PATTERN = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+"""Versions as folders are named: numbers without leading zeros."""
+
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
 GOLDEN_FILE = "golden.json"

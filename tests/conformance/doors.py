@@ -18,8 +18,8 @@ import numpy.typing as npt
 from tests.service import Service, call
 
 from sigmax.errors import SigmaxError
-from sigmax.inference.catalog import load_catalog
 from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.loading import load_catalog
 from sigmax.protocol.tensors import DTYPES
 from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery

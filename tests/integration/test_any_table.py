@@ -31,8 +31,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sigmax.contract import FloatType, Task
 from sigmax.errors import InvalidInput
-from sigmax.inference.catalog import Catalog, Entry, Served, load_catalog
+from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.loading import load_catalog
 from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
 from sigmax.telemetry.metrics import Metrics

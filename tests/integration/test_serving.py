@@ -419,7 +419,7 @@ def test_an_unknown_key_of_the_settings_file_is_an_error_with_the_nearest_name(t
 def test_the_serving_process_needs_nothing_of_training(repository: Path) -> None:
     code = (
         "import sys; from pathlib import Path; import sigmax.runtime.serving, sigmax.offline;"
-        "from sigmax.inference.catalog import load_catalog;"
+        "from sigmax.inference.loading import load_catalog;"
         f"assert len(load_catalog(Path({str(repository)!r})).ready_names) == 4;"
         "found = {'sklearn', 'skl2onnx', 'onnx', 'scipy', 'pandas', 'joblib'} & set(sys.modules);"
         "assert not found, found"

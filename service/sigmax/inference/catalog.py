@@ -1,37 +1,34 @@
 """The models in memory, by name: which version answers, and why another does not.
 
-A model's entry is immutable; a new version will replace it in one assignment, so that a request that
-has its entry keeps it to the end.
+A model's entry is immutable; a new version replaces it in one assignment, so that a request that has its
+entry keeps it to the end. Which version that is, `loading` decides.
 """
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sigmax.contract import Manifest
 from sigmax.errors import BundleRejected, NotFound, NotReady, nearest, quoted
 from sigmax.inference import description
-from sigmax.inference.onnx_runtime import OnnxRuntimeMissing
+from sigmax.inference.costs import UNMEASURED, Costs, costs_of
 from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof, load
 from sigmax.protocol.schema import Schema
-from sigmax.repository import layout
-
-log = logging.getLogger(__name__)
+from sigmax.repository.watcher import Identity
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Served:
-    """A version that answers.
+    """A version that answers. Two of them are never equal: the same version may be loaded twice.
 
     Attributes:
         version: as it travels, a string.
         example: a request body that works, JSON.
+        costs: what a run takes, and therefore where it runs.
     """
 
     name: str
@@ -40,6 +37,7 @@ class Served:
     schema: Schema
     proof: Proof
     example: bytes
+    costs: Costs = UNMEASURED
 
     @property
     def manifest(self) -> Manifest:
@@ -48,17 +46,39 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """What was there when a version was last looked at.
+
+    Attributes:
+        identity: of its files; None if it had no manifest.
+        settled: whether it was read; a refused one that has changed is read when it no longer changes.
+        failures: how often reading it failed for a reason that may pass.
+    """
+
+    identity: Identity | None
+    settled: bool = True
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Entry:
     """A model of the repository.
 
     Attributes:
         served: the version that answers; None if none does.
-        rejected: why a version was refused, by version, highest first.
+        rejected: why a version was refused, by version, highest first. The served one is among them where
+            its files no longer are what was loaded.
+        since: when the served version was loaded, in seconds since 1970.
+        note: what is wrong with the model's folder as a whole; empty if nothing is.
+        seen: by version, what was there when this was decided.
     """
 
     name: str
     served: Served | None
     rejected: Mapping[int, str] = field(default_factory=dict)
+    since: float = 0.0
+    note: str = ""
+    seen: Mapping[int, Sight] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """The model as every door describes it; it must be served."""
@@ -95,24 +115,37 @@ class Entry:
 
     def summary(self) -> dict[str, Any]:
         """One line about the model."""
-        return description.summary(self.name, self.served.manifest if self.served else None, self.rejected)
+        reason = next(iter(self.rejected.values()), self.note)
+        return description.summary(self.name, self.served.manifest if self.served else None, reason)
 
 
 class Catalog:
     """Every model of a repository."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._entries = {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
+        self._entries = {entry.name: entry for entry in entries}
 
     @property
     def entries(self) -> list[Entry]:
         """All models, by name."""
-        return list(self._entries.values())
+        return sorted(self._entries.values(), key=lambda entry: entry.name)
+
+    def get(self, name: str) -> Entry | None:
+        """A model, whether it answers or not; None if there is no such model."""
+        return self._entries.get(name)
+
+    def put(self, entry: Entry) -> None:
+        """From now on a model is this; who has the entry before it keeps that."""
+        self._entries[entry.name] = entry
+
+    def drop(self, name: str) -> None:
+        """From now on there is no such model."""
+        self._entries.pop(name, None)
 
     @property
     def ready_names(self) -> list[str]:
         """The models that answer, by name."""
-        return [entry.name for entry in self._entries.values() if entry.served is not None]
+        return sorted([entry.name for entry in self._entries.values() if entry.served is not None])
 
     def listing(self) -> dict[str, Any]:
         """Every model, in the form of `sigmax.v1.ListModelsResponse`."""
@@ -147,39 +180,9 @@ class Catalog:
         raise entry.unready(version)
 
 
-def load_catalog(root: Path) -> Catalog:
-    """Load the highest good version of every model of a repository.
-
-    Raises:
-        OnnxRuntimeMissing: there is nothing that any of them could run on.
-    """
-    return Catalog(load_entry(root, name) for name in layout.names(root))
-
-
-def load_entry(root: Path, name: str) -> Entry:
-    """Load a model's highest version that can be proved; those above it are refused, with the reason."""
-    rejected: dict[int, str] = {}
-    for version in layout.versions(root, name):
-        started = time.perf_counter()
-        try:
-            served = open_version(layout.version_path(root, name, version), name, version)
-        except BundleRejected as error:
-            rejected[version] = str(error)
-            log.error("model %s version %s refused: %s", name, version, error)
-            continue
-        except OnnxRuntimeMissing:  # no bundle is at fault
-            raise
-        except Exception:  # one bundle must not keep the others from being served
-            rejected[version] = "an unforeseen error, which is in the log"
-            log.exception("model %s version %s refused for an error that nobody foresaw", name, version)
-            continue
-        log.info(
-            "model %s version %s ready: %s golden rows within %.2g of the estimator, %.0f ms",
-            *(name, version, served.proof.rows, served.proof.difference),
-            1000 * (time.perf_counter() - started),
-        )
-        return Entry(name, served, rejected)
-    return Entry(name, None, rejected)
+def measured(served: Served) -> Served:
+    """A version that knows its costs, and so where it runs."""
+    return replace(served, costs=costs_of(served.predictor))
 
 
 def open_version(path: Path, name: str | None = None, version: int | None = None) -> Served:

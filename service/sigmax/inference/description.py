@@ -27,7 +27,7 @@ def describe(manifest: Manifest, proof: Proof, example: bytes, rejected: Mapping
         manifest: of the version.
         proof: what was compared when it was loaded.
         example: a request body that works, JSON.
-        rejected: why higher versions were refused.
+        rejected: why others were refused, and of this one what is wrong with its files since it was loaded.
     """
     return {
         "name": manifest.name,
@@ -51,10 +51,14 @@ def describe(manifest: Manifest, proof: Proof, example: bytes, rejected: Mapping
 
 def statuses(version: int | None, rejected: Mapping[int, str]) -> list[dict[str, Any]]:
     """The state of every version that was looked at, highest first, in TensorFlow Serving's words."""
-    found = [_status(number, "END", "FAILED_PRECONDITION", reason) for number, reason in rejected.items()]
+    found = [
+        _status(number, "END", "FAILED_PRECONDITION", reason)
+        for number, reason in rejected.items()
+        if number != version
+    ]
     if version is not None:
-        found.append(_status(version, "AVAILABLE", "OK", ""))
-    return found
+        found.append(_status(version, "AVAILABLE", "OK", rejected.get(version, "")))
+    return sorted(found, key=lambda status: -int(status["version"]))
 
 
 def _status(version: int, state: str, code: str, message: str) -> dict[str, Any]:
@@ -100,13 +104,13 @@ def _decision(manifest: Manifest) -> dict[str, Any]:
     return decision
 
 
-def summary(name: str, manifest: Manifest | None, rejected: Mapping[int, str]) -> dict[str, Any]:
+def summary(name: str, manifest: Manifest | None, reason: str) -> dict[str, Any]:
     """One line about a model, in the form of `sigmax.v1.ModelSummary`.
 
     Args:
         name: of the model.
         manifest: of the version that answers; None if none does.
-        rejected: why versions were refused, highest first.
+        reason: why the highest version was refused, or what else is wrong; empty if nothing is.
     """
     return {
         "name": name,
@@ -115,5 +119,5 @@ def summary(name: str, manifest: Manifest | None, rejected: Mapping[int, str]) -
         "task": manifest.task.value if manifest else "",
         "n_features": manifest.n_features if manifest else 0,
         "classes": list(manifest.classes) if manifest else [],
-        "reason": next(iter(rejected.values()), ""),
+        "reason": reason,
     }

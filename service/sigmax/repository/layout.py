@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -17,11 +16,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sigmax.contract import MANIFEST_FILE, NAME_PATTERN, Manifest, check_name
+from sigmax.contract import MANIFEST_FILE, NAME_PATTERN, VERSION_PATTERN, Manifest, check_name
 from sigmax.errors import BundleRejected, Conflict
-from sigmax.repository import bundle
+from sigmax.repository import bundle, watcher
 
-_VERSION = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _STAGING_PREFIX = ".staging-"
 _ABANDONED_SECONDS = 24 * 3600
 _ATTEMPTS = 5
@@ -45,10 +43,7 @@ def names(root: Path) -> list[str]:
 def versions(root: Path, name: str) -> list[int]:
     """The version numbers of a model, highest first; what is not a version is passed over."""
     folder = root / name
-    if not folder.is_dir():
-        return []
-    found = (entry.name for entry in folder.iterdir() if _VERSION.fullmatch(entry.name) and entry.is_dir())
-    return sorted(map(int, found), reverse=True)
+    return watcher.versions_in(folder) if folder.is_dir() else []
 
 
 def version_path(root: Path, name: str, version: int) -> Path:
@@ -114,7 +109,7 @@ def _attempt(
 def _highest(folder: Path) -> int:
     """The highest version number that is taken, be it by a file that is no version."""
     taken = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
-    return max((int(name) for name in taken if _VERSION.fullmatch(name)), default=0)
+    return max((int(name) for name in taken if VERSION_PATTERN.fullmatch(name)), default=0)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.status import Status
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest.hot import HotRoutes
 from sigmax.rest.probes import Probes, Scrape
@@ -44,6 +45,7 @@ def rest_door(
     *,
     max_pixels: int = MAX_PIXELS,
     scrape: Scrape | None = None,
+    status: Status | None = None,
 ) -> HotRoutes:
     """The whole HTTP application; `scrape` gives what `/metrics` answers, by default this process's own."""
 
@@ -55,5 +57,5 @@ def rest_door(
     async def own() -> bytes:
         return metrics.exposition()
 
-    probes = Probes(OnDemand(make), readiness, scrape or own)
+    probes = Probes(OnDemand(make), readiness, scrape or own, status or Status(catalog, readiness))
     return HotRoutes(probes, dispatch, metrics, max_bytes, max_pixels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import grpc
 from google.protobuf import json_format, struct_pb2
@@ -46,7 +47,7 @@ class Classifier:
         self._read_classes = Verb(
             pb.PredictClassesRequest, partial(ClassesQuery, max_pixels=max_pixels), classes_frame
         ).query
-        self._described: dict[str, tuple[Served, bytes]] = {}
+        self._described: WeakKeyDictionary[Entry, bytes] = WeakKeyDictionary()
 
     def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
         """What a gRPC server adds to answer this service."""
@@ -67,13 +68,13 @@ class Classifier:
         return self._dispatch.ask(self._classes, self._read_classes, request)
 
     def describe_model(self, request: bytes) -> bytes:
-        """The description of one model; made when it is first asked for, kept while its version serves."""
+        """The description of one model; made when it is first asked for, kept until it changes."""
         message = parse(pb.DescribeModelRequest, request)
-        served = self._catalog.find(message.model, message.version)
-        kept = self._described.get(served.name)
-        if kept is None or kept[0] is not served:
-            kept = self._described[served.name] = (served, _described(self._catalog.entry(served.name)))
-        return kept[1]
+        entry = self._catalog.entry(self._catalog.find(message.model, message.version).name)
+        described = self._described.get(entry)
+        if described is None:
+            described = self._described[entry] = _described(entry)
+        return described
 
     def list_models(self, request: bytes) -> bytes:
         """The names of all models that answer, and a line about each model."""

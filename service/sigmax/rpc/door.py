@@ -63,18 +63,28 @@ class RpcDoor:
 
     async def start(self) -> None:
         """Begin to answer, with every model's health known."""
-        entries = self._catalog.entries
-        await self._tell("", self._readiness.ready)
-        for service in (classifier.SERVICE, inference_protocol.SERVICE):
-            await self._tell(service, self._readiness.ready)
-        for entry in entries:
-            await self._tell(entry.name, entry.served is not None)
+        for entry in self._catalog.entries:
+            await self.changed(entry.name)
+        await self._tell_services()
         await self._server.start()
+
+    async def changed(self, name: str) -> None:
+        """A model came, went, or has another version: tell the health of it, and of the service."""
+        entry = self._catalog.get(name)
+        if entry is None:
+            await self._health.forget(name)
+        else:
+            await self._tell(name, entry.served is not None)
+        await self._tell_services()
 
     async def stop(self, grace: float) -> None:
         """Tell watchers, take no new calls, and give the running ones `grace` seconds."""
         await self._health.leave()
         await self._server.stop(grace)
+
+    async def _tell_services(self) -> None:
+        for service in ("", classifier.SERVICE, inference_protocol.SERVICE):
+            await self._tell(service, self._readiness.ready)
 
     async def _tell(self, service: str, serving: bool) -> None:
         await self._health.set(service, SERVING if serving else NOT_SERVING)

@@ -60,6 +60,14 @@ class Health(health.aio.HealthServicer):  # type: ignore[misc,name-defined] # th
             await watching
         await context.write(health_pb2.HealthCheckResponse(status=NOT_SERVING))
 
+    async def forget(self, service: str) -> None:
+        """From now on a name is unknown, as one that never was; its watches stay and are told so."""
+        self._server_status.pop(service, None)
+        condition = self._server_watchers.get(service)
+        if condition is not None:
+            async with condition:
+                condition.notify_all()
+
     def _end(self, _: Any) -> None:
         """A watch is over, its last word sent."""
         self._open -= 1

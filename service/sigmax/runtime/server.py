@@ -17,9 +17,11 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.status import Processes, Status
 from sigmax.rest.front import rest_door
 from sigmax.rest.http import HttpProtocol
 from sigmax.rpc.door import RpcDoor
@@ -47,15 +49,29 @@ class Doors:
     """REST and gRPC over one catalog."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, metrics: Metrics, scrape: Callable[[], Awaitable[bytes]]
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        metrics: Metrics,
+        scrape: Callable[[], Awaitable[bytes]],
+        processes: Processes,
     ) -> None:
         self._settings = settings
         self._readiness = Readiness(catalog, settings.require)
-        dispatch = Dispatch(catalog, settings.max_rows)
+        limits = Limits(settings.max_batch_rows, settings.max_delay, settings.max_queue_rows)
+        self._batching = Batching(metrics.lane, limits)
+        dispatch = Dispatch(catalog, settings.max_rows, self._batching)
         size, pixels = settings.max_bytes, settings.max_pixels
         self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
         self._routes = rest_door(
-            catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels, scrape=scrape
+            catalog,
+            dispatch,
+            self._readiness,
+            metrics,
+            size,
+            max_pixels=pixels,
+            scrape=scrape,
+            status=Status(catalog, self._readiness, processes),
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None
@@ -80,6 +96,10 @@ class Doors:
         if not self._readiness.ready:
             log.warning("not ready: %s", self._readiness.reason)
 
+    async def changed(self, name: str) -> None:
+        """A model came, went, or has another version."""
+        await self._rpc.changed(name)
+
     async def leave(self, *, stopping: bool, grace: float) -> None:
         """Take nothing new, finish what has begun, and tell those who stay connected to go elsewhere.
 
@@ -89,6 +109,7 @@ class Doors:
         """
         self._readiness.drain()
         await asyncio.gather(self._rpc.stop(grace), self._leave_rest(stopping, grace))
+        self._batching.close()
 
     async def _leave_rest(self, stopping: bool, grace: float) -> None:
         loop = asyncio.get_running_loop()

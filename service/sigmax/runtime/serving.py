@@ -10,12 +10,15 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import uvloop
 
 from sigmax.errors import NotReady
-from sigmax.inference.catalog import Catalog, Entry, load_entry
+from sigmax.inference.catalog import Catalog, Entry
+from sigmax.inference.loading import load_entry, look
+from sigmax.inference.reload import Reloader
 from sigmax.repository import layout
 from sigmax.runtime.channel import Channel
 from sigmax.runtime.greeting import greeting
@@ -63,6 +66,8 @@ class Worker:
         self._numbers = itertools.count()
         self._ready = self._orphaned = self._stopping = False
         self._beats = 0
+        self._changed: list[str] = []
+        self._reloader: Reloader | None = None
         self._leave = asyncio.Event()
         self._channel = Channel(self._told, self._alone)
 
@@ -76,21 +81,31 @@ class Worker:
         try:
             doors = await self._open()
         except (OSError, NotReady) as error:
-            self._channel.send({"kind": "failed", "reason": str(error)})
-            return await self._end(1)
+            return await self._fail(str(error))
+        except Exception:
+            log.exception("the worker cannot start for an error that nobody foresaw")
+            return await self._fail("an unforeseen error, which is in the log")
         await self._leave.wait()
         faulthandler.cancel_dump_traceback_later()
         grace = _ORPHAN_GRACE if self._orphaned else self._settings.grace
+        self._reloading.cancel()
         await doors.leave(stopping=self._stopping, grace=grace)
         self._report({"kind": "beat"})
         return await self._end(0)
 
+    async def _fail(self, reason: str) -> int:
+        self._channel.send({"kind": "failed", "reason": reason})
+        return await self._end(1)
+
     async def _open(self) -> Doors:
         catalog = await asyncio.to_thread(self._load)
-        self._record_states(catalog)
-        doors = Doors(self._settings, catalog, self._metrics, self.exposition)
+        doors = Doors(self._settings, catalog, self._metrics, self.exposition, self.processes)
+        see = partial(look, self._settings.models)
+        self._reloader = Reloader(catalog, see, self._metrics, doors.changed)
+        self._reloader.changed(self._changed)
         rest_port, grpc_port = self._orders["ports"]
         await doors.open(self._rest, grpc_port)
+        self._reloading = asyncio.create_task(self._reloader.run())
         text = greeting(self._settings, catalog, self._orders["program"], rest_port, grpc_port)
         self._ready = True
         self._report({"kind": "ready", "greeting": text})
@@ -143,12 +158,21 @@ class Worker:
             case "leave":
                 self._stopping = message["stopping"]
                 self._leave.set()
+            case "changed":
+                self._look_at(message["names"])
             case "gather":
                 self._report({"kind": "gathered", "id": message["id"]})
             case "answer":
                 waiting = self._answers.get(message["id"])
                 if waiting is not None and not waiting.done():
                     waiting.set_result(message["answer"])
+
+    def _look_at(self, names: list[str]) -> None:
+        """Models have changed; those that are told while all are loaded may have been loaded before."""
+        if self._reloader is None:
+            self._changed += names
+        else:
+            self._reloader.changed(names)
 
     def _alone(self) -> None:
         """The supervisor is gone; without one the service ends, so that its ports are free."""
@@ -179,9 +203,7 @@ class Worker:
         totals.update(figures, await self.ask("figures"))
         return self._metrics.exposition(figures)
 
-    def _record_states(self, catalog: Catalog) -> None:
-        for entry in catalog.entries:
-            if entry.served is not None:
-                self._metrics.model_state(entry.name, entry.served.manifest.version, ready=True)
-            for version in entry.rejected:
-                self._metrics.model_state(entry.name, version, ready=False)
+    async def processes(self) -> dict[str, Any]:
+        """The processes of the whole service, as `GET /status` answers."""
+        described: dict[str, Any] = await self.ask("workers")
+        return described

@@ -7,13 +7,16 @@ that what crashes a worker does not crash what replaces it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from sigmax.errors import NotReady
+from sigmax.repository.watcher import Watcher, watch
 from sigmax.runtime.backoff import Backoff
 from sigmax.runtime.child import Child, State
 from sigmax.runtime.ledger import Ledger
@@ -83,6 +86,7 @@ class Supervisor:
         admit_signals()
         self._go_on(self._tick())
         self._go_on(self._renew_when_told())
+        self._watch(loop)
         await self._stopped.wait()
         for task in self._tasks:
             task.cancel()
@@ -100,6 +104,23 @@ class Supervisor:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("the supervisor failed", exc_info=task.exception())
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look for changes of the repository, in a thread: a file system that hangs must not hang this."""
+        if self._settings.poll == 0:
+            return
+
+        def tell(names: set[str]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._changed, names)
+
+        asked = (Watcher(self._settings.models), self._settings.poll, tell, threading.Event())
+        threading.Thread(target=watch, args=asked, name="sigmax-watch", daemon=True).start()
+
+    def _changed(self, names: set[str]) -> None:
+        """Have every worker look, those that are starting too: they may have looked already."""
+        for child in self._children:
+            child.send({"kind": "changed", "names": sorted(names)})
 
     # The life of a worker.
 
@@ -122,7 +143,10 @@ class Supervisor:
     def _greet_once(self, child: Child) -> None:
         if not self._greeted and self._count(State.READY) >= self._settings.workers:
             self._greeted = True
-            self._greet(child.greeting)
+            try:
+                self._greet(child.greeting)
+            except OSError as error:  # nobody reads it
+                log.warning("the addresses cannot be printed: %s", error)
 
     def _bury(self, child: Child) -> None:
         self._children.remove(child)

@@ -27,14 +27,19 @@ _MERGE: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def changes(figures: Mapping[Key, Value], known: Mapping[Key, Value]) -> list[list[Any]]:
-    """What is to be sent to one who knows `known`, for JSON."""
-    return [[*key, value] for key, value in figures.items() if known.get(key) != value]
+    """What is to be sent to one who knows `known`, for JSON; a series that is no more has no value."""
+    changed: list[list[Any]] = [[*key, value] for key, value in figures.items() if known.get(key) != value]
+    return changed + [[*key, None] for key in known.keys() - figures.keys()]
 
 
 def update(known: Figures, sent: Iterable[list[Any]]) -> None:
     """Take over what `changes` gave."""
     for kind, name, labels, value in sent:
-        known[kind, name, tuple(labels)] = value
+        key = kind, name, tuple(labels)
+        if value is None:
+            known.pop(key, None)
+        else:
+            known[key] = value
 
 
 def add(total: Figures, figures: Mapping[Key, Value]) -> None:

@@ -302,10 +302,10 @@ def test_without_the_library_nothing_is_served_and_the_message_says_what_is_miss
     ended = run_python(code, tmp_path)
 
     assert ended.returncode == 1
-    assert ended.stderr == (
-        f"sigmax: ONNX Runtime is not installed: expected {onnx_runtime.LIBRARY} in the package onnxruntime, "
-        "1.28 or newer\n"
-    )
+    assert (
+        f"sigmax: no worker can start: ONNX Runtime is not installed: expected {onnx_runtime.LIBRARY} in the "
+        "package onnxruntime, 1.28 or newer\n"
+    ) in ended.stderr
 
 
 def test_a_library_that_does_not_load_is_named(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from tests.unit.sigmax.manifests import MULTICLASS, feature, model
 
 from sigmax.contract import Manifest
 from sigmax.errors import BundleRejected
-from sigmax.inference.catalog import load_catalog, open_version
+from sigmax.inference.catalog import open_version
 from sigmax.inference.engine import OnnxEngine
+from sigmax.inference.loading import load_catalog
 from sigmax.repository import bundle
 from sigmax.repository.golden import Golden
 
@@ -216,6 +217,7 @@ def test_one_bundle_never_keeps_the_others_from_being_served(
     root = tmp_path_factory.mktemp("models")
     shutil.copytree(written, root / "small" / "1")
     (root / "other" / "1").mkdir(parents=True)
+    (root / "other" / "1" / "manifest.json").touch()
     read = bundle.read
 
     def failing(path: Path) -> bundle.Bundle:
