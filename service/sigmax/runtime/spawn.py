@@ -5,6 +5,7 @@ Never a fork of this process: what gRPC and ONNX Runtime hold does not survive o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -51,7 +52,8 @@ def spawn(rest: socket.socket, orders: Message) -> Spawned:
             start_new_session=True,  # a signal to the group reaches the supervisor alone
             env=environment(os.environ),
         )
-    ours.sendall(encode(orders))
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is dead; its end will be noticed
+        ours.sendall(encode(orders))
     ours.setblocking(False)
     return Spawned(process, ours)
 

@@ -224,23 +224,34 @@ class Supervisor:
         while True:
             await self._renew.wait()
             self._renew.clear()
-            log.info("renewing the workers, one by one")
-            for old in [child for child in self._children if child.state is State.READY]:
-                if not await self._replace(old):
-                    break
-            else:
-                log.info("the workers are renewed")
+            if not self._stopping:
+                await self._renew_all()
 
-    async def _replace(self, old: Child) -> bool:
-        """Put a new worker in the place of an old one; False if it does not become ready."""
-        new = self._start()
+    async def _renew_all(self) -> None:
+        log.info("renewing the workers, one by one")
+        for old in [child for child in self._children if child.state is State.READY]:
+            if old.state is not State.READY:  # it died meanwhile, and another was started for it
+                continue
+            failure = await self._replace(old)
+            if self._stopping:
+                return
+            if failure:
+                log.error("the workers stay as they are: a new one is not ready: %s", failure)
+                return
+        log.info("the workers are renewed")
+
+    async def _replace(self, old: Child) -> str:
+        """Put a new worker in the place of an old one; why it does not become ready, empty if it does."""
+        try:
+            new = self._start()
+        except OSError as error:
+            return str(error)
         await new.settled
         if new.state is not State.READY:
-            log.error("the workers stay as they are: a new one is not ready: %s", new.reason)
-            return False
+            return new.reason or "it has ended"
         old.leave(stopping=False, within=self._settings.grace + _MARGIN)
         await old.ended
-        return True
+        return ""
 
     def _told(self, number: signal.Signals) -> None:
         if self._stopping:
