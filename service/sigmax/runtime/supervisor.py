@@ -88,7 +88,7 @@ class Supervisor:
         self._go_on(self._renew_when_told())
         self._watch(loop)
         await self._stopped.wait()
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
         if self._hopeless:
             raise NotReady(self._hopeless)
@@ -101,9 +101,12 @@ class Supervisor:
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
+        """End at once if something went wrong that nobody foresaw: half a supervisor is worse than none."""
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("the supervisor failed", exc_info=task.exception())
+            self._hopeless = "the supervisor failed for an error that nobody foresaw, which is in the log"
+            self._stopped.set()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look for changes of the repository, in a thread: a file system that hangs must not hang this."""
@@ -229,16 +232,16 @@ class Supervisor:
 
     async def _renew_all(self) -> None:
         log.info("renewing the workers, one by one")
-        for old in [child for child in self._children if child.state is State.READY]:
+        for old in list(self._children):
+            await old.settled
             if old.state is not State.READY:  # it died meanwhile, and another was started for it
                 continue
             failure = await self._replace(old)
-            if self._stopping:
-                return
-            if failure:
+            if failure and not self._stopping:
                 log.error("the workers stay as they are: a new one is not ready: %s", failure)
                 return
-        log.info("the workers are renewed")
+        if not self._stopping:
+            log.info("the workers are renewed")
 
     async def _replace(self, old: Child) -> str:
         """Put a new worker in the place of an old one; why it does not become ready, empty if it does."""
