@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
-from sigmax.contract import OUTPUT, Task
+from sigmax.contract import OUTPUT, Manifest, Task
 from sigmax.inference.catalog import Served
+from sigmax.inference.decision import Rule
 from sigmax.inference.dispatch import Prediction
 from sigmax.protocol.tensors import NAMES
 
@@ -21,16 +22,12 @@ _DOUBT = (b',"unsure":false', b',"unsure":true')
 
 
 class Template:
-    """The usual answers of one version.
+    """The usual answers of one version, of which it holds no more than its rule: an engine is to be freed."""
 
-    Attributes:
-        served: the version.
-    """
-
-    __slots__ = ("_classes", "_infer", "_labels", "_results", "served")
+    __slots__ = ("_classes", "_infer", "_labels", "_results", "_rule")
 
     def __init__(self, served: Served) -> None:
-        self.served = served
+        self._rule = served.predictor.rule
         self._labels = [_encode(label) for label in served.manifest.classes]
         self._classes = _open({"model": served.name, "version": served.version}) + b',"results":['
         self._results = [b'{"label":' + label + b',"probability":' for label in self._labels]
@@ -44,7 +41,7 @@ class Template:
         Args:
             probabilities: (n_samples, n_classes).
         """
-        chosen, unsure, rows = _decided(self.served, probabilities)
+        chosen, unsure, rows = _decided(self._rule, probabilities)
         best = [row[column] for row, column in zip(rows, chosen, strict=True)]
         said = [
             self._results[column] + text
@@ -60,7 +57,7 @@ class Template:
         Args:
             probabilities: (n_samples, n_classes).
         """
-        chosen, unsure, rows = _decided(self.served, probabilities)
+        chosen, unsure, rows = _decided(self._rule, probabilities)
         count, width = probabilities.shape
         numbers = _encode(rows[0] if count == 1 else probabilities.ravel().tolist())
         labels = b",".join([self._labels[column] for column in chosen])
@@ -79,7 +76,7 @@ class Templates:
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Served, Template | None]] = {}
+        self._kept: dict[str, tuple[Manifest, Template | None]] = {}
 
     def find(self, prediction: Prediction) -> Template | None:
         """The template for a prediction without options; None if its answer is not the usual one."""
@@ -87,9 +84,10 @@ class Templates:
         if prediction.ids is not None or prediction.logits is not None:
             return None
         kept = self._kept.get(served.name)
-        if kept is None or kept[0] is not served:
-            usual = served.manifest.task is not Task.MULTILABEL
-            kept = self._kept[served.name] = (served, Template(served) if usual else None)
+        manifest = served.predictor.manifest
+        if kept is None or kept[0] is not manifest:
+            usual = manifest.task is not Task.MULTILABEL
+            kept = self._kept[served.name] = (manifest, Template(served) if usual else None)
         return kept[1]
 
 
@@ -103,10 +101,10 @@ def _unsure(flags: list[bool]) -> bytes:
 
 
 def _decided(
-    served: Served, probabilities: npt.NDArray[Any]
+    rule: Rule, probabilities: npt.NDArray[Any]
 ) -> tuple[list[int], list[bool] | None, list[list[float]]]:
     """Of each row the chosen column, whether it is unsure where that can be, and its probabilities."""
-    rule, rows = served.predictor.rule, probabilities.tolist()
+    rows = probabilities.tolist()
     if len(rows) == 1:
         unsure = [rule.unsure_one(rows[0])] if rule.banded else None
         return [rule.choose_one(rows[0])], unsure, rows
