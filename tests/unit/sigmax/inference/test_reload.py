@@ -193,7 +193,7 @@ def test_a_request_under_way_ends_with_the_version_that_it_began_with(repository
 
 
 async def ask_through_every_door(running: Running) -> tuple[object, ...]:
-    """Twice, so that whatever is learnt from a request is used and kept by the doors, which are given back."""
+    """Twice, so that whatever is learnt from a request is used and kept by the doors, the result."""
     catalog, metrics, dispatch = running.catalog, running.metrics, Dispatch(running.catalog, 10)
     classifier = Classifier(catalog, dispatch, metrics)
     inference = InferenceService(catalog, dispatch, Readiness(catalog), metrics)
