@@ -29,10 +29,10 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run train serve test lint proto released compose clients models learn lifecycle bench bench-stream pins clean
+.PHONY: help run train serve test lint proto released compose clients conform-peers models learn lifecycle bench bench-stream pins clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: .venv/.runtime  ## Train the first example models if they are missing, then serve what is there
 	@$(TRAIN_MISSING)
@@ -74,6 +74,9 @@ compose: .venv/.checks  ## Build the images, bring the stack up, ask both doors,
 clients: .venv/.checks build/triton/.installed  ## Ask the service with other projects' clients, each in an environment of its own
 	$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
 
+conform-peers: .venv/.checks build/mlserver/.installed build/kserve/.installed  ## Ask Sigmax, MLServer and KServe the checklist of the protocol, write docs/conformance.md
+	$(BIN)/python -m tests.peers.table
+
 models: .venv/.checks  ## Measure the table in docs/models.md anew: how exactly each kind of model is served
 	$(BIN)/python -m tests.models.table
 
@@ -106,6 +109,12 @@ build/triton/.installed: .venv/.python tests/clients/triton.txt
 	@echo "==> build/triton: tritonclient, with what it needs"
 	@$(BIN)/python -m venv build/triton
 	@build/triton/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/clients/triton.txt
+	@touch $@
+
+build/%/.installed: tests/peers/%.txt .venv/.python
+	@echo "==> build/$*: $*, with what it needs"
+	@$(BIN)/python -m venv build/$*
+	@build/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 .venv/.python:

@@ -41,7 +41,7 @@ PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "msgspec", "pysimdjso
 _MAX_ROWS, _MAX_BYTES = 100_000, 2**24
 _EXPLAINED = """\
 Microseconds of CPU a request, `breast_cancer`, 30 features: the least of {rounds} short rounds, in process,
-without sockets, whose system calls every server pays alike. Each line is measured by itself, looped: together
+no sockets, whose system calls every server pays alike. Each line is measured by itself, looped: together
 they cost more than their sum, since between two of them the caches empty. The last two are uvicorn with an
 application that answers with the same bytes: a bare one, and a Starlette route."""
 

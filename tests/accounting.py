@@ -22,6 +22,7 @@ REFUSED = "refused"
 """No connection was to be had: nothing was sent, so nothing is lost."""
 
 _SECONDS = 20.0
+_PROBLEMS = 10
 
 RETRY_POLICY = {
     "methodConfig": [
@@ -144,7 +145,7 @@ class RpcClient:
         try:
             await self._call(self._request, timeout=_SECONDS)
         except grpc.aio.AioRpcError as error:
-            return f"{error.code().name} ({error.details()})"
+            return REFUSED if "refused" in (error.details() or "") else str(error.code().name)
         return OK
 
     async def close(self) -> None:
@@ -186,5 +187,5 @@ async def _account(send: Send, account: Account) -> None:
         outcome = "no answer"
     account.longest = max(account.longest, time.perf_counter() - started)
     account.outcomes[outcome] += 1
-    if outcome not in (OK, REFUSED) and len(account.problems) < 10:
-        account.problems.append(f"request {account.attempted}: {outcome}")
+    if outcome not in (OK, REFUSED) and len(account.problems) < _PROBLEMS:
+        account.problems.append(f"the {account.attempted}th was begun when one was told: {outcome}")

@@ -84,6 +84,25 @@ def cli(context: click.Context, config: Path | None) -> None:
     help="Pixels of one request's pictures.",
 )
 @click.option(
+    "--max-batch-rows",
+    type=click.IntRange(1),
+    help="Rows of one run of a costly model.  [default: what its costs suggest, measured when it is loaded]",
+)
+@click.option(
+    "--max-delay",
+    type=click.FloatRange(0, 10),
+    default=0.0,
+    show_default=True,
+    help="Seconds that a request of a costly model waits for others while nothing is computed.",
+)
+@click.option(
+    "--max-queue-rows",
+    type=click.IntRange(1),
+    default=20_000,
+    show_default=True,
+    help="Rows of costly models that may wait; what comes beyond them is told to try again later.",
+)
+@click.option(
     "--grace",
     type=click.FloatRange(0),
     default=10.0,
@@ -347,6 +366,50 @@ def verify(references: tuple[str, ...], models: Path) -> None:
         click.echo(line, err=not good)
         failed |= not good
     if failed:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("url")
+@click.option("--grpc", metavar="HOST:PORT", help="The gRPC door; without it only REST is checked.")
+@click.option("--model", help="Its name; default: the first that the server lists.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON document.")
+@click.option(
+    "--only", metavar="GLOB", multiple=True, help="Checks by id or level, R* or MUST; may be repeated."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds that one request may take.",
+)
+@click.option(
+    "--request",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An inference request in JSON that the model answers, where one made from its metadata is refused.",
+)
+@click.option("--write", is_flag=True, help="Load and unload the model, too, where the server offers that.")
+def conform(
+    url: str, as_json: bool, only: tuple[str, ...], request: Path | None, write: bool, **options: Any
+) -> None:
+    """Check a server against the Open Inference Protocol v2, any server that claims to speak it.
+
+    Exit code 0 if every rule that concerns it is kept, 1 if one is not, 2 if it does not answer.
+    """
+    from sigmax.conform import report
+    from sigmax.conform.discovery import Unusable
+    from sigmax.conform.suite import Target, check
+
+    content = request.read_bytes() if request else None
+    target = Target(url, request=content, may_write=write, **options)
+    try:
+        run = check(target, only, (lambda _: None) if as_json else report.Teller(click.echo))
+    except Unusable as error:
+        click.echo(f"sigmax: {error}", err=True)
+        sys.exit(2)
+    click.echo(report.as_json(run) if as_json else report.summary(run))
+    if report.failed(run):
         sys.exit(1)
 
 

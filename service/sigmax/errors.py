@@ -134,9 +134,17 @@ class UnsupportedMedia(SigmaxError):
 
 
 class Overloaded(SigmaxError):
-    """More work than the server takes on; try again later."""
+    """More work than the server takes on; try again later.
+
+    Attributes:
+        retry_after: seconds after which it may be worth it.
+    """
 
     code = Code.OVERLOADED
+
+    def __init__(self, text: str, retry_after: float = 1.0) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class Cancelled(SigmaxError):

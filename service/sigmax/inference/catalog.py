@@ -7,13 +7,14 @@ entry keeps it to the end. Which version that is, `loading` decides.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sigmax.contract import Manifest
 from sigmax.errors import BundleRejected, NotFound, NotReady, nearest, quoted
 from sigmax.inference import description
+from sigmax.inference.costs import UNMEASURED, Costs, costs_of
 from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof, load
 from sigmax.protocol.schema import Schema
@@ -27,6 +28,7 @@ class Served:
     Attributes:
         version: as it travels, a string.
         example: a request body that works, JSON.
+        costs: what a run takes, and therefore where it runs.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Served:
     schema: Schema
     proof: Proof
     example: bytes
+    costs: Costs = UNMEASURED
 
     @property
     def manifest(self) -> Manifest:
@@ -175,6 +178,11 @@ class Catalog:
         if served is not None and version in ("", served.version):
             return served
         raise entry.unready(version)
+
+
+def measured(served: Served) -> Served:
+    """A version that knows its costs, and so where it runs."""
+    return replace(served, costs=costs_of(served.predictor))
 
 
 def open_version(path: Path, name: str | None = None, version: int | None = None) -> Served:

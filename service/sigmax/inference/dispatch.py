@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from asyncio import CancelledError
+from collections.abc import Callable, Generator
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.errors import Internal, InvalidInput, SigmaxError
+from sigmax.errors import Cancelled, Internal, InvalidInput, SigmaxError
+from sigmax.inference.batching import Batching
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import surely_finite
@@ -73,18 +75,20 @@ class Query(Protocol[Answer_co]):
 class Dispatch:
     """Answers queries from a catalog."""
 
-    __slots__ = ("_catalog", "_max_rows")
+    __slots__ = ("_batching", "_catalog", "_max_rows")
 
-    def __init__(self, catalog: Catalog, max_rows: int) -> None:
-        self._catalog = catalog
-        self._max_rows = max_rows
+    def __init__(self, catalog: Catalog, max_rows: int, batching: Batching | None = None) -> None:
+        """Take what it needs.
 
-    def ask(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T | Awaitable[T]:
-        """Answer one request of a door on the event loop: at once, or by a promise; see `answer`."""
-        return self.answer(meter, read, *request)
+        Args:
+            catalog: the models.
+            max_rows: of one request.
+            batching: computes requests of costly models; without it every model runs here and now.
+        """
+        self._catalog, self._max_rows, self._batching = catalog, max_rows, batching
 
-    def answer(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T:
-        """Answer one request.
+    def ask(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T | Promise[T]:
+        """Answer one request: at once, or of a costly model by a promise.
 
         Args:
             meter: counts it under its door and verb.
@@ -103,6 +107,9 @@ class Dispatch:
             rows = query.rows(served, self._max_rows)
             if len(rows.features) == 0:
                 raise InvalidInput("no rows: send at least one")
+            if served.costs.batch_rows and self._batching is not None:
+                code = ""
+                return Promise(self._batching, meter, query, served, rows, started=started)
             if query.wants_logits:
                 probabilities, logits = served.predictor.probabilities_and_logits(rows.features)
                 _check_logits(logits)
@@ -120,7 +127,75 @@ class Dispatch:
             code = Internal.code.value
             raise unforeseen(error) from error
         finally:
-            meter.request(model, version, code, started, predicted)
+            if code:
+                meter.request(model, version, code, started, predicted)
+
+    def answer(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T:
+        """Answer one request here and now; of a dispatch without batching. Arguments and errors as `ask`."""
+        said = self.ask(meter, read, *request)
+        if isinstance(said, Promise):
+            raise TypeError("this dispatch puts requests together: its answers are promises")
+        return said
+
+
+class Promise(Generic[T]):
+    """The answer to a request of a costly model: read and checked, computed when it is awaited, once."""
+
+    __slots__ = ("_batching", "_meter", "_query", "_rows", "_served", "_started")
+
+    def __init__(
+        self,
+        batching: Batching,
+        meter: Meter,
+        query: Query[T],
+        served: Served,
+        rows: Rows,
+        *,
+        started: float,
+    ) -> None:
+        self._batching, self._meter, self._started = batching, meter, started
+        self._query, self._served, self._rows = query, served, rows
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """The answer, however long it takes."""
+        return self.within(None).__await__()
+
+    async def within(self, seconds: float | None) -> T:
+        """The answer, if it can be computed in time; cancelled before its turn it is not computed at all.
+
+        Args:
+            seconds: how long the caller waits; None for ever.
+
+        Raises:
+            SigmaxError: for the door to translate.
+        """
+        code = OK
+        try:
+            return await self._answered(seconds)
+        except CancelledError:
+            code = Cancelled.code.value
+            raise
+        except SigmaxError as error:
+            code = error.code.value
+            raise
+        except Exception as error:
+            code = Internal.code.value
+            raise unforeseen(error) from error
+        finally:
+            self._meter.request(self._served.name, self._served.version, code, self._started, 0)
+
+    async def _answered(self, seconds: float | None) -> T:
+        served, features, ids = self._served, self._rows.features, self._rows.ids
+        both = self._query.wants_logits
+        probabilities, logits = await self._batching.run(
+            served.predictor, served.costs, features, both=both, seconds=seconds
+        )
+        if logits is not None:
+            _check_logits(logits)
+        _check_numbers(probabilities)
+        if served.schema.usual is not None:
+            _count_unusual(self._meter, served, features)
+        return self._query.render(Prediction(served, probabilities, ids, logits))
 
 
 def _count_unusual(meter: Meter, served: Served, features: npt.NDArray[Any]) -> None:

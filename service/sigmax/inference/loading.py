@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sigmax.contract import MANIFEST_FILE
 from sigmax.errors import BundleRejected
-from sigmax.inference.catalog import Catalog, Entry, Served, Sight, open_version
+from sigmax.inference.catalog import Catalog, Entry, Served, Sight, measured, open_version
 from sigmax.inference.onnx_runtime import OnnxRuntimeMissing
 from sigmax.repository import bundle, layout, watcher
 
@@ -52,6 +52,11 @@ class Looked:
     again: float | None = None
 
 
+def open_measured(path: Path, name: str, version: int) -> Served:
+    """Open a version as it is served: proved, and with its costs."""
+    return measured(open_version(path, name, version))
+
+
 def load_catalog(root: Path) -> Catalog:
     """Load the highest good version of every model of a repository."""
     return Catalog(load_entry(root, name) for name in layout.names(root))
@@ -64,7 +69,7 @@ def load_entry(root: Path, name: str) -> Entry:
 
 
 def look(
-    root: Path, before: Entry, opened: Open = open_version, clock: Callable[[], float] = time.time
+    root: Path, before: Entry, opened: Open = open_measured, clock: Callable[[], float] = time.time
 ) -> Looked:
     """Look at a model's versions, load what is new, and say what the model is then; changes nothing itself.
 
@@ -173,9 +178,9 @@ class _Look:
             self._refuse(number, Sight(sight.identity), "an unforeseen error, which is in the log")
             return None
         log.info(
-            "model %s version %s ready: %s golden rows within %.2g of the estimator, %.0f ms",
+            "model %s version %s ready: %s golden rows within %.2g of the estimator, %.0f ms; %s",
             *(name, number, served.proof.rows, served.proof.difference),
-            1000 * (time.perf_counter() - started),
+            *(1000 * (time.perf_counter() - started), served.costs),
         )
         self._seen[number] = Sight(sight.identity)
         return served

@@ -25,12 +25,17 @@ class Predictor:
         self._engine = engine
 
     def probabilities(self, features: Floats) -> Floats:
-        """Features (n_samples, n_features) in `dtype`, zero rows allowed, to (n_samples, n_classes)."""
+        """Features (n_samples, n_features), zero rows allowed, to probabilities (n_samples, n_classes).
+
+        They are in `dtype`, or in one whose every value it holds.
+        """
+        if features.dtype is not self.dtype:
+            features = features.astype(self.dtype, copy=False)
         return self._engine.run(features)
 
     def probabilities_and_logits(self, features: Floats) -> tuple[Floats, Floats]:
         """The same, and the logits (n_samples, n_classes), of a model that gives them."""
-        return self._engine.run_both(features)
+        return self._engine.run_both(features.astype(self.dtype, copy=False))
 
     def rule_with(
         self, thresholds: Mapping[str, float], band: Mapping[str, tuple[float, float]] | None = None

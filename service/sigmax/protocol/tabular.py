@@ -25,7 +25,7 @@ class Rows(NamedTuple):
     """What a request holds, ready for the model.
 
     Attributes:
-        features: (n_samples, n_features) in the model's dtype.
+        features: (n_samples, n_features) in the model's dtype, or bytes, which every such type holds.
         ids: one value a row where the request asked for an id column, else None.
     """
 

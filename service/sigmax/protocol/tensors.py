@@ -79,11 +79,20 @@ def from_bytes(
 ) -> npt.NDArray[Any]:
     """Read little-endian, row-major bytes into the features matrix.
 
+    Bytes that are pixels stay what they are, a quarter of the size, until the model runs.
+
     Raises:
         InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
     """
     dtype = check_bytes(schema, datatype, shape, len(raw), max_rows)
-    return widen(schema, np.frombuffer(raw, dtype).reshape(shape))
+    return fit(schema, np.frombuffer(raw, dtype).reshape(shape))
+
+
+def fit(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A tensor as the model takes it, see `widen`; pixels stay UINT8 until they are run."""
+    if tensor.dtype == np.uint8 and schema.pixels and schema.plain:
+        return tensor
+    return widen(schema, tensor)
 
 
 def check_bytes(

@@ -50,10 +50,8 @@ def all_within(numbers: npt.NDArray[Any], largest: float) -> bool:
     the sum. For many numbers the library behind that call would start threads of its own.
     """
     if numbers.size <= _FEW and np.vdot(numbers, numbers) <= largest:
-        return True
-    if not numbers.size:
-        return True
-    return bool(numbers.max() <= largest and numbers.min() >= -largest)  # of NaN neither is true
+        return True  # as it is of no number
+    return bool(-largest <= numbers.min() and numbers.max() <= largest)  # of NaN neither is true
 
 
 def surely_finite(matrix: npt.NDArray[Any]) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
-from sigmax.errors import Code, SigmaxError
+from sigmax.errors import Code, MethodNotAllowed, Overloaded, SigmaxError
 
 STATUS = {
     Code.INVALID_INPUT: 400,
@@ -25,6 +27,15 @@ STATUS = {
     Code.DEADLINE: 504,
 }
 """The status of every code; a test proves that none is forgotten."""
+
+
+def headers(error: SigmaxError) -> tuple[tuple[bytes, bytes], ...]:
+    """What a client is told beside the body: which method there is, when to try again."""
+    if isinstance(error, MethodNotAllowed):
+        return ((b"allow", b"POST"),)
+    if isinstance(error, Overloaded):
+        return ((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))),)
+    return ()
 
 
 def body(error: SigmaxError) -> bytes:

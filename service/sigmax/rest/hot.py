@@ -136,10 +136,8 @@ class Promised:
         await send_answer(send, answer)
 
 
-_ALLOW_POST = (b"allow", b"POST")
-
-
 def _failed(error: Exception) -> Answer:
     known = error if isinstance(error, SigmaxError) else unforeseen(error)
-    headers = (JSON, _ALLOW_POST) if isinstance(known, MethodNotAllowed) else ONLY_JSON
+    further = errors.headers(known)
+    headers = (JSON, *further) if further else ONLY_JSON
     return Answer(errors.body(known), headers, errors.STATUS[known.code])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
 
 import msgspec
 
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput
+from sigmax.protocol.schema import Schema
 from sigmax.rest.jsons import not_json
 
 Parameters = dict[str, str | int | float | bool]
@@ -68,16 +69,22 @@ def plain(error: msgspec.ValidationError) -> str:
     return str(error).replace("`", "'")
 
 
-class Form(NamedTuple):
+class Form:
     """What bodies of one form have in common: all before and behind the numbers of their only input.
 
     Attributes:
         request: without the numbers.
+        count: how many numbers its shape says.
+        right_for: the schema of the version for which all but the numbers was found right, if they come in its
+            own type and any finite ones are; None at first.
     """
 
-    before: bytes
-    behind: bytes
-    request: InferRequest
+    __slots__ = ("before", "behind", "count", "request", "right_for")
+
+    def __init__(self, before: bytes, behind: bytes, request: InferRequest) -> None:
+        self.before, self.behind, self.request = before, behind, request
+        self.count = math.prod(request.inputs[0].shape)
+        self.right_for: Schema | None = None  # a version would hold its engine
 
     def numbers(self, body: bytes) -> bytes:
         """The numbers of a body of this form, JSON if the body is."""

@@ -24,7 +24,7 @@ from sigmax.protocol.elements import Tensor
 from sigmax.protocol.options import DEFAULT, from_parameters
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
-from sigmax.protocol.values import NOT_TAKEN, describe, refuse_any
+from sigmax.protocol.values import NOT_TAKEN, all_within, describe, refuse_any
 from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.infer_request import (
     Form,
@@ -94,8 +94,11 @@ class InferQuery:
         if form is not None:
             numbers = self._numbers(form.request.inputs[0], form.numbers(text))
             if numbers is not None:
-                self._form = form
-                return self._array(served, form.request, numbers, max_rows)
+                self._form, self._request = form, form.request
+                schema, usual = served.schema, numbers.size == form.count
+                if form.right_for is schema and usual and all_within(numbers, schema.largest):
+                    return Rows(numbers.reshape(-1, schema.width).astype(schema.dtype, copy=False))
+                return self._array(served, form, numbers, max_rows)
         return self._any(served, read_request(text), blob, max_rows)
 
     def _any(self, served: Served, request: InferRequest, blob: bytes, max_rows: int) -> Rows:
@@ -111,10 +114,14 @@ class InferQuery:
         values = _values(served.schema, tensor) if numbers is None else numbers
         return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values, max_rows))
 
-    def _array(self, served: Served, request: InferRequest, numbers: npt.NDArray[Any], max_rows: int) -> Rows:
-        self._understand(served, request)
-        tensor = request.inputs[0]
-        return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, numbers, max_rows))
+    def _array(self, served: Served, form: Form, numbers: npt.NDArray[Any], max_rows: int) -> Rows:
+        self._understand(served, form.request)
+        tensor, schema = form.request.inputs[0], served.schema
+        features = tensors.from_values(schema, tensor.datatype, tensor.shape, numbers, max_rows)
+        own_type = tensors.dtype_of(tensor.datatype) == schema.dtype
+        if own_type and schema.plain and not (schema.pixels or self.wants_logits or form.request.parameters):
+            form.right_for = schema
+        return Rows(features)
 
     def _understand(self, served: Served, request: InferRequest) -> None:
         """Read all but the numbers."""

@@ -123,10 +123,8 @@ class Models:
 
     def named_rows(self, served: Served) -> NamedRows | None:
         """What reads a model's named rows; None if they are not numbers alone, or too many."""
-        kept, schema = (
-            self._kept.get(served.name),
-            served.schema,
-        )  # not the version: its engine is to be freed
+        kept = self._kept.get(served.name)
+        schema = served.schema  # kept instead of the version, whose engine is to be freed
         if kept is None or kept[0] is not schema:
             fits = schema.plain and schema.scalar and len(schema.names) <= _MAX_NAMES
             kept = self._kept[served.name] = (schema, NamedRows(schema) if fits else None)

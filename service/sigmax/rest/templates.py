@@ -6,6 +6,7 @@ encoding the whole document would give; tests compare the two.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -41,7 +42,8 @@ class Template:
         Args:
             probabilities: (n_samples, n_classes).
         """
-        chosen, unsure, rows = _decided(self._rule, probabilities)
+        chosen, unsure = _decided(self._rule, probabilities)
+        rows = probabilities.tolist()
         best = [row[column] for row, column in zip(rows, chosen, strict=True)]
         said = [
             self._results[column] + text
@@ -57,10 +59,10 @@ class Template:
         Args:
             probabilities: (n_samples, n_classes).
         """
-        chosen, unsure, rows = _decided(self._rule, probabilities)
+        chosen, unsure = _decided(self._rule, probabilities)
         count, width = probabilities.shape
-        numbers = _encode(rows[0] if count == 1 else probabilities.ravel().tolist())
-        labels = b",".join([self._labels[column] for column in chosen])
+        numbers = _encode(probabilities.ravel().tolist())
+        labels = b",".join(map(self._labels.__getitem__, chosen))
         parts = (
             b'%b%d,%d],"data":%b},' % (self._infer, count, width, numbers),
             b'{"name":"label","datatype":"BYTES","shape":[%d],"data":[%b]}' % (count, labels),
@@ -100,13 +102,10 @@ def _unsure(flags: list[bool]) -> bytes:
     return b',{"name":"unsure","datatype":"BOOL","shape":[%d],"data":%b}' % (len(flags), _encode(flags))
 
 
-def _decided(
-    rule: Rule, probabilities: npt.NDArray[Any]
-) -> tuple[list[int], list[bool] | None, list[list[float]]]:
-    """Of each row the chosen column, whether it is unsure where that can be, and its probabilities."""
-    rows = probabilities.tolist()
-    if len(rows) == 1:
-        unsure = [rule.unsure_one(rows[0])] if rule.banded else None
-        return [rule.choose_one(rows[0])], unsure, rows
+def _decided(rule: Rule, probabilities: npt.NDArray[Any]) -> tuple[Sequence[int], list[bool] | None]:
+    """Of each row the chosen column, and whether it is unsure where that can be."""
+    if len(probabilities) == 1:
+        row = probabilities[0].tolist()
+        return (rule.choose_one(row),), [rule.unsure_one(row)] if rule.banded else None
     flags = rule.unsure(probabilities).tolist() if rule.banded else None
-    return rule.choose(probabilities).tolist(), flags, rows
+    return rule.choose(probabilities).tolist(), flags

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import NoReturn
 
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from sigmax.errors import Code, SigmaxError
+from sigmax.errors import Code, Overloaded, SigmaxError
 from sigmax.inference.dispatch import unforeseen
 
 DOMAIN = "sigmax"
@@ -33,6 +34,9 @@ STATUS = {
 }
 """The status of every code; a test proves that none is forgotten."""
 
+PUSHBACK = "grpc-retry-pushback-ms"
+"""When clients with a retry policy try again (gRFC A6)."""
+
 MAX_ENCODED = 2_500
 """Bytes of the percent-encoded text: clients refuse 8 KiB of trailing metadata, and it is sent twice."""
 
@@ -44,7 +48,9 @@ async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: Exceptio
     detail = any_pb2.Any()
     detail.Pack(error_details_pb2.ErrorInfo(reason=known.code.value, domain=DOMAIN))
     rich = status_pb2.Status(code=status.value[0], message=text, details=[detail])
-    trailing = (("grpc-status-details-bin", rich.SerializeToString()),)
+    trailing: tuple[tuple[str, str | bytes], ...] = (("grpc-status-details-bin", rich.SerializeToString()),)
+    if isinstance(known, Overloaded):
+        trailing += ((PUSHBACK, str(math.ceil(1000 * known.retry_after))),)
     await context.abort(status, text, trailing)
     raise AssertionError("abort returned")
 

@@ -151,7 +151,7 @@ class KnownQuery:
             features = np.ndarray(form.shape, plan.dtype, request, plan.offset)
         if plan.finite and surely_finite(features):
             return Rows(features)
-        return Rows(tensors.widen(served.schema, features))
+        return Rows(tensors.fit(served.schema, features))
 
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""

@@ -9,18 +9,26 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from sigmax.errors import InvalidInput
+from sigmax.inference.dispatch import Promise
 from sigmax.rpc.errors import abort
 
 M = TypeVar("M", bound=Message)
 
 
 def unary(method: Callable[[bytes], bytes | Awaitable[bytes]]) -> grpc.RpcMethodHandler[bytes, bytes]:
-    """Serve a function from request bytes to answer bytes, or to the promise of them."""
+    """Serve a function from request bytes to answer bytes, or to the promise of them.
+
+    A call that ends before its turn, cancelled or for its deadline, takes the request out of the queue.
+    """
 
     async def handle(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
             answer = method(request)
-            return answer if isinstance(answer, bytes) else await answer
+            if isinstance(answer, bytes):
+                return answer
+            if isinstance(answer, Promise):
+                answer = answer.within(context.time_remaining())
+            return await answer
         except Exception as error:
             await abort(context, error)
 

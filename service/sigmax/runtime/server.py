@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
@@ -57,7 +58,9 @@ class Doors:
     ) -> None:
         self._settings = settings
         self._readiness = Readiness(catalog, settings.require)
-        dispatch = Dispatch(catalog, settings.max_rows)
+        limits = Limits(settings.max_batch_rows, settings.max_delay, settings.max_queue_rows)
+        self._batching = Batching(metrics.lane, limits)
+        dispatch = Dispatch(catalog, settings.max_rows, self._batching)
         size, pixels = settings.max_bytes, settings.max_pixels
         self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
         self._routes = rest_door(
@@ -106,6 +109,7 @@ class Doors:
         """
         self._readiness.drain()
         await asyncio.gather(self._rpc.stop(grace), self._leave_rest(stopping, grace))
+        self._batching.close()
 
     async def _leave_rest(self, stopping: bool, grace: float) -> None:
         loop = asyncio.get_running_loop()

@@ -81,8 +81,10 @@ class Worker:
         try:
             doors = await self._open()
         except (OSError, NotReady) as error:
-            self._channel.send({"kind": "failed", "reason": str(error)})
-            return await self._end(1)
+            return await self._fail(str(error))
+        except Exception:
+            log.exception("the worker cannot start for an error that nobody foresaw")
+            return await self._fail("an unforeseen error, which is in the log")
         await self._leave.wait()
         faulthandler.cancel_dump_traceback_later()
         grace = _ORPHAN_GRACE if self._orphaned else self._settings.grace
@@ -90,6 +92,10 @@ class Worker:
         await doors.leave(stopping=self._stopping, grace=grace)
         self._report({"kind": "beat"})
         return await self._end(0)
+
+    async def _fail(self, reason: str) -> int:
+        self._channel.send({"kind": "failed", "reason": reason})
+        return await self._end(1)
 
     async def _open(self) -> Doors:
         catalog = await asyncio.to_thread(self._load)

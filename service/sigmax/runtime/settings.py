@@ -20,6 +20,9 @@ class Settings:
         max_rows: rows of one request.
         max_bytes: bytes of one request's body or message.
         max_pixels: pixels of one request's pictures.
+        max_batch_rows: rows of one run of a costly model; None for what its measured costs suggest.
+        max_delay: seconds that a request of a costly model waits for company.
+        max_queue_rows: rows of costly models that may wait.
         poll: seconds between two looks at the repository for what is new; 0 never looks.
         grace: seconds that running requests get when the service leaves.
         require: models without which the service is not ready.
@@ -37,6 +40,9 @@ class Settings:
     grace: float
     require: tuple[str, ...]
     max_pixels: int
+    max_batch_rows: int | None
+    max_delay: float
+    max_queue_rows: int
     poll: float
     workers: int
     start_timeout: float

@@ -143,7 +143,10 @@ class Supervisor:
     def _greet_once(self, child: Child) -> None:
         if not self._greeted and self._count(State.READY) >= self._settings.workers:
             self._greeted = True
-            self._greet(child.greeting)
+            try:
+                self._greet(child.greeting)
+            except OSError as error:  # nobody reads it
+                log.warning("the addresses cannot be printed: %s", error)
 
     def _bury(self, child: Child) -> None:
         self._children.remove(child)

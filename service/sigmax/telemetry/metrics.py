@@ -54,7 +54,16 @@ FAMILIES = {
         _VERB,
         _SECONDS,
     ),
-    "sigmax_batch_rows": Family(HISTOGRAM, "Rows predicted together.", _VERSION, _ROWS),
+    "sigmax_batch_rows": Family(HISTOGRAM, "Rows of one run of the model.", _VERSION, _ROWS),
+    "sigmax_queue_seconds": Family(
+        HISTOGRAM, "What requests of a costly model waited before its run began.", _VERSION, _SECONDS
+    ),
+    "sigmax_queue_rows": Family(SUM, "Rows of a costly model that wait or are computed.", _VERSION),
+    "sigmax_queue_dropped": Family(
+        COUNTER,
+        "Requests of a costly model that were not computed: their deadline passed, or their caller left.",
+        (*_VERSION, "reason"),
+    ),
     "sigmax_unknown_categories": Family(
         COUNTER, "Categories that training had not seen, of rows that were predicted all the same.", _FEATURE
     ),
@@ -84,6 +93,7 @@ class Metrics:
         self._meters: list[Meter] = []
         self._rows: dict[tuple[str, str], Tally] = {}
         self._values: dict[tuple[str, str, str], Unusual] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
         self._states: dict[tuple[str, str], int] = {}
         self._reloads: dict[tuple[str, str], int] = {}
 
@@ -91,6 +101,14 @@ class Metrics:
         """What records the requests of one verb at one door."""
         self._meters.append(Meter(door, verb, self._rows, self._values))
         return self._meters[-1]
+
+    def lane(self, model: str, version: str) -> Lane:
+        """What counts the runs of a version whose requests are put together."""
+        key = model, version
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(self._rows.setdefault(key, Tally(_ROWS)))
+        return lane
 
     def model_state(self, model: str, version: int, ready: bool) -> None:
         """Set whether a version answers."""
@@ -119,6 +137,11 @@ class Metrics:
             yield from meter.figures()
         for version, tally in self._rows.items():
             yield "sigmax_batch_rows", version, tally.figures()
+        for version, lane in self._lanes.items():
+            yield "sigmax_queue_seconds", version, lane.seconds.figures()
+            yield "sigmax_queue_rows", version, lane.rows_waiting
+            yield "sigmax_queue_dropped", (*version, "expired"), lane.expired
+            yield "sigmax_queue_dropped", (*version, "cancelled"), lane.cancelled
         for feature, values in self._values.items():
             if values.unknown:
                 yield "sigmax_unknown_categories", feature, values.unknown
@@ -148,6 +171,34 @@ class Tally:
     def figures(self) -> list[float]:
         """The count of each bucket and, last, the sum."""
         return [*self._counts, self._total]
+
+
+class Lane:
+    """What was counted of the runs of one version whose requests are put together.
+
+    Attributes:
+        rows_waiting: rows that wait or are computed now.
+        expired: requests that were not computed, for their deadline had passed.
+        cancelled: likewise, for their caller had left.
+    """
+
+    __slots__ = ("_rows", "cancelled", "expired", "rows_waiting", "seconds")
+
+    def __init__(self, rows: Tally) -> None:
+        self._rows, self.seconds = rows, Tally(_SECONDS)
+        self.rows_waiting = self.expired = self.cancelled = 0
+
+    def run(self, rows: int, waited: list[float]) -> None:
+        """Count a run of so many rows, and what each of its requests waited for it, in seconds."""
+        if rows:
+            self._rows.add(rows)
+        for seconds in waited:
+            self.seconds.add(seconds)
+
+    def drop(self, expired: int, cancelled: int) -> None:
+        """Count requests that were not computed."""
+        self.expired += expired
+        self.cancelled += cancelled
 
 
 class Series:
@@ -201,7 +252,7 @@ class Meter:
             version: that answered.
             code: what became of it.
             started: when, of `time.perf_counter`.
-            rows: how many were predicted; 0 if it did not come to that.
+            rows: of the run that was made for it; 0 if there was none, or one that is counted by its `Lane`.
         """
         key = model, version
         series = self.series.get(key)

@@ -99,6 +99,16 @@ def test_pixels_that_were_scaled_are_refused_by_row_and_pixel() -> None:
         tensors.from_values(schema, "FP64", (1, 2), [0.0, 0.25])
 
 
+def test_pixels_that_came_as_bytes_stay_bytes_and_other_numbers_are_widened() -> None:
+    image = Image(Colour.GREY, "CHW", 1, 2, Resize.BILINEAR, 1 / 255)
+    photo = Feature("photo", Kind.IMAGE, (1, 1, 2), "uint8", (0, 255), image=image)
+    schema = Schema(replace(MULTICLASS, features=(photo,)))
+
+    assert tensors.from_bytes(schema, "UINT8", (1, 2), b"\x00\xff").dtype == np.uint8
+    assert tensors.from_bytes(schema, "UINT16", (1, 2), b"\x00\x00\xff\x00").dtype == np.float64
+    assert tensors.from_bytes(DOUBLE, "UINT8", (1, 2), b"\x00\xff").dtype == np.float64
+
+
 def test_nan_is_a_missing_value_where_one_may_be_and_only_there() -> None:
     rows = np.array([[1.0, np.nan, 1.0, 3.0]])
 

@@ -23,8 +23,9 @@ from sigmax.inference.proof import Proof
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.schema import Schema
 from sigmax.rest.asgi import Answer, Body
+from sigmax.rest.classifier import ClassesQuery
 from sigmax.rest.front import rest_door
-from sigmax.rest.heads import Route
+from sigmax.rest.heads import Asked, Heads, Route
 from sigmax.rest.hot import HotRoutes
 from sigmax.rest.http import HttpProtocol
 from sigmax.telemetry.metrics import Metrics
@@ -358,3 +359,22 @@ def test_a_client_that_leaves_takes_its_promise_along(request_bytes: bytes) -> N
         await until(lambda: not wire.state.tasks)
 
     lane(test)
+
+
+@pytest.mark.parametrize(
+    ("head", "known"),
+    [
+        (b"POST /x HTTP/1.1\r\nhost: x\r\n\r\n", True),
+        (b"POST /x HTTP/1.1\r\nhost: x\n\nPOST /y HTTP/1.1\r\n\r\n", False),
+        (b"POST /x HTTP/1.1\nhost: x\r\n\r\n", False),
+        (b"POST /x HTTP/1.1\r\nhost:\r\n x\r\n\r\n", False),
+        (b"\r\nPOST /x HTTP/1.1\r\nhost: x\r\n\r\n", False),
+    ],
+)
+def test_a_head_is_learnt_only_if_it_ends_where_the_parser_ended_it(head: bytes, known: bool) -> None:
+    heads = Heads(lambda _: None, LIMIT)
+    asked = Asked(Route(Metrics().verb("rest", "test"), ClassesQuery, "x", ""), 0, None, b"")
+
+    heads.learn(head + b"body", [(b"host", b"x")], asked)
+
+    assert (heads.known(head) is asked) == known

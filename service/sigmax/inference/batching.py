@@ -1,0 +1,437 @@
+"""Requests of costly models computed together, in one thread beside the event loop.
+
+Whatever came while the last run computed is the next run: no timer, and no wait when nothing computes. The
+event loop hands requests over through a queue and gets a whole run's answers back in one call; all counting
+happens on its side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import math
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from queue import Empty, SimpleQueue
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sigmax.errors import DeadlineExceeded, NotReady, Overloaded
+from sigmax.inference.costs import MAX_BATCH_BYTES, Costs
+from sigmax.inference.engine import Floats
+from sigmax.inference.predictor import Predictor
+from sigmax.telemetry.metrics import Lane
+
+HERE_SECONDS = 1e-3
+"""How long the event loop may be held by a request that is alone; beyond it a hand-over is a small part."""
+
+_NICER = 10  # a tenth of the weight of a thread that is not (sched(7))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an operator may set.
+
+    Attributes:
+        max_batch_rows: rows of one run; None for what the measured costs suggest.
+        max_delay: seconds that a request waits for company while nothing computes.
+        max_queue_rows: rows that may wait; a request beyond them is refused.
+    """
+
+    max_batch_rows: int | None = None
+    max_delay: float = 0.0
+    max_queue_rows: int = sys.maxsize
+
+
+class Numbers(NamedTuple):
+    """What a model says of one request, (n_samples, n_classes) each; logits where they were wanted."""
+
+    probabilities: Floats
+    logits: Floats | None = None
+
+
+class Waiting(NamedTuple):
+    """A request, or a piece of one, on its way through the thread.
+
+    Attributes:
+        features: (n_samples, n_features), in the model's dtype or one that it holds.
+        both: whether logits are wanted, too.
+        since: when it was handed over, seconds of the clock.
+        deadline: until when the answer is of use, likewise; infinite if nobody said.
+        future: of the event loop, which gets `Numbers`.
+    """
+
+    features: Any
+    both: bool
+    since: float
+    deadline: float
+    future: asyncio.Future[Numbers]
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(self.features)
+
+
+class Taken(NamedTuple):
+    """What leaves a queue together: what is to be computed, and what no longer needs to be."""
+
+    batch: list[Waiting]
+    expired: list[Waiting]
+    cancelled: list[Waiting]
+
+
+class Queue:
+    """What waits for one version: the earliest deadline first, then as it came.
+
+    Attributes:
+        predictor: of the version.
+        since: since when something has been waiting.
+        rows: how many wait.
+    """
+
+    __slots__ = ("_batch_rows", "_heap", "predictor", "rows", "since")
+
+    def __init__(self, predictor: Predictor, batch_rows: int, since: float) -> None:
+        self.predictor, self._batch_rows = predictor, batch_rows
+        self.since, self.rows = since, 0
+        self._heap: list[tuple[float, int, Waiting]] = []
+
+    def __len__(self) -> int:
+        """How many requests wait."""
+        return len(self._heap)
+
+    def add(self, order: int, waiting: Waiting) -> None:
+        """Let a request wait; `order` is higher than that of all before it."""
+        heapq.heappush(self._heap, (waiting.deadline, order, waiting))
+        self.rows += waiting.rows
+
+    @property
+    def first(self) -> tuple[float, int]:
+        """Deadline and order of what is next; of a queue in which something waits."""
+        return self._heap[0][:2]
+
+    def ripe(self, max_delay: float) -> float:
+        """From when on it is computed: at once if it is a full batch; nobody waits for half of his time."""
+        full = self.rows >= self._batch_rows
+        return -math.inf if full else self.since + min(max_delay, (self.first[0] - self.since) / 2)
+
+    def take(self, now: float) -> Taken:
+        """The next batch: in order, at least one request, and up to so many rows.
+
+        What nobody waits for any more, or not for long enough, is left out.
+        """
+        taken, rows = Taken([], [], []), 0
+        while self._heap:
+            waiting = self._heap[0][2]
+            gone = waiting.future.cancelled()
+            late = waiting.deadline <= now
+            if not (gone or late):
+                if rows and rows + waiting.rows > self._batch_rows:
+                    break
+                rows += waiting.rows
+            heapq.heappop(self._heap)
+            self.rows -= waiting.rows
+            (taken.cancelled if gone else taken.expired if late else taken.batch).append(waiting)
+        return taken
+
+
+class Gathering:
+    """Puts requests together into one matrix, in memory that is used again for every run."""
+
+    __slots__ = ("_memory",)
+
+    def __init__(self) -> None:
+        self._memory = np.empty(MAX_BATCH_BYTES, np.uint8)  # takes no room before it is written
+
+    def gather(self, batch: list[Waiting], dtype: np.dtype[Any]) -> Floats:
+        """The features of all, (n_samples, n_features) in `dtype`, valid until the next call."""
+        parts = [waiting.features for waiting in batch]
+        if len(parts) == 1 and parts[0].dtype == dtype:
+            return np.ascontiguousarray(parts[0])
+        shape = sum(map(len, parts)), parts[0].shape[1]
+        size = math.prod(shape) * dtype.itemsize
+        out = self._memory[:size].view(dtype).reshape(shape) if size <= MAX_BATCH_BYTES else None
+        gathered: Floats = np.concatenate(parts, out=out, dtype=None if out is not None else dtype)
+        return gathered
+
+
+class Batching:
+    """The thread, and the way into it; for one event loop.
+
+    A queue is there as long as something waits in it, so a version that was replaced answers what it has
+    and is released then.
+    """
+
+    def __init__(
+        self,
+        lane: Callable[[str, str], Lane],
+        limits: Limits | None = None,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        """Start no thread yet: without costly models there is none.
+
+        Args:
+            lane: what counts the runs of a model's version.
+            limits: what the operator set.
+            clock: seconds.
+        """
+        self._lane, self._limits, self._clock = lane, limits or Limits(), clock
+        self._inbox: SimpleQueue[tuple[Predictor, int, Waiting] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._rows, self._handed, self._closed = 0, 0, False
+
+    async def run(
+        self,
+        predictor: Predictor,
+        costs: Costs,
+        features: Any,
+        *,
+        both: bool = False,
+        seconds: float | None = None,
+    ) -> Numbers:
+        """Compute one request, together with others.
+
+        A request of more rows than one run may have is computed in pieces, others' runs between them.
+
+        Args:
+            predictor: of the version that answers.
+            costs: of that version.
+            features: (n_samples, n_features), in the model's dtype or one that it holds.
+            both: whether logits are wanted, too.
+            seconds: how long the answer is of use; None for ever.
+
+        Raises:
+            Overloaded: too many rows wait already.
+            DeadlineExceeded: `seconds` were over before it was computed.
+            NotReady: the service has left.
+        """
+        most, rows = self._limits.max_batch_rows or costs.batch_rows, len(features)
+        lane = self._lane(predictor.manifest.name, str(predictor.manifest.version))
+        self._admit(rows, costs)
+        self._rows += rows
+        lane.rows_waiting += rows
+        try:
+            deadline = math.inf if seconds is None else self._clock() + seconds
+            if rows <= most and await self._alone(rows, costs) and self._clock() < deadline:
+                lane.run(rows, [0.0])
+                return _said(predictor, features, both)
+            if rows <= most:
+                return await self._hand_over(predictor, most, features, both, deadline)
+            parts = [
+                await self._hand_over(predictor, most, features[start : start + most], both, deadline)
+                for start in range(0, rows, most)
+            ]
+            return Numbers(*map(_joined, zip(*parts, strict=True)))
+        finally:
+            self._rows -= rows
+            lane.rows_waiting -= rows
+
+    def close(self) -> None:
+        """Compute what waits, then end; nothing is taken on any more."""
+        self._closed = True
+        if self._thread is not None:
+            self._inbox.put(None)
+            self._thread.join()
+            self._thread = None
+
+    async def _alone(self, rows: int, costs: Costs) -> bool:
+        """Whether a request is the only one, and short enough to be computed here and now.
+
+        Between threads it would be on its way for a good part of the time that it takes. The loop is asked
+        once whether anything else has come.
+        """
+        if self._rows > rows or self._handed or self._limits.max_delay or costs.seconds(rows) > HERE_SECONDS:
+            return False
+        await asyncio.sleep(0)
+        return self._rows == rows and not self._handed
+
+    def _admit(self, rows: int, costs: Costs) -> None:
+        """Refuse what would wait behind too many rows; what would wait behind none is never too large."""
+        if self._closed:
+            raise NotReady("the service is shutting down")
+        if self._rows and self._rows + rows > self._limits.max_queue_rows:
+            raise Overloaded(
+                f"{self._rows} rows wait to be computed, and at most {self._limits.max_queue_rows} may: "
+                f"try again later",
+                retry_after=self._rows * costs.per_row,
+            )
+
+    def _hand_over(
+        self, predictor: Predictor, batch_rows: int, features: Any, both: bool, deadline: float
+    ) -> asyncio.Future[Numbers]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Numbers] = loop.create_future()
+        waiting = Waiting(features, both, self._clock(), deadline, future)
+        if self._thread is None:
+            compute = _Compute(self._inbox, self._limits.max_delay, self._clock, self._done, loop)
+            self._thread = threading.Thread(target=compute.run, name="sigmax-compute", daemon=True)
+            self._thread.start()
+        self._handed += 1
+        self._inbox.put((predictor, batch_rows, waiting))
+        return future
+
+    def _done(self, run: Run) -> None:
+        """Give everybody of a run their answer; called on the event loop."""
+        lane = self._lane(run.predictor.manifest.name, str(run.predictor.manifest.version))
+        batch, expired, cancelled = run.taken
+        self._handed -= len(batch) + len(expired) + len(cancelled)
+        lane.run(sum([waiting.rows for waiting in batch]), [run.started - waiting.since for waiting in batch])
+        lane.drop(len(expired), len(cancelled))
+        for waiting in expired:
+            if not waiting.future.done():
+                waiting.future.set_exception(
+                    DeadlineExceeded("the deadline passed while the request waited to be computed")
+                )
+        for waiting, answer in zip(batch, run.answers, strict=True):
+            if waiting.future.done():  # its caller went away meanwhile
+                continue
+            if isinstance(answer, Numbers):
+                waiting.future.set_result(answer)
+            else:
+                waiting.future.set_exception(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that is over: when it began, of what, and what each of the batch is answered."""
+
+    predictor: Predictor
+    started: float
+    taken: Taken
+    answers: list[Numbers | Exception]
+
+
+class _Compute:
+    """What the thread does; it alone touches the queues."""
+
+    def __init__(
+        self,
+        inbox: SimpleQueue[tuple[Predictor, int, Waiting] | None],
+        max_delay: float,
+        clock: Callable[[], float],
+        done: Callable[[Run], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._inbox, self._max_delay, self._clock = inbox, max_delay, clock
+        self._done, self._loop = done, loop
+        self._queues: dict[Predictor, Queue] = {}
+        self._order = count()
+        self._gathering = Gathering()
+        self._closing = False
+
+    def run(self) -> None:
+        """Compute until told to close and nothing waits."""
+        _yield_to_the_loop()
+        while self._collect():
+            self._turn()
+
+    def _turn(self) -> None:
+        """At most one run; a version that was replaced is let go with this frame."""
+        now = self._clock()
+        queue = self._next(now)
+        if queue is not None:
+            self._compute(queue, now)
+
+    def _collect(self) -> bool:
+        """Take in what came, waiting for something if there is nothing to do.
+
+        Returns:
+            Whether there is something to do, now or later.
+        """
+        if not self._queues and not self._closing:
+            self._sort(self._inbox.get())
+        with contextlib.suppress(Empty):
+            while True:
+                self._sort(self._inbox.get_nowait())
+        return bool(self._queues) or not self._closing
+
+    def _sort(self, came: tuple[Predictor, int, Waiting] | None) -> None:
+        if came is None:
+            self._closing = True
+            return
+        predictor, batch_rows, waiting = came
+        queue = self._queues.get(predictor)
+        if queue is None:
+            queue = self._queues[predictor] = Queue(predictor, batch_rows, waiting.since)
+        queue.add(next(self._order), waiting)
+
+    def _next(self, now: float) -> Queue | None:
+        """The queue whose turn it is; if none is to be computed yet, wait until one is or something comes."""
+        if not self._queues:
+            return None
+        delay = 0.0 if self._closing else self._max_delay
+        if delay:
+            ripe = {queue: queue.ripe(delay) for queue in self._queues.values()}
+            if (earliest := min(ripe.values())) > now:
+                with contextlib.suppress(Empty):
+                    self._sort(self._inbox.get(timeout=earliest - now))
+                return None
+            return min((queue for queue, time in ripe.items() if time <= now), key=lambda queue: queue.first)
+        return min(self._queues.values(), key=lambda queue: queue.first)
+
+    def _compute(self, queue: Queue, now: float) -> None:
+        predictor, taken = queue.predictor, queue.take(now)
+        if not len(queue):
+            del self._queues[predictor]
+        run = Run(predictor, now, taken, self._answers(predictor, taken.batch))
+        with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits
+            self._loop.call_soon_threadsafe(self._done, run)
+
+    def _answers(self, predictor: Predictor, batch: list[Waiting]) -> list[Numbers | Exception]:
+        """What each is answered; after a run that failed each is run alone, and only the cause fails."""
+        try:
+            return list(self._together(predictor, batch))
+        except Exception as error:  # ONNX Runtime's own classes share no root but Exception
+            if len(batch) == 1:
+                return [error]
+            return [answer for waiting in batch for answer in self._answers(predictor, [waiting])]
+
+    def _together(self, predictor: Predictor, batch: list[Waiting]) -> list[Numbers]:
+        if not batch:
+            return []
+        features = self._gathering.gather(batch, predictor.dtype)
+        said = _said(predictor, features, any(waiting.both for waiting in batch))
+        return [said] if len(batch) == 1 else _divided(said, batch)
+
+
+def _said(predictor: Predictor, features: Floats, both: bool) -> Numbers:
+    if both:
+        return Numbers(*predictor.probabilities_and_logits(features))
+    return Numbers(predictor.probabilities(features))
+
+
+def _yield_to_the_loop() -> None:
+    """Let the event loop go first where this thread and the loop share a core; a free core changes nothing.
+
+    On one core the loop would otherwise hand over a single request, be interrupted by its computation, and so
+    on. Now it reads what has come before it computes: woken, this thread does not take the core from it, and
+    it gets about a tenth of a core that the loop keeps busy. Linux only.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICER)
+
+
+def _divided(said: Numbers, batch: list[Waiting]) -> list[Numbers]:
+    """Each its own copy of its rows: a view would keep the whole run's answers in memory."""
+    answers, start = [], 0
+    for waiting in batch:
+        rows = slice(start, start + waiting.rows)
+        logits = said.logits[rows].copy() if waiting.both and said.logits is not None else None
+        answers.append(Numbers(said.probabilities[rows].copy(), logits))
+        start = rows.stop
+    return answers
+
+
+def _joined(parts: tuple[Floats | None, ...]) -> Any:
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if arrays else None
