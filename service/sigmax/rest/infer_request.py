@@ -75,8 +75,8 @@ class Form:
     Attributes:
         request: without the numbers.
         count: how many numbers its shape says.
-        right_for: the schema of the version for which all but the numbers was found right, if they come in its
-            own type and any finite ones are; None at first.
+        right_for: the schema of the version for which all but the numbers was found right, if they come in
+            its own type and any finite ones are; None at first.
     """
 
     __slots__ = ("before", "behind", "count", "request", "right_for")
