@@ -63,7 +63,6 @@ def rest_door(
     async def own() -> bytes:
         return metrics.exposition()
 
-    probes = Probes(
-        OnDemand(make, gently or Yielding()), readiness, scrape or own, status or Status(catalog, readiness)
-    )
+    pages = OnDemand(make, gently or Yielding())
+    probes = Probes(pages, readiness, scrape or own, status or Status(catalog, readiness))
     return HotRoutes(probes, dispatch, metrics, max_bytes, max_pixels)

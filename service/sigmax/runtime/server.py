@@ -56,6 +56,7 @@ class Doors:
         metrics: Metrics,
         scrape: Callable[[], Awaitable[bytes]],
         processes: Processes,
+        *,
         gently: Yielding,
     ) -> None:
         self._settings = settings

@@ -102,7 +102,7 @@ class Worker:
     async def _open(self) -> Doors:
         catalog = await asyncio.to_thread(self._load)
         gently = Yielding()
-        doors = Doors(self._settings, catalog, self._metrics, self.exposition, self.processes, gently)
+        doors = Doors(self._settings, catalog, self._metrics, self.exposition, self.processes, gently=gently)
         see = partial(look, self._settings.models)
         self._reloader = Reloader(catalog, see, self._metrics, doors.changed, gently)
         self._reloader.changed(self._changed)
@@ -110,7 +110,7 @@ class Worker:
         await doors.open(self._rest, grpc_port)
         self._reloading = asyncio.create_task(self._reloader.run())
         text = greeting(self._settings, catalog, self._orders["program"], rest_port, grpc_port)
-        # What is there now stays: to look through it for cycles again and again would stop the loop each time.
+        # What is there now stays: looking through it for cycles again and again would stop the loop.
         gc.freeze()
         gc.enable()
         self._ready = True
