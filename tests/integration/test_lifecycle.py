@@ -254,6 +254,31 @@ def test_a_signal_to_stop_while_it_starts_stops_it(iris: Path) -> None:
     assert (process.returncode, output) == (0, "")
 
 
+def test_a_greeting_that_nobody_reads_holds_nothing_up(iris: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writes, b"x" * 4096)  # until the pipe is full
+    os.set_blocking(writes, True)
+    serve = command("serve", "--models", str(iris), "--workers", "1", "--grpc-port", "0")
+    process = subprocess.Popen([*serve, "--rest-port", str(port)], stdout=writes, env=environment())
+
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return states(f"127.0.0.1:{port}") == ["ready"]
+        return False
+
+    asyncio.run(eventually(answers, "the supervisor says that its worker is ready"))
+    process.terminate()
+
+    assert process.wait(TIMEOUT) == 0
+    os.close(reads)
+    os.close(writes)
+
+
 def test_a_slow_start_is_not_taken_for_a_hang(iris: Path) -> None:
     process = started(iris, "--workers", "1")
     pid = first_worker(process)

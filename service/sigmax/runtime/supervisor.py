@@ -49,7 +49,8 @@ class Supervisor:
             settings: of the service.
             ports: of both doors.
             orders: what each worker is told first.
-            greet: called once, with what there is to say to a person when all workers are ready.
+            greet: called once, in a thread, with what there is to say to a person when all workers are
+                ready; it may take for ever.
         """
         self._settings, self._ports, self._orders, self._greet = settings, ports, orders, greet
         self._children: list[Child] = []
@@ -146,10 +147,14 @@ class Supervisor:
     def _greet_once(self, child: Child) -> None:
         if not self._greeted and self._count(State.READY) >= self._settings.workers:
             self._greeted = True
-            try:
-                self._greet(child.greeting)
-            except OSError as error:  # nobody reads it
-                log.warning("the addresses cannot be printed: %s", error)
+            threading.Thread(target=self._say, args=(child.greeting,), name="greeting", daemon=True).start()
+
+    def _say(self, greeting: str) -> None:
+        """In a thread: who reads it may have stopped reading, and what a pipe cannot hold waits for ever."""
+        try:
+            self._greet(greeting)
+        except OSError as error:  # nobody reads it
+            log.warning("the addresses cannot be printed: %s", error)
 
     def _bury(self, child: Child) -> None:
         self._children.remove(child)
