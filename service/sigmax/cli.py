@@ -157,6 +157,8 @@ def serve(workers: int | None, **options: Any) -> None:
 
 def _greet(text: str) -> None:
     """Print without a buffer: who waits for a reader in one would hold up the end of the process, too."""
+    if sys.stdout is None:  # it was closed before
+        return
     rest = f"{text}\n".encode(sys.stdout.encoding, "replace")
     while rest:
         rest = rest[os.write(sys.stdout.fileno(), rest) :]

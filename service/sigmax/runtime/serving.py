@@ -124,7 +124,11 @@ class Worker:
         return Catalog(self._entries())
 
     def _entries(self) -> Iterator[Entry]:
-        for name in layout.names(self._settings.models):
+        try:
+            names = layout.names(self._settings.models)
+        except OSError as error:  # whose own text has the path, and `GET /status` tells the reason
+            raise NotReady(f"the repository cannot be read: {error.strerror}") from error
+        for name in names:
             self._loading = name
             yield load_entry(self._settings.models, name)
         self._loading = ""

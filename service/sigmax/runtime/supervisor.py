@@ -169,13 +169,17 @@ class Supervisor:
     def _mourn(self, child: Child) -> None:
         wait = self._backoff.died(child.answered)
         self._not_before = time.monotonic() + wait
-        again = f"in {wait:g} s" if wait else "at once"
-        log.error("worker %d died: %s; another is started %s", child.pid, child.reason, again)
+        log.error("worker %d died: %s%s", child.pid, child.reason, self._what_next(wait))
         self._ledger.died(child)
         if self._is_hopeless(child):
             self._give_up(child.reason)
         else:
             self._fill()
+
+    def _what_next(self, wait: float) -> str:
+        if self._missing() <= 0:  # it was to take over from one that answers
+            return ""
+        return f"; another is started {f'in {wait:g} s' if wait else 'at once'}"
 
     def _is_hopeless(self, child: Child) -> bool:
         """Whether to start another makes no sense."""
@@ -194,14 +198,16 @@ class Supervisor:
         """Start what is missing, unless workers die so fast that it is too early."""
         if self._stopping or time.monotonic() < self._not_before:
             return
-        present = self._count(State.STARTING) + self._count(State.READY)
         try:
-            for _ in range(self._settings.workers - present):
+            for _ in range(self._missing()):
                 self._start()
         except OSError as error:
             wait = self._backoff.died(None)
             self._not_before = time.monotonic() + max(wait, _TICK)
             log.error("no worker can be started: %s", error)
+
+    def _missing(self) -> int:
+        return self._settings.workers - self._count(State.STARTING) - self._count(State.READY)
 
     def _start(self) -> Child:
         return self._adopt(spawn(self._ports.rest, self._orders))

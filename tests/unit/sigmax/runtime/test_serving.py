@@ -6,8 +6,10 @@ import asyncio
 import socket
 from typing import Any
 
+import pytest
 from tests.unit.sigmax.runtime.test_supervisor import SETTINGS
 
+from sigmax.errors import NotReady
 from sigmax.runtime.serving import Worker
 from sigmax.telemetry import totals
 from sigmax.telemetry.metrics import Metrics
@@ -38,3 +40,10 @@ def test_the_loop_goes_on_while_the_metrics_of_many_models_are_written() -> None
 
     assert text.count(b"sigmax_requests_total{") == 100
     assert turns > 10
+
+
+def test_why_a_repository_cannot_be_read_is_said_without_its_path() -> None:
+    with socket.socket() as rest, pytest.raises(NotReady) as refused:
+        Worker(SETTINGS, {}, rest)._load()
+
+    assert str(refused.value) == "the repository cannot be read: No such file or directory"
