@@ -32,14 +32,14 @@ def test_the_loop_goes_on_while_the_metrics_of_many_models_are_written() -> None
             written = asyncio.create_task(Asked(SETTINGS, {}, rest).exposition())
             turns = 0
             while not written.done():
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
                 turns += 1
         return written.result(), turns
 
     text, turns = asyncio.run(within())
 
     assert text.count(b"sigmax_requests_total{") == 100
-    assert turns > 10
+    assert turns > 3  # one, if all is written in a turn
 
 
 def test_why_a_repository_cannot_be_read_is_said_without_its_path() -> None:
