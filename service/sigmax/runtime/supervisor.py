@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from sigmax.errors import NotReady
@@ -85,8 +86,8 @@ class Supervisor:
         for spawned in first:
             self._adopt(spawned)
         admit_signals()
-        self._go_on(self._tick())
-        self._go_on(self._renew_when_told())
+        self._go_on(self._tick(), vital=True)
+        self._go_on(self._renew_when_told(), vital=True)
         self._watch(loop)
         await self._stopped.wait()
         for task in list(self._tasks):
@@ -96,16 +97,18 @@ class Supervisor:
         log.info("stopped")
         return self._code
 
-    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+    def _go_on(self, work: Coroutine[Any, Any, None], *, vital: bool = False) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, vital=vital))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        """End at once if something went wrong that nobody foresaw: half a supervisor is worse than none."""
+    def _done(self, task: asyncio.Task[None], *, vital: bool) -> None:
+        """Where work went wrong as nobody foresaw, say so; without some there would be half a supervisor."""
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("the supervisor failed", exc_info=task.exception())
+        if task.cancelled() or task.exception() is None:
+            return
+        log.error("the supervisor failed", exc_info=task.exception())
+        if vital:
             self._hopeless = "the supervisor failed for an error that nobody foresaw, which is in the log"
             self._stopped.set()
 
@@ -158,7 +161,10 @@ class Supervisor:
 
     def _bury(self, child: Child) -> None:
         self._children.remove(child)
-        self._ledger.retire(child.figures)
+        try:
+            self._ledger.retire(child.figures)
+        except (KeyError, ValueError):  # it may have been of another version of this program
+            log.exception("what worker %d counted cannot be added to the totals", child.pid)
         if child.leaving:
             log.info("worker %d has left", child.pid)
         elif not self._stopping:
