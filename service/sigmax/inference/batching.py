@@ -32,6 +32,10 @@ from sigmax.telemetry.metrics import Lane
 HERE_SECONDS = 1e-3
 """How long the event loop may be held by a request that is alone; beyond it a hand-over is a small part."""
 
+PATIENCE = 10.0
+"""Seconds after which nobody who comes later goes first: under load that lasts, whoever names no deadline, or
+a late one, would otherwise wait for ever."""
+
 _NICER = 10  # a tenth of the weight of a thread that is not (sched(7))
 
 
@@ -79,6 +83,11 @@ class Waiting(NamedTuple):
         """How many."""
         return len(self.features)
 
+    @property
+    def due(self) -> float:
+        """Its place in the order: the deadline, or the end of `PATIENCE` if that is earlier."""
+        return min(self.deadline, self.since + PATIENCE)
+
 
 class Taken(NamedTuple):
     """What leaves a queue together: what is to be computed, and what no longer needs to be."""
@@ -89,7 +98,7 @@ class Taken(NamedTuple):
 
 
 class Queue:
-    """What waits for one version: the earliest deadline first, then as it came.
+    """What waits for one version: the earliest deadline first, as far as patience goes, then as it came.
 
     Attributes:
         predictor: of the version.
@@ -97,11 +106,12 @@ class Queue:
         rows: how many wait.
     """
 
-    __slots__ = ("_batch_rows", "_heap", "predictor", "rows", "since")
+    __slots__ = ("_batch_rows", "_deadline", "_heap", "predictor", "rows", "since")
 
     def __init__(self, predictor: Predictor, batch_rows: int, since: float) -> None:
         self.predictor, self._batch_rows = predictor, batch_rows
         self.since, self.rows = since, 0
+        self._deadline = math.inf  # the earliest of all that came
         self._heap: list[tuple[float, int, Waiting]] = []
 
     def __len__(self) -> int:
@@ -110,18 +120,19 @@ class Queue:
 
     def add(self, order: int, waiting: Waiting) -> None:
         """Let a request wait; `order` is higher than that of all before it."""
-        heapq.heappush(self._heap, (waiting.deadline, order, waiting))
+        heapq.heappush(self._heap, (waiting.due, order, waiting))
+        self._deadline = min(self._deadline, waiting.deadline)
         self.rows += waiting.rows
 
     @property
     def first(self) -> tuple[float, int]:
-        """Deadline and order of what is next; of a queue in which something waits."""
+        """When it is due, and the order, of what is next; of a queue in which something waits."""
         return self._heap[0][:2]
 
     def ripe(self, max_delay: float) -> float:
         """From when on it is computed: at once if it is a full batch; nobody waits for half of his time."""
         full = self.rows >= self._batch_rows
-        return -math.inf if full else self.since + min(max_delay, (self.first[0] - self.since) / 2)
+        return -math.inf if full else self.since + min(max_delay, (self._deadline - self.since) / 2)
 
     def take(self, now: float) -> Taken:
         """The next batch: in order, at least one request, and up to so many rows.
@@ -272,8 +283,9 @@ class Batching:
         waiting = Waiting(features, both, self._clock(), deadline, future)
         if self._thread is None:
             compute = _Compute(self._inbox, self._limits.max_delay, self._clock, self._done, loop)
-            self._thread = threading.Thread(target=compute.run, name="sigmax-compute", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=compute.run, name="sigmax-compute", daemon=True)
+            thread.start()  # where the system grants none, the next request tries again
+            self._thread = thread
         self._handed += 1
         self._inbox.put((predictor, batch_rows, waiting))
         return future
