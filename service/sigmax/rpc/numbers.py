@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,9 @@ from sigmax.rpc.forms import Forms
 from sigmax.rpc.varint import read_varint
 
 _MAX_NUMBERS = 1024
+_FIELDS, _FIELDS_A_NUMBER = 64, 6
+"""Fields that are walked through: the longest way to a number leads through six, of a row with no other."""
+
 _MAX_REQUEST = 64 * 2**10
 
 _PARTS = frozenset({"model", "version", "rows", "columns"})
@@ -148,19 +152,26 @@ class Verb:
     Args:
         kind: of its requests.
         read: what reads one whole.
-        frame: what the answers of a version to requests without options have in common.
+        frame: makes what the answers of a version to requests without options have in common.
     """
 
-    __slots__ = ("_forms", "frame", "kind", "read")
+    __slots__ = ("_forms", "_frame", "_frames", "kind", "read")
 
     def __init__(self, kind: type[Message], read: Read, frame: Callable[[Served], Frame | None]) -> None:
-        self.kind, self.read, self.frame = kind, read, frame
+        self.kind, self.read, self._frame = kind, read, frame
         self._forms: Forms[Form] = Forms()
+        self._frames: WeakKeyDictionary[Served, Frame | None] = WeakKeyDictionary()
 
     def query(self, request: bytes) -> Query[bytes]:
         """The query that a request is."""
         form = self._forms.find(request)
         return NewQuery(self, request) if form is None else KnownQuery(self, form, request)
+
+    def frame(self, served: Served) -> Frame | None:
+        """What a version's answers have in common: made once for all its forms, as large as the classes."""
+        if served not in self._frames:
+            self._frames[served] = self._frame(served)
+        return self._frames[served]
 
     def learn(self, request: bytes, served: Served, asked: tuple[str, str]) -> None:
         """Remember the form of a request that was answered."""
@@ -232,7 +243,7 @@ def form_of(verb: Verb, request: bytes, served: Served, asked: tuple[str, str]) 
     if len(request) > _MAX_REQUEST or not _numbers_only(schema):
         return None
     try:
-        places = list(_places(request, 0, len(request), verb.kind.DESCRIPTOR, _PARTS))
+        places = list(_places(_Walk(request), 0, len(request), verb.kind.DESCRIPTOR, _PARTS))
     except _NoForm:
         return None
     if not places or len(places) > _MAX_NUMBERS or len(places) % schema.width:
@@ -264,33 +275,61 @@ class _NoForm(Exception):
     """A request holds something else than numbers and their names."""
 
 
+class _Walk:
+    """Through the bytes of a message; it ends where a request would make learning dear by nothing.
+
+    Args:
+        data: that hold the message.
+
+    Attributes:
+        data: the same.
+    """
+
+    __slots__ = ("_left", "data")
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self._left = data, _FIELDS
+
+    def field(self) -> None:
+        """Pass a field."""
+        self._left -= 1
+        if self._left < 0:
+            raise _NoForm
+
+    def number(self) -> None:
+        """Pass a number."""
+        self._left += _FIELDS_A_NUMBER
+
+
 def _places(
-    data: bytes, start: int, end: int, kind: Any, parts: frozenset[str] | None = None
+    walk: _Walk, start: int, end: int, kind: Any, parts: frozenset[str] | None = None
 ) -> Iterator[int]:
     """Where the numbers of a message begin.
 
     Args:
-        data: that holds it.
+        walk: through the bytes that hold it.
         start: where it begins.
         end: where it ends.
         kind: its descriptor.
         parts: the fields that it may have; None for all.
 
     Raises:
-        _NoForm: it has other values than numbers, or fields that are not ours.
+        _NoForm: it has other values than numbers, fields that are not ours, or too many.
     """
     while start < end:
-        tag, start = read_varint(data, start)
+        walk.field()
+        tag, start = read_varint(walk.data, start)
         field = kind.fields_by_number.get(tag >> 3)
         if field is None or (parts is not None and field.name not in parts):
             raise _NoForm
         if tag & 7 == _FIXED64 and field.full_name == _NUMBER:
+            walk.number()
             yield start
             start += _DOUBLE
         elif tag & 7 == _DELIMITED and (field.message_type is not None or not _is_value(kind)):
-            size, start = read_varint(data, start)
+            size, start = read_varint(walk.data, start)
             if field.message_type is not None:
-                yield from _places(data, start, start + size, field.message_type)
+                yield from _places(walk, start, start + size, field.message_type)
             start += size
         else:
             raise _NoForm

@@ -30,6 +30,9 @@ RAW_OUTPUT = b"\x32"  # raw_output_contents: field 6, length-delimited
 
 _MAX_PREFIX = 4096
 
+_DOUBTS = (RAW_OUTPUT + b"\x01\x00", RAW_OUTPUT + b"\x01\x01")
+"""What follows one row of a model with a band: it is sure, it is unsure."""
+
 
 class Form:
     """What requests of one form have in common.
@@ -94,34 +97,42 @@ class Plan(NamedTuple):
     answer: Answer | None
 
 
+class Named(NamedTuple):
+    """The classes of a model as its answers name them.
+
+    Attributes:
+        tails: for one row, by column, everything behind the probabilities.
+        labels: for many rows, the chosen labels' bytes.
+    """
+
+    tails: tuple[bytes, ...]
+    labels: Labels
+
+
 class Answer(NamedTuple):
     """What the answers to requests of one form have in common.
 
     Attributes:
         head: everything before the probabilities.
-        tails: for one row, by column, everything behind them.
-        labels: for many rows, the chosen labels' bytes.
-        doubts: of one row of a model with a band, what follows: it is sure, it is unsure.
+        named: the same for all forms, since it is as large as the classes are many.
     """
 
     head: bytes
-    tails: tuple[bytes, ...]
-    labels: Labels
-    doubts: tuple[bytes, bytes]
+    named: Named
 
     def one(self, prediction: Prediction) -> bytes:
         """The answer to one row."""
         probabilities, rule = prediction.probabilities, prediction.served.predictor.rule
         row = probabilities.tolist()[0]
-        tail = self.tails[rule.choose_one(row)]
+        tail = self.named.tails[rule.choose_one(row)]
         if rule.banded:
-            tail += self.doubts[rule.unsure_one(row)]
+            tail += _DOUBTS[rule.unsure_one(row)]
         return b"".join((self.head, probabilities.tobytes(), tail))
 
     def many(self, prediction: Prediction) -> bytes:
         """The answer to any number of rows."""
         probabilities, rule = prediction.probabilities, prediction.served.predictor.rule
-        labels = self.labels.of(rule.choose(probabilities))
+        labels = self.named.labels.of(rule.choose(probabilities))
         parts = [self.head, probabilities.tobytes(), RAW_OUTPUT, varint(len(labels)), labels]
         if rule.banded:
             unsure = rule.unsure(probabilities).tobytes()
@@ -235,9 +246,14 @@ def _answer(served: Served, count: int) -> Answer | None:
     some: npt.NDArray[Any] = np.zeros((count, len(manifest.classes)), dtype)
     signature = tuple([output[:3] for output in outputs(Prediction(served, some, None), ())])
     head = _head(served.name, served.version, signature) + RAW_OUTPUT + varint(some.nbytes)
-    labels = tuple([tensors.to_bytes([label]) for label in manifest.classes])
+    return Answer(head, _named(tuple(manifest.classes)))
+
+
+@lru_cache(maxsize=1024)
+def _named(classes: tuple[str, ...]) -> Named:
+    labels = tuple([tensors.to_bytes([label]) for label in classes])
     tails = tuple([RAW_OUTPUT + varint(len(label)) + label for label in labels])
-    return Answer(head, tails, Labels(labels), (RAW_OUTPUT + b"\x01\x00", RAW_OUTPUT + b"\x01\x01"))
+    return Named(tails, Labels(labels))
 
 
 def raw_response(served: Served, given: list[Output]) -> bytes:

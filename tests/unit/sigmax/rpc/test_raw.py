@@ -337,3 +337,17 @@ def test_numbers_are_read_right_wherever_they_begin() -> None:
         rows = KnownQuery(form, message.SerializeToString()).rows(catalog.find(name), 10)
         assert rows.features.tolist() == matrix.tolist()
         assert rows.features.flags.aligned
+
+
+def test_forms_of_one_model_share_what_names_its_classes() -> None:
+    named = []
+    for rows in (1, 2, 100):
+        message = request(np.zeros((rows, 2)))
+        data = message.SerializeToString()
+        form = form_of(data, message)
+        assert form is not None
+        answer = form.planned(SERVED, 1000, len(data)).answer
+        assert answer is not None
+        named.append(answer.named)
+
+    assert named[0] is named[1] is named[2]
