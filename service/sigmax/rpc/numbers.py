@@ -7,12 +7,13 @@ are 1, 2, 3, …. A request whose other bytes are the same has its numbers in th
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -69,23 +70,24 @@ class Form:
     """What requests of one form have in common.
 
     Attributes:
-        manifest: of the version that the form was learnt of.
+        served: the version that the form was learnt of, for as long as it is there.
         count: how many rows they have.
         frame: what their answers have in common.
     """
 
     __slots__ = (
         "_constant",
+        "_dtype",
+        "_largest",
         "_mask",
         "_pick",
         "_prefix",
-        "_schema",
         "_shape",
         "_unpack",
         "count",
         "frame",
-        "manifest",
         "model",
+        "served",
         "version",
     )
 
@@ -101,12 +103,12 @@ class Form:
             asked: the model and the version as the request says them.
             frame: of the answers.
         """
-        places, order = layout
-        self.frame = frame
-        self.manifest, self._schema = served.predictor.manifest, served.schema
+        (places, order), width = layout, served.schema.width
+        self.served, self.frame = ref(served), frame
+        self._dtype, self._largest = served.schema.dtype, served.schema.largest
         self.model, self.version = asked
-        self.count = len(places) // self._schema.width
-        self._shape = (self.count, self._schema.width)
+        self.count = len(places) // width
+        self._shape = (self.count, width)
         self._prefix = request[: places[0]]
         mask = bytearray(b"\xff" * len(request))
         for place in places:
@@ -125,7 +127,7 @@ class Form:
     @property
     def kept(self) -> int:
         """About how many bytes it keeps."""
-        return 2048 + 4 * self._mask.bit_length() // 8 + 64 * self.count * self._schema.width
+        return 2048 + 4 * self._mask.bit_length() // 8 + 64 * math.prod(self._shape)
 
     def matches(self, request: bytes) -> bool:
         """Whether a request of the same length has this form."""
@@ -137,13 +139,13 @@ class Form:
     def read(self, request: bytes) -> npt.NDArray[Any] | None:
         """The features matrix of a request; None if its numbers have to be looked at one by one."""
         numbers = self._unpack(request)
-        total, schema = sum(numbers), self._schema
+        total = sum(numbers)
         if total - total != 0:  # not finite
             return None
         exact = np.array(numbers if self._pick is None else self._pick(numbers)).reshape(self._shape)
-        if schema.dtype == exact.dtype:
+        if self._dtype == exact.dtype:
             return exact
-        return exact.astype(schema.dtype) if all_within(exact, schema.largest) else None
+        return exact.astype(self._dtype) if all_within(exact, self._largest) else None
 
 
 class Verb:
@@ -214,7 +216,7 @@ class KnownQuery:
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the numbers."""
         form = self._form
-        if form.manifest is served.predictor.manifest and form.count <= max_rows:
+        if form.served() is served and form.count <= max_rows:
             features = form.read(self._request)
             if features is not None:
                 return Rows(features)

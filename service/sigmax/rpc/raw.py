@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
-from sigmax.contract import INPUT, Manifest, Task
+from sigmax.contract import INPUT, Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
@@ -70,7 +71,7 @@ class Form:
             InvalidInput: it does not take them.
         """
         plan = self.plan
-        if plan is None or plan.manifest is not served.predictor.manifest or plan.max_rows != max_rows:
+        if plan is None or plan.served() is not served or plan.max_rows != max_rows:
             plan = self.plan = _plan(self, served, max_rows, size)
         return plan
 
@@ -79,7 +80,7 @@ class Plan(NamedTuple):
     """How one version takes the requests of one form.
 
     Attributes:
-        manifest: of the version; not the version itself, which has to end when another takes its place.
+        served: the version, for as long as it is there: it has to end when another takes its place.
         max_rows: that one request may have.
         logits: whether they ask for logits.
         dtype: of their numbers.
@@ -88,7 +89,7 @@ class Plan(NamedTuple):
         answer: what all answers have in common; None if too little.
     """
 
-    manifest: Manifest
+    served: ref[Served]
     max_rows: int
     logits: bool
     dtype: np.dtype[Any]
@@ -226,7 +227,7 @@ def _plan(form: Form, served: Served, max_rows: int, size: int) -> Plan:
     tensors.check_inputs(schema, (INPUT,))
     dtype = tensors.check_bytes(schema, form.datatype, form.shape, size - len(form.prefix), max_rows)
     return Plan(
-        manifest,
+        ref(served),
         max_rows,
         wants_logits(manifest, form.wanted),
         dtype,

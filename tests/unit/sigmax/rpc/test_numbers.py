@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -340,3 +342,22 @@ def test_a_request_of_far_more_fields_than_its_numbers_need_is_not_walked_throug
     assert outcome(known(served, "classes"), padded(200)) == outcome(
         whole(served, "classes"), message({"rows": [NAMED]})
     )
+
+
+class Figures(dict[str, float]):
+    """A part of a manifest whose end can be seen."""
+
+
+def test_a_form_keeps_nothing_of_a_version_that_another_replaced() -> None:
+    verb, request = verb_of(), message({"rows": [NAMED]})
+    served = serving(replace(BINARY, metrics=Figures()))
+    query = verb.query(request)
+    query.render(Prediction(served, np.full((1, 2), 0.5), query.rows(served, MAX_ROWS).ids))
+    assert isinstance(verb.query(request), KnownQuery)
+    gone = weakref.ref(served.manifest.metrics)
+
+    del served, query
+    gc.collect()
+
+    assert gone() is None
+    assert not verb._frames

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -351,3 +353,24 @@ def test_forms_of_one_model_share_what_names_its_classes() -> None:
         named.append(answer.named)
 
     assert named[0] is named[1] is named[2]
+
+
+class Figures(dict[str, float]):
+    """A part of a manifest whose end can be seen."""
+
+
+def test_a_form_keeps_nothing_of_a_version_that_another_replaced() -> None:
+    manifest = replace(MULTICLASS, metrics=Figures())
+    served = replace(SERVED, predictor=Predictor(manifest, ENGINE), schema=Schema(manifest))
+    message = request(np.zeros((1, 2)))
+    data = message.SerializeToString()
+    form = form_of(data, message)
+    assert form is not None
+    form.planned(served, 1000, len(data))
+    gone = weakref.ref(manifest.metrics)
+
+    del served, manifest
+    gc.collect()
+
+    assert gone() is None
+    assert form.planned(SERVED, 1000, len(data)).served() is SERVED
