@@ -15,7 +15,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from itertools import count
 from queue import Empty, SimpleQueue
 from time import perf_counter
@@ -87,6 +88,17 @@ class Waiting(NamedTuple):
     def due(self) -> float:
         """Its place in the order: the deadline, or the end of `PATIENCE` if that is earlier."""
         return min(self.deadline, self.since + PATIENCE)
+
+
+Handed = tuple[Predictor, int, Waiting]
+"""A request on its way into the thread: of what, and how many rows a run of it has."""
+
+
+class Word(Enum):
+    """What the thread is told beside requests: to let nobody wait for company, or to end, too."""
+
+    HURRY = auto()
+    CLOSE = auto()
 
 
 class Taken(NamedTuple):
@@ -195,7 +207,7 @@ class Batching:
             clock: seconds.
         """
         self._lane, self._limits, self._clock = lane, limits or Limits(), clock
-        self._inbox: SimpleQueue[tuple[Predictor, int, Waiting] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Handed | Word] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._rows, self._handed, self._closed = 0, 0, False
 
@@ -245,11 +257,17 @@ class Batching:
             self._rows -= rows
             lane.rows_waiting -= rows
 
+    def hurry(self) -> None:
+        """From now on nobody waits for company: the service is about to leave."""
+        self._limits = replace(self._limits, max_delay=0.0)
+        if self._thread is not None:
+            self._inbox.put(Word.HURRY)
+
     def close(self) -> None:
         """Compute what waits, then end; nothing is taken on any more."""
         self._closed = True
         if self._thread is not None:
-            self._inbox.put(None)
+            self._inbox.put(Word.CLOSE)
             self._thread.join()
             self._thread = None
 
@@ -326,7 +344,7 @@ class _Compute:
 
     def __init__(
         self,
-        inbox: SimpleQueue[tuple[Predictor, int, Waiting] | None],
+        inbox: SimpleQueue[Handed | Word],
         max_delay: float,
         clock: Callable[[], float],
         done: Callable[[Run], None],
@@ -365,9 +383,9 @@ class _Compute:
                 self._sort(self._inbox.get_nowait())
         return bool(self._queues) or not self._closing
 
-    def _sort(self, came: tuple[Predictor, int, Waiting] | None) -> None:
-        if came is None:
-            self._closing = True
+    def _sort(self, came: Handed | Word) -> None:
+        if isinstance(came, Word):
+            self._max_delay, self._closing = 0.0, self._closing or came is Word.CLOSE
             return
         predictor, batch_rows, waiting = came
         queue = self._queues.get(predictor)
@@ -379,9 +397,8 @@ class _Compute:
         """The queue whose turn it is; if none is to be computed yet, wait until one is or something comes."""
         if not self._queues:
             return None
-        delay = 0.0 if self._closing else self._max_delay
-        if delay:
-            ripe = {queue: queue.ripe(delay) for queue in self._queues.values()}
+        if self._max_delay:
+            ripe = {queue: queue.ripe(self._max_delay) for queue in self._queues.values()}
             if (earliest := min(ripe.values())) > now:
                 with contextlib.suppress(Empty):
                     self._sort(self._inbox.get(timeout=earliest - now))

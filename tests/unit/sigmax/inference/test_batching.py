@@ -347,6 +347,20 @@ def test_nobody_waits_for_company_longer_than_half_of_the_time_that_is_left() ->
     asyncio.run(test())
 
 
+def test_before_the_service_leaves_nobody_waits_for_company_any_more() -> None:
+    async def test() -> None:
+        asking = Asking(engine := Watched(), limits=Limits(max_delay=600))
+        waiting = await asking.ask(1)
+        asking.batching.hurry()
+
+        assert await asking.said(waiting) == [[1]]
+        assert await asking.said(await asking.ask(2)) == [[2]]
+        assert engine.runs == [[1], [2]]
+        asking.batching.close()
+
+    asyncio.run(test())
+
+
 def test_closing_computes_what_waits_and_takes_on_nothing_more() -> None:
     async def test() -> None:
         asking = Asking(engine := Held(), limits=Limits(max_delay=600))
