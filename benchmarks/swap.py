@@ -99,6 +99,7 @@ def _round(context: Context, case: Case, published: str, turn: int) -> Swaps:
     count = _count(context)
     staged = [_staged(models, published, number + 2) for number in range(count)]
     with servers.sigmax(models) as server:
+        _served(server, published)  # the first who asks for a page waits until its application is loaded
         rate = SHARE * _capacity(context, case, server)
         question = _question(server, case)
         versions = [_with_version(question.answer, case.grpc, number + 1) for number in range(count + 1)]
@@ -188,15 +189,20 @@ def _publish(
 
 def _wait_live(server: Server, name: str, renamed: Sequence[float]) -> Iterator[tuple[int, float]]:
     """When the last version answered, by asking for it: of the others nobody asks."""
-    url = f"http://127.0.0.1:{server.ports[False]}/v2/models/{name}"
     wanted = str(len(renamed) + 1)
     while time.perf_counter() < renamed[-1] + 60:
-        with urllib.request.urlopen(url, timeout=30) as response:
-            if json.load(response)["versions"] == [wanted]:
-                yield len(renamed) + 1, time.perf_counter()
-                return
+        if _served(server, name) == [wanted]:
+            yield len(renamed) + 1, time.perf_counter()
+            return
         time.sleep(_LOOK_SECONDS)
     raise LoadFailed(f"version {wanted} of {name} did not go live")
+
+
+def _served(server: Server, name: str) -> Any:
+    """The versions of a model that answer."""
+    url = f"http://127.0.0.1:{server.ports[False]}/v2/models/{name}"
+    with urllib.request.urlopen(url, timeout=30) as response:
+        return json.load(response)["versions"]
 
 
 def _judged(rate: float, said: dict[str, Any], renamed: list[float], live: Mapping[int, float]) -> Swaps:
@@ -255,8 +261,8 @@ def _row(title: str, rounds: Sequence[Swaps]) -> list[str]:
         Spread(tuple(one.rate for one in rounds)).text(),
         f"{failed} of {attempted:,}",
         Spread(tuple(seconds for one in rounds for seconds in one.live)).text(2),
-        f"{quiet.text(2)} ms",
-        f"{meanwhile.text(2)} ms",
+        quiet.text(2),
+        meanwhile.text(2),
         Spread(tuple(one.ratio(0.99) for one in rounds)).text(2),
         Spread(tuple(one.ratio(0.999) for one in rounds)).text(2),
     ]

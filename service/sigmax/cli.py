@@ -167,8 +167,9 @@ def serve(workers: int | None, **options: Any) -> None:
 def doctor(as_json: bool, **options: Any) -> None:
     """Say what `sigmax serve` would choose here and why, told the same; exit code 1 if it would not start."""
     from sigmax.runtime import doctor as practice
+    from sigmax.runtime import weighing
 
-    findings = practice.examine(practice.Asked(**options))
+    findings = [*practice.examine(practice.Asked(**options)), *weighing.findings(options["models"])]
     if as_json:
         click.echo(json.dumps([finding.document() for finding in findings], indent=2))
     else:

@@ -8,27 +8,18 @@ two steps, between which processes could agree.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from sigmax.contract import NAME_PATTERN
 from sigmax.inference.catalog import Catalog, Entry
 from sigmax.inference.loading import Looked
+from sigmax.inference.yielding import Yielding
 from sigmax.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-
-_SWITCH_SECONDS = 0.0001
-"""How long the loop waits for the interpreter while a model is read, instead of 5 ms at every turn.
-
-A manifest of 20,000 features takes a second; a loop beside it made 63 to 151 turns a second with 5 ms,
-198 to 341 with 1 ms, 375 to 448 with this, 1,276 to 1,467 alone (2 busy cores; docs/decisions/0018).
-"""
 
 
 class Told(Protocol):
@@ -43,7 +34,12 @@ class Reloader:
     """Takes the names of models that may have changed, and keeps the catalog true."""
 
     def __init__(
-        self, catalog: Catalog, look: Callable[[Entry], Looked], metrics: Metrics, told: Told
+        self,
+        catalog: Catalog,
+        look: Callable[[Entry], Looked],
+        metrics: Metrics,
+        told: Told,
+        gently: Yielding | None = None,
     ) -> None:
         """Made on any thread, run on the loop.
 
@@ -52,10 +48,12 @@ class Reloader:
             look: called in the thread with what a model is; see `loading.look`.
             metrics: states of versions, and what each look came to.
             told: called after each change of the catalog.
+            gently: shared with whoever else works beside the loop.
         """
         self._catalog, self._look, self._metrics, self._told = catalog, look, metrics, told
         self._names: dict[str, None] = {}  # in the order in which they came, each once
         self._came = asyncio.Event()
+        self._gently = gently or Yielding()
         self._beside = ThreadPoolExecutor(1, "sigmax-load")
         for entry in catalog.entries:
             self._record(Entry(entry.name, None), entry)
@@ -97,7 +95,7 @@ class Reloader:
         await loop.run_in_executor(self._beside, last.clear)
 
     def _look_gently(self, before: Entry) -> Looked:
-        with _giving_way():
+        with self._gently:
             return self._look(before)
 
     async def _activate(self, before: Entry, after: Entry | None) -> None:
@@ -120,20 +118,6 @@ class Reloader:
             self._metrics.forget_state(after.name, version)
         for version, ready in states.items():
             self._metrics.model_state(after.name, version, ready)
-
-
-@contextlib.contextmanager
-def _giving_way() -> Iterator[None]:
-    """Let other threads have the interpreter soon; in one thread at a time.
-
-    The thread's own priority stays: one that holds the interpreter and is not scheduled holds the loop, too.
-    """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def _states(entry: Entry) -> dict[int, bool]:

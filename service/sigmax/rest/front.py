@@ -15,6 +15,7 @@ from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Status
+from sigmax.inference.yielding import Yielding
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest.hot import HotRoutes
 from sigmax.rest.probes import Probes, Scrape
@@ -24,16 +25,20 @@ from sigmax.telemetry.metrics import Metrics
 class OnDemand:
     """An application that is made by its first request, in a thread, while others are answered."""
 
-    def __init__(self, make: Callable[[], ASGIApp]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], ASGIApp], gently: Yielding) -> None:
+        self._make, self._gently = make, gently
         self._made: asyncio.Future[ASGIApp] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         if self._made is None:
-            self._made = asyncio.ensure_future(asyncio.to_thread(self._make))
+            self._made = asyncio.ensure_future(asyncio.to_thread(self._load))
         app = await asyncio.shield(self._made)  # a client that goes away does not end what others wait for
         await app(scope, receive, send)
+
+    def _load(self) -> ASGIApp:
+        with self._gently:
+            return self._make()
 
 
 def rest_door(
@@ -46,6 +51,7 @@ def rest_door(
     max_pixels: int = MAX_PIXELS,
     scrape: Scrape | None = None,
     status: Status | None = None,
+    gently: Yielding | None = None,
 ) -> HotRoutes:
     """The whole HTTP application; `scrape` gives what `/metrics` answers, by default this process's own."""
 
@@ -57,5 +63,6 @@ def rest_door(
     async def own() -> bytes:
         return metrics.exposition()
 
-    probes = Probes(OnDemand(make), readiness, scrape or own, status or Status(catalog, readiness))
+    pages = OnDemand(make, gently or Yielding())
+    probes = Probes(pages, readiness, scrape or own, status or Status(catalog, readiness))
     return HotRoutes(probes, dispatch, metrics, max_bytes, max_pixels)

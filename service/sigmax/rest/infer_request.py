@@ -8,7 +8,7 @@ import msgspec
 
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput
-from sigmax.inference.catalog import Served
+from sigmax.protocol.schema import Schema
 from sigmax.rest.jsons import not_json
 
 Parameters = dict[str, str | int | float | bool]
@@ -75,8 +75,8 @@ class Form:
     Attributes:
         request: without the numbers.
         count: how many numbers its shape says.
-        right_for: the version for which all but the numbers was found right, if they come in its own type
-            and any finite ones are; None at first.
+        right_for: the schema of the version for which all but the numbers was found right, if they come in
+            its own type and any finite ones are; None at first.
     """
 
     __slots__ = ("before", "behind", "count", "request", "right_for")
@@ -84,7 +84,7 @@ class Form:
     def __init__(self, before: bytes, behind: bytes, request: InferRequest) -> None:
         self.before, self.behind, self.request = before, behind, request
         self.count = math.prod(request.inputs[0].shape)
-        self.right_for: Served | None = None
+        self.right_for: Schema | None = None  # a version would hold its engine
 
     def numbers(self, body: bytes) -> bytes:
         """The numbers of a body of this form, JSON if the body is."""

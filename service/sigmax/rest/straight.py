@@ -119,13 +119,13 @@ class Models:
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Served, NamedRows | None]] = {}
+        self._kept: dict[str, tuple[Schema, NamedRows | None]] = {}
 
     def named_rows(self, served: Served) -> NamedRows | None:
         """What reads a model's named rows; None if they are not numbers alone, or too many."""
         kept = self._kept.get(served.name)
-        if kept is None or kept[0] is not served:
-            schema = served.schema
+        schema = served.schema  # kept instead of the version, whose engine is to be freed
+        if kept is None or kept[0] is not schema:
             fits = schema.plain and schema.scalar and len(schema.names) <= _MAX_NAMES
-            kept = self._kept[served.name] = (served, NamedRows(schema) if fits else None)
+            kept = self._kept[served.name] = (schema, NamedRows(schema) if fits else None)
         return kept[1]

@@ -99,7 +99,7 @@ def _processors(asked: int | None) -> Iterator[Finding]:
     yield Finding(
         "threads",
         1,
-        "1 a worker answers and computes: batches scale by processes, not by threads inside a request",
+        "1 a worker answers, 1 computes costly models; more cores: more processes, not more threads",
     )
     found = instructions()
     words = ", ".join(found) or "none that is known"

@@ -22,6 +22,7 @@ from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Processes, Status
+from sigmax.inference.yielding import Yielding
 from sigmax.rest.front import rest_door
 from sigmax.rest.http import HttpProtocol
 from sigmax.rpc.door import RpcDoor
@@ -55,6 +56,8 @@ class Doors:
         metrics: Metrics,
         scrape: Callable[[], Awaitable[bytes]],
         processes: Processes,
+        *,
+        gently: Yielding,
     ) -> None:
         self._settings = settings
         self._readiness = Readiness(catalog, settings.require)
@@ -72,6 +75,7 @@ class Doors:
             max_pixels=pixels,
             scrape=scrape,
             status=Status(catalog, self._readiness, processes),
+            gently=gently,
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None

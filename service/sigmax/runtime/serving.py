@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import gc
 import itertools
 import logging
 import signal
@@ -19,6 +20,7 @@ from sigmax.errors import NotReady
 from sigmax.inference.catalog import Catalog, Entry
 from sigmax.inference.loading import load_entry, look
 from sigmax.inference.reload import Reloader
+from sigmax.inference.yielding import Yielding
 from sigmax.repository import layout
 from sigmax.runtime.channel import Channel
 from sigmax.runtime.greeting import greeting
@@ -99,20 +101,25 @@ class Worker:
 
     async def _open(self) -> Doors:
         catalog = await asyncio.to_thread(self._load)
-        doors = Doors(self._settings, catalog, self._metrics, self.exposition, self.processes)
+        gently = Yielding()
+        doors = Doors(self._settings, catalog, self._metrics, self.exposition, self.processes, gently=gently)
         see = partial(look, self._settings.models)
-        self._reloader = Reloader(catalog, see, self._metrics, doors.changed)
+        self._reloader = Reloader(catalog, see, self._metrics, doors.changed, gently)
         self._reloader.changed(self._changed)
         rest_port, grpc_port = self._orders["ports"]
         await doors.open(self._rest, grpc_port)
         self._reloading = asyncio.create_task(self._reloader.run())
         text = greeting(self._settings, catalog, self._orders["program"], rest_port, grpc_port)
+        # What is there now stays: looking through it for cycles again and again would stop the loop.
+        gc.freeze()
+        gc.enable()
         self._ready = True
         self._report({"kind": "ready", "greeting": text})
         return doors
 
     def _load(self) -> Catalog:
         """Every model; in a thread of its own, since it may take long and the event loop has to answer."""
+        gc.disable()
         return Catalog(self._entries())
 
     def _entries(self) -> Iterator[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from sigmax.cli import PREFIX, cli
-from sigmax.runtime import doctor
+from sigmax.runtime import doctor, weighing
 from sigmax.runtime.doctor import Asked, Level
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "format_1"
@@ -65,6 +66,19 @@ def test_the_exit_code_says_whether_it_would_start(taken: bool, code: int) -> No
     assert (plain.exit_code, as_json.exit_code) == (code, code)
     levels = {one["level"] for one in json.loads(as_json.output)}
     assert ("bad" in levels) is taken
+
+
+def test_each_model_is_measured_and_one_that_cannot_be_served_is_named(
+    repository: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(repository / "iris", tmp_path / "iris")
+    (tmp_path / "broken" / "1").mkdir(parents=True)
+
+    found = {one.name: one for one in weighing.findings(tmp_path)}
+
+    assert [rows for rows, _ in found["model iris"].value["curve"]][:4] == [1, 2, 4, 8]
+    assert "runs on the event loop" in found["model iris"].text
+    assert (found["model broken"].value, found["model broken"].level) == (None, Level.NOTE)
 
 
 def test_it_is_asked_about_what_serve_is_told(tmp_path: Path) -> None:
