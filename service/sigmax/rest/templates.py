@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import msgspec
 import numpy.typing as npt
 
 from sigmax.contract import OUTPUT, Task
 from sigmax.inference.catalog import Served
+from sigmax.inference.decision import Rule
 from sigmax.inference.dispatch import Prediction
 from sigmax.protocol.tensors import NAMES
 
@@ -22,16 +24,12 @@ _DOUBT = (b',"unsure":false', b',"unsure":true')
 
 
 class Template:
-    """The usual answers of one version.
+    """The usual answers of one version."""
 
-    Attributes:
-        served: the version.
-    """
-
-    __slots__ = ("_classes", "_infer", "_labels", "_results", "served")
+    __slots__ = ("_classes", "_infer", "_labels", "_results", "_rule")
 
     def __init__(self, served: Served) -> None:
-        self.served = served
+        self._rule = served.predictor.rule
         self._labels = [_encode(label) for label in served.manifest.classes]
         self._classes = _open({"model": served.name, "version": served.version}) + b',"results":['
         self._results = [b'{"label":' + label + b',"probability":' for label in self._labels]
@@ -45,7 +43,7 @@ class Template:
         Args:
             probabilities: (n_samples, n_classes).
         """
-        chosen, unsure = _decided(self.served, probabilities)
+        chosen, unsure = _decided(self._rule, probabilities)
         rows = probabilities.tolist()
         best = [row[column] for row, column in zip(rows, chosen, strict=True)]
         said = [
@@ -62,7 +60,7 @@ class Template:
         Args:
             probabilities: (n_samples, n_classes).
         """
-        chosen, unsure = _decided(self.served, probabilities)
+        chosen, unsure = _decided(self._rule, probabilities)
         count, width = probabilities.shape
         numbers = _encode(probabilities.ravel().tolist())
         labels = b",".join(map(self._labels.__getitem__, chosen))
@@ -76,12 +74,12 @@ class Template:
 
 
 class Templates:
-    """The template of each model, kept while its version serves."""
+    """The template of each model, kept while its version serves; it keeps no version alive."""
 
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Served, Template | None]] = {}
+        self._kept: dict[str, tuple[ref[Served], Template | None]] = {}
 
     def find(self, prediction: Prediction) -> Template | None:
         """The template for a prediction without options; None if its answer is not the usual one."""
@@ -89,9 +87,9 @@ class Templates:
         if prediction.ids is not None or prediction.logits is not None:
             return None
         kept = self._kept.get(served.name)
-        if kept is None or kept[0] is not served:
+        if kept is None or kept[0]() is not served:
             usual = served.manifest.task is not Task.MULTILABEL
-            kept = self._kept[served.name] = (served, Template(served) if usual else None)
+            kept = self._kept[served.name] = (ref(served), Template(served) if usual else None)
         return kept[1]
 
 
@@ -104,9 +102,8 @@ def _unsure(flags: list[bool]) -> bytes:
     return b',{"name":"unsure","datatype":"BOOL","shape":[%d],"data":%b}' % (len(flags), _encode(flags))
 
 
-def _decided(served: Served, probabilities: npt.NDArray[Any]) -> tuple[Sequence[int], list[bool] | None]:
+def _decided(rule: Rule, probabilities: npt.NDArray[Any]) -> tuple[Sequence[int], list[bool] | None]:
     """Of each row the chosen column, and whether it is unsure where that can be."""
-    rule = served.predictor.rule
     if len(probabilities) == 1:
         row = probabilities[0].tolist()
         return (rule.choose_one(row),), [rule.unsure_one(row)] if rule.banded else None
