@@ -15,6 +15,7 @@ import uvicorn
 from tests.unit.sigmax.manifests import BINARY
 from uvicorn.server import ServerState
 
+from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.engine import Floats
@@ -22,7 +23,7 @@ from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.schema import Schema
-from sigmax.rest.asgi import Answer, Body
+from sigmax.rest.asgi import Answer, Body, read_body
 from sigmax.rest.classifier import ClassesQuery
 from sigmax.rest.front import rest_door
 from sigmax.rest.heads import Asked, Heads, Route
@@ -290,6 +291,14 @@ def test_a_client_that_leaves_within_its_body_is_counted_and_forgotten() -> None
         assert b'code="INVALID_INPUT",door="rest",model="unknown"' in wire.routes.metrics.exposition()
 
     lane(test)
+
+
+def test_a_client_that_left_before_its_body_has_not_sent_an_empty_one() -> None:
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(InvalidInput, match="ended before"):
+        asyncio.run(read_body({"headers": []}, gone, LIMIT))
 
 
 def test_an_idle_connection_is_closed_after_its_time() -> None:
