@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -13,12 +14,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
+from google.protobuf import json_format
 from tests import lifecycle
 from tests.accounting import RETRY_POLICY
 from tests.lifecycle import alive, answered, eventually, never_less, under_load, workers
 from tests.service import Service, command, environment, running
+from tests.unit.sigmax import costly
+
+from sigmax.wire import classifier_pb2
 
 TIMEOUT = 60
 
@@ -368,3 +374,29 @@ def test_the_retry_policy_that_is_tested_is_the_documented_one() -> None:
     text = document.split("```json retry.json\n")[1].split("```")[0]
 
     assert json.loads(text) == RETRY_POLICY
+
+
+def test_requests_that_wait_for_company_are_answered_through_both_doors_when_the_service_stops(
+    tmp_path: Path,
+) -> None:
+    costly.write(tmp_path)
+    rest = {"rows": [{"a": 0.5, "b": 1.0}]}
+    message = json_format.ParseDict({"model": "costly", **rest}, classifier_pb2.PredictClassesRequest())
+    sent = message.SerializeToString()
+
+    async def test(service: Service) -> None:
+        def waiting() -> bool:
+            return bool(re.search(r'^sigmax_queue_rows{model="costly",.*} 2', metrics(service), re.MULTILINE))
+
+        async with httpx.AsyncClient() as client, grpc.aio.insecure_channel(service.grpc) as channel:
+            address = f"{service.rest}/v1/models/costly:classes"
+            posted = asyncio.create_task(client.post(address, json=rest, timeout=TIMEOUT))
+            called = channel.unary_unary("/sigmax.v1.Classifier/PredictClasses", bytes, bytes)(sent)
+            await eventually(waiting, "both requests")
+            service.process.terminate()
+
+            assert (await posted).status_code == 200
+            assert await called
+
+    with running(tmp_path, "--max-delay", "10", "--max-batch-rows", "100", "--grace", "3") as service:
+        asyncio.run(test(service))

@@ -15,7 +15,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from itertools import count
 from queue import Empty, SimpleQueue
 from time import perf_counter
@@ -31,6 +32,10 @@ from sigmax.telemetry.metrics import Lane
 
 HERE_SECONDS = 1e-3
 """How long the event loop may be held by a request that is alone; beyond it a hand-over is a small part."""
+
+PATIENCE = 10.0
+"""Seconds after which nobody who comes later goes first: under load that lasts, whoever names no deadline, or
+a late one, would otherwise wait for ever."""
 
 _NICER = 10  # a tenth of the weight of a thread that is not (sched(7))
 
@@ -79,6 +84,22 @@ class Waiting(NamedTuple):
         """How many."""
         return len(self.features)
 
+    @property
+    def due(self) -> float:
+        """Its place in the order: the deadline, or the end of `PATIENCE` if that is earlier."""
+        return min(self.deadline, self.since + PATIENCE)
+
+
+Handed = tuple[Predictor, int, Waiting]
+"""A request on its way into the thread: of what, and how many rows a run of it has."""
+
+
+class Word(Enum):
+    """What the thread is told beside requests: to let nobody wait for company, or to end, too."""
+
+    HURRY = auto()
+    CLOSE = auto()
+
 
 class Taken(NamedTuple):
     """What leaves a queue together: what is to be computed, and what no longer needs to be."""
@@ -89,7 +110,7 @@ class Taken(NamedTuple):
 
 
 class Queue:
-    """What waits for one version: the earliest deadline first, then as it came.
+    """What waits for one version: the earliest deadline first, as far as patience goes, then as it came.
 
     Attributes:
         predictor: of the version.
@@ -97,11 +118,12 @@ class Queue:
         rows: how many wait.
     """
 
-    __slots__ = ("_batch_rows", "_heap", "predictor", "rows", "since")
+    __slots__ = ("_batch_rows", "_deadline", "_heap", "predictor", "rows", "since")
 
     def __init__(self, predictor: Predictor, batch_rows: int, since: float) -> None:
         self.predictor, self._batch_rows = predictor, batch_rows
         self.since, self.rows = since, 0
+        self._deadline = math.inf  # the earliest of all that came
         self._heap: list[tuple[float, int, Waiting]] = []
 
     def __len__(self) -> int:
@@ -110,18 +132,19 @@ class Queue:
 
     def add(self, order: int, waiting: Waiting) -> None:
         """Let a request wait; `order` is higher than that of all before it."""
-        heapq.heappush(self._heap, (waiting.deadline, order, waiting))
+        heapq.heappush(self._heap, (waiting.due, order, waiting))
+        self._deadline = min(self._deadline, waiting.deadline)
         self.rows += waiting.rows
 
     @property
     def first(self) -> tuple[float, int]:
-        """Deadline and order of what is next; of a queue in which something waits."""
+        """When it is due, and the order, of what is next; of a queue in which something waits."""
         return self._heap[0][:2]
 
     def ripe(self, max_delay: float) -> float:
         """From when on it is computed: at once if it is a full batch; nobody waits for half of his time."""
         full = self.rows >= self._batch_rows
-        return -math.inf if full else self.since + min(max_delay, (self.first[0] - self.since) / 2)
+        return -math.inf if full else self.since + min(max_delay, (self._deadline - self.since) / 2)
 
     def take(self, now: float) -> Taken:
         """The next batch: in order, at least one request, and up to so many rows.
@@ -184,7 +207,7 @@ class Batching:
             clock: seconds.
         """
         self._lane, self._limits, self._clock = lane, limits or Limits(), clock
-        self._inbox: SimpleQueue[tuple[Predictor, int, Waiting] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Handed | Word] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._rows, self._handed, self._closed = 0, 0, False
 
@@ -234,11 +257,17 @@ class Batching:
             self._rows -= rows
             lane.rows_waiting -= rows
 
+    def hurry(self) -> None:
+        """From now on nobody waits for company: the service is about to leave."""
+        self._limits = replace(self._limits, max_delay=0.0)
+        if self._thread is not None:
+            self._inbox.put(Word.HURRY)
+
     def close(self) -> None:
         """Compute what waits, then end; nothing is taken on any more."""
         self._closed = True
         if self._thread is not None:
-            self._inbox.put(None)
+            self._inbox.put(Word.CLOSE)
             self._thread.join()
             self._thread = None
 
@@ -272,8 +301,9 @@ class Batching:
         waiting = Waiting(features, both, self._clock(), deadline, future)
         if self._thread is None:
             compute = _Compute(self._inbox, self._limits.max_delay, self._clock, self._done, loop)
-            self._thread = threading.Thread(target=compute.run, name="sigmax-compute", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=compute.run, name="sigmax-compute", daemon=True)
+            thread.start()  # where the system grants none, the next request tries again
+            self._thread = thread
         self._handed += 1
         self._inbox.put((predictor, batch_rows, waiting))
         return future
@@ -314,7 +344,7 @@ class _Compute:
 
     def __init__(
         self,
-        inbox: SimpleQueue[tuple[Predictor, int, Waiting] | None],
+        inbox: SimpleQueue[Handed | Word],
         max_delay: float,
         clock: Callable[[], float],
         done: Callable[[Run], None],
@@ -353,9 +383,9 @@ class _Compute:
                 self._sort(self._inbox.get_nowait())
         return bool(self._queues) or not self._closing
 
-    def _sort(self, came: tuple[Predictor, int, Waiting] | None) -> None:
-        if came is None:
-            self._closing = True
+    def _sort(self, came: Handed | Word) -> None:
+        if isinstance(came, Word):
+            self._max_delay, self._closing = 0.0, self._closing or came is Word.CLOSE
             return
         predictor, batch_rows, waiting = came
         queue = self._queues.get(predictor)
@@ -367,9 +397,8 @@ class _Compute:
         """The queue whose turn it is; if none is to be computed yet, wait until one is or something comes."""
         if not self._queues:
             return None
-        delay = 0.0 if self._closing else self._max_delay
-        if delay:
-            ripe = {queue: queue.ripe(delay) for queue in self._queues.values()}
+        if self._max_delay:
+            ripe = {queue: queue.ripe(self._max_delay) for queue in self._queues.values()}
             if (earliest := min(ripe.values())) > now:
                 with contextlib.suppress(Empty):
                     self._sort(self._inbox.get(timeout=earliest - now))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import NamedTuple
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from sigmax.errors import Cancelled, InvalidInput, TooLarge, UnsupportedMedia, quoted
 
@@ -89,6 +89,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
     """
     head = announced(scope["headers"], limit)
     message = await receive()
+    _check_present(message)
     body: bytes = message.get("body", b"")
     if message.get("more_body", False):
         body = await _read_on(bytearray(body), receive, limit)
@@ -107,12 +108,16 @@ def _length(value: bytes) -> int:
 async def _read_on(body: bytearray, receive: Receive, limit: int) -> bytes:
     while len(body) <= limit:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            raise InvalidInput("the body ended before its announced length")
+        _check_present(message)
         body += message.get("body", b"")
         if not message.get("more_body", False):
             return bytes(body)
     raise _too_large(limit)
+
+
+def _check_present(message: Message) -> None:
+    if message["type"] == "http.disconnect":
+        raise InvalidInput("the body ended before its announced length")
 
 
 def _too_large(limit: int) -> TooLarge:

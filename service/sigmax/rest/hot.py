@@ -7,13 +7,14 @@ speaks HTTP itself (`http.py`) can do without ASGI, too: it asks `find` and `ans
 from __future__ import annotations
 
 import re
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from functools import partial
 from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
+from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, NotReady, SigmaxError
 from sigmax.inference.dispatch import Dispatch, Query, unforeseen
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest import classifier, errors, inference_protocol
@@ -122,7 +123,7 @@ class HotRoutes:
 
 
 class Promised:
-    """An application that sends one answer when it is there, or gives it up when the client does."""
+    """An application that sends one answer when it is there, or gives it up when the client or we leave."""
 
     def __init__(self, answer: Awaitable[Answer]) -> None:
         self._answer = answer
@@ -131,6 +132,8 @@ class Promised:
         """Serve the request whose body has been read."""
         try:
             answer = await wait_for(self._answer, receive)
+        except CancelledError:  # the grace of a service that leaves is over
+            answer = _failed(NotReady("the service is shutting down"))
         except Exception as error:
             answer = _failed(error)
         await send_answer(send, answer)

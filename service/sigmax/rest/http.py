@@ -8,43 +8,71 @@ Requests that predict have a lane of their own. uvicorn makes a scope, a task an
 request, which takes longer than to answer one of these; where a request is a plain one and no other is being
 answered on its connection, it is answered here, in one write. Everything else goes uvicorn's way, and so does
 a request whose answer is only promised.
+
+Requests may come faster than they are answered (pipelining). uvicorn makes a scope of each that it has the
+bytes of, and reads on with each answer, so that one connection could fill the memory: here no more is read,
+and little of what was read is parsed, while requests wait for their turn. A refusal waits for its turn, too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Collection, Iterable
 from time import perf_counter
 from typing import Any
 
 import httptools
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from sigmax.errors import HeadersTooLarge, InvalidInput, SigmaxError
 from sigmax.rest import errors
-from sigmax.rest.asgi import ONLY_JSON, Answer, Body
+from sigmax.rest.asgi import ONLY_JSON, Answer, Body, send_answer
 from sigmax.rest.heads import Asked
 from sigmax.rest.hot import HotRoutes, Promised
 
 MAX_HEAD_BYTES = 64 * 2**10
-"""How long a request line and headers may grow without an end in sight."""
+"""How long a request line and headers may grow without an end in sight, and the headers behind a body."""
+
+_STEP = 16 * 2**10  # bytes that are parsed before it is seen whether requests wait
 
 _JSON_LINE = b"content-type: application/json\r\n"
 _CLOSE_LINE = b"connection: close\r\n"
 
 
+class _Flow(FlowControl):
+    """Lets nothing more be read while requests wait, whoever of them asks for it.
+
+    Attributes:
+        kept: what was read and is not parsed yet.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting, self.kept = waiting, b""
+
+    def resume_reading(self) -> None:
+        if not (self._waiting or self.kept):
+            super().resume_reading()
+
+
 class HttpProtocol(HttpToolsProtocol):
     """One connection."""
 
+    flow: _Flow
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._head_bytes, self._in_head = 0, False
-        self._begun = 0  # requests that began in the bytes that are read now
+        self._idle_bytes = 0  # that came since a part of a request was last complete
+        self._parts = 0  # that were complete, or began, in the bytes that are read now
         self._between = True  # no request has begun that has not ended
+        self._in_cycle = False  # a request that has not ended is uvicorn's
+        self._refused = False  # nothing more is read
         self._packet = b""  # begins with the head that the parser is about to read
         self._asked: Asked | None = None  # a request in the lane, while its body comes
-        self._parts: list[bytes] = []
+        self._content = bytearray()  # of it, as far as it has come
         self._began = 0.0
         self._last = False  # the answer to it is to be the connection's last
         self._routes = self.app if isinstance(self.app, HotRoutes) else None
@@ -52,12 +80,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._defaults: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Called by the transport."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
+
     def data_received(self, data: bytes) -> None:
-        """Read what came."""
+        """Read what came, and what was kept before it."""
+        data, self.flow.kept = self.flow.kept + data, b""
         self._unset_keepalive_if_required()
         try:
-            while data and not self.transport.is_closing():
+            while data and not (self.pipeline or self._refused or self.transport.is_closing()):
                 data = self._feed(data)
+            self.flow.kept = b"" if self._refused else data
         except httptools.HttpParserError:
             if self.transport.is_closing():
                 return
@@ -66,28 +101,30 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> bytes:
         """Answer a request that is known, or parse; return what is to be parsed once more."""
-        self._packet, self._begun = b"", 0
+        self._packet, self._parts = b"", 0
         whole = self._between
         if whole:
             rest = self._known(data)
             if rest is not None:
                 return rest
             self._packet = data
+        step = data[:_STEP]
         try:
-            self.parser.feed_data(data)
+            self.parser.feed_data(step)
         except httptools.HttpParserUpgrade as offer:
             return self._declined(data[offer.args[0] :])
-        if self._in_head and self._begun <= whole:  # else what stands before this head is not of it
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
+        if not self._between and self._parts <= whole:  # else some of this is of what is complete
+            self._idle_bytes += len(step)
+            if self._idle_bytes > MAX_HEAD_BYTES:
                 self._refuse(HeadersTooLarge(f"the headers are longer than {MAX_HEAD_BYTES} bytes"))
-        return b""
+        return data[_STEP:]
 
     def _declined(self, rest: bytes) -> bytes:
         """The request that was just parsed, without its offer, and what follows it; for a new parser."""
         if self.scope["method"] == "CONNECT":
             raise httptools.HttpParserError("there is nothing to connect to")
-        first = f"{self.scope['method']} ".encode() + self.url + b" HTTP/1.1"
+        first = f"{self.scope['method']} ".encode() + self.url + b" HTTP/"
+        first += self.parser.get_http_version().encode()
         kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
         return b"\r\n".join([first, *kept, b"", rest])
@@ -100,45 +137,66 @@ class HttpProtocol(HttpToolsProtocol):
         """Called by the parser."""
         if self.transport.is_closing():
             raise ConnectionError("nothing is read behind the request whose answer was the last")
-        self._head_bytes, self._in_head, self._between = 0, True, False
-        self._begun += 1
+        self._between = False
+        self._complete()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
-        self._in_head = False
+        self._complete()
         packet, self._packet = self._packet, b""
         asked = self._asked = self._read_head()
         if asked is not None:
-            self._parts, self._began = [], perf_counter()
+            self._content, self._began = bytearray(), perf_counter()
             if packet and self._routes is not None:
                 self._routes.heads.learn(packet, self.headers, asked)
             return
         before = self.cycle
         super().on_headers_complete()
-        if self.cycle is not before and self._routes is not None and self._routes.draining:
-            self.cycle.keep_alive = False
+        if self.cycle is not before:
+            self._in_cycle = True
+            self._unset_keepalive_if_required()  # of an answer to what came with it
+            if self._routes is not None and self._routes.draining:
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
+        self._complete()
         if self._asked is None:
             super().on_body(body)
         else:
-            self._parts.append(body)
+            self._content += body
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
-        self._between = True
+        self._between, self._in_cycle = True, False
         asked, self._asked = self._asked, None
         if asked is None:
             super().on_message_complete()
         else:
-            self._answer(asked, b"".join(self._parts))
-            self._parts = []
+            content, self._content = bytes(self._content), bytearray()
+            self._answer(asked, content)
+
+    def _complete(self) -> None:
+        """A part of a request is complete, or a request begins."""
+        self._idle_bytes = 0
+        self._parts += 1
+
+    def on_response_complete(self) -> None:
+        """Called when an answer is on its way: the next one's turn, or what was kept is read."""
+        super().on_response_complete()
+        if self.flow.kept and not self.pipeline:
+            self.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self.flow.kept and not self.transport.is_closing():
+            self.data_received(b"")
+            self.flow.resume_reading()
 
     def shutdown(self) -> None:
         """Called by the server that is about to leave; a request that is on its way is still answered."""
-        if self._is_idle() and (not self._between or self._has_unread()):
+        open_and_idle = self._is_idle() and not (self._refused or self.transport.is_closing())
+        if open_and_idle and (not self._between or self._has_unread()):
             self._last = True
         else:
             super().shutdown()
@@ -224,9 +282,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _keep(self, promise: Awaitable[Answer], closing: bool) -> None:
         """Answer later, as uvicorn would: what comes on this connection meanwhile waits its turn."""
+        self._unset_keepalive_if_required()
+        self.cycle = self._new_cycle(not closing)
+        application: Any = Promised(promise)  # Starlette and uvicorn name the same messages by other types
+        self._start_asgi_task(self.cycle, application)
+
+    def _new_cycle(self, keep_alive: bool) -> RequestResponseCycle:
+        """What uvicorn answers a request with whose body has been read."""
         super().on_message_begin()
         self.scope["method"] = "POST"
-        self.cycle = RequestResponseCycle(
+        cycle = RequestResponseCycle(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -236,20 +301,47 @@ class HttpProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=False,
-            keep_alive=not closing,
+            keep_alive=keep_alive,
             on_response=self.on_response_complete,
         )
-        self.cycle.more_body = False
-        application: Any = Promised(promise)  # Starlette and uvicorn name the same messages by other types
-        self._start_asgi_task(self.cycle, application)
+        cycle.more_body = False
+        return cycle
 
     def _refuse(self, error: SigmaxError) -> None:
-        body = errors.body(error)
-        head = b"content-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(
-            body
-        )
-        self.transport.write(STATUS_LINE[errors.STATUS[error.code]] + head + body)
+        """Read nothing more, and end the connection with an error in its turn."""
+        self._refused = True
+        answer = Answer(errors.body(error), status=errors.STATUS[error.code])
+        if self._in_cycle and self.pipeline:
+            self.pipeline.popleft()  # the request that is refused; another is being answered
+        elif self._in_cycle:
+            answered = self.cycle.response_started
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._end(None if answered else answer)
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            self._end(answer)
+        else:
+            application: Any = _Said(answer)
+            self.cycle = self._new_cycle(keep_alive=False)
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, application))
+
+    def _end(self, answer: Answer | None) -> None:
+        """Close the connection, with an answer where one is due."""
+        if answer is not None:
+            self.transport.write(self._written(answer, closing=True))
         self.transport.close()
+
+
+class _Said:
+    """An application with one answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+        await send_answer(send, self._answer)
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from weakref import ref
 
 import msgspec
 
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput
-from sigmax.protocol.schema import Schema
+from sigmax.inference.catalog import Served
 from sigmax.rest.jsons import not_json
 
 Parameters = dict[str, str | int | float | bool]
@@ -16,7 +18,7 @@ Parameters = dict[str, str | int | float | bool]
 _MAX_FORMS = 256
 _MAX_BYTES = 2048
 _DATA = b'"data"'
-_SAMPLE = b"[0.25]"
+_SAMPLES = (b"[0.25]", b"[0.5]")
 
 
 class InputTensor(msgspec.Struct):
@@ -69,14 +71,18 @@ def plain(error: msgspec.ValidationError) -> str:
     return str(error).replace("`", "'")
 
 
+def _nobody() -> None:
+    return None
+
+
 class Form:
     """What bodies of one form have in common: all before and behind the numbers of their only input.
 
     Attributes:
         request: without the numbers.
         count: how many numbers its shape says.
-        right_for: the schema of the version for which all but the numbers was found right, if they come in
-            its own type and any finite ones are; None at first.
+        right_for: the version for which all but the numbers was found right, if they come in its own type
+            and any finite ones are; of none at first, and of one that is no longer there.
     """
 
     __slots__ = ("before", "behind", "count", "request", "right_for")
@@ -84,7 +90,11 @@ class Form:
     def __init__(self, before: bytes, behind: bytes, request: InferRequest) -> None:
         self.before, self.behind, self.request = before, behind, request
         self.count = math.prod(request.inputs[0].shape)
-        self.right_for: Schema | None = None  # a version would hold its engine
+        self.right_for: Callable[[], Served | None] = _nobody
+
+    def is_right_for(self, served: Served) -> None:
+        """Say so from now on, without keeping the version alive."""
+        self.right_for = ref(served)
 
     def numbers(self, body: bytes) -> bytes:
         """The numbers of a body of this form, JSON if the body is."""
@@ -128,8 +138,12 @@ def _form(body: bytes, request: InferRequest) -> Form | None:
     before, behind = body[:place], body[place + len(data) :]
     if not data or body[place : place + len(data)] != data or max(len(before), len(behind)) > _MAX_BYTES:
         return None
-    other = _requests.decode(before + _SAMPLE + behind)
-    if bytes(other.inputs[0].data) != _SAMPLE:
+    sample = _SAMPLES[data == _SAMPLES[0]]  # another than the data, which may stand elsewhere, too
+    try:
+        other = _requests.decode(before + sample + behind)
+    except msgspec.DecodeError:  # what looks like the data is something else
+        return None
+    if bytes(other.inputs[0].data) != sample:
         return None
     other.inputs[0].data = msgspec.Raw()
     return Form(before, behind, other)

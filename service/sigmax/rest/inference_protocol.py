@@ -95,9 +95,10 @@ class InferQuery:
             numbers = self._numbers(form.request.inputs[0], form.numbers(text))
             if numbers is not None:
                 self._form, self._request = form, form.request
-                schema, usual = served.schema, numbers.size == form.count
-                if form.right_for is schema and usual and all_within(numbers, schema.largest):
-                    return Rows(numbers.reshape(-1, schema.width).astype(schema.dtype, copy=False))
+                if form.right_for() is served and numbers.size == form.count:
+                    schema = served.schema
+                    if all_within(numbers, schema.largest):
+                        return Rows(numbers.reshape(-1, schema.width).astype(schema.dtype, copy=False))
                 return self._array(served, form, numbers, max_rows)
         return self._any(served, read_request(text), blob, max_rows)
 
@@ -120,7 +121,7 @@ class InferQuery:
         features = tensors.from_values(schema, tensor.datatype, tensor.shape, numbers, max_rows)
         own_type = tensors.dtype_of(tensor.datatype) == schema.dtype
         if own_type and schema.plain and not (schema.pixels or self.wants_logits or form.request.parameters):
-            form.right_for = schema
+            form.is_right_for(served)
         return Rows(features)
 
     def _understand(self, served: Served, request: InferRequest) -> None:

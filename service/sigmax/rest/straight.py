@@ -6,10 +6,12 @@ given is to the bit what that code would have made of it; tests compare the two.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import chain
 from struct import Struct
 from typing import Any
+from weakref import ref
 
 import msgspec
 import numpy as np
@@ -25,6 +27,7 @@ from sigmax.protocol.values import all_within, check_count, check_pixels
 _KINDS = {"f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64)}
 _KEPT_BYTES = 2**20
 _MAX_NAMES = 256
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')  # in a name that the decoder cannot look for
 
 
 class Numbers:
@@ -114,18 +117,21 @@ class NamedRows:
 
 
 class Models:
-    """What reads the named rows of each model, kept while its version serves."""
+    """What reads the named rows of each model, kept while its version serves; it keeps no version alive."""
 
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Schema, NamedRows | None]] = {}
+        self._kept: dict[str, tuple[ref[Served], NamedRows | None]] = {}
 
     def named_rows(self, served: Served) -> NamedRows | None:
-        """What reads a model's named rows; None if they are not numbers alone, or too many."""
+        """What reads a model's named rows; None if they are not numbers alone, too many, or oddly named."""
         kept = self._kept.get(served.name)
-        schema = served.schema  # kept instead of the version, whose engine is to be freed
-        if kept is None or kept[0] is not schema:
-            fits = schema.plain and schema.scalar and len(schema.names) <= _MAX_NAMES
-            kept = self._kept[served.name] = (schema, NamedRows(schema) if fits else None)
+        if kept is None or kept[0]() is not served:
+            kept = self._kept[served.name] = (ref(served), _reader(served.schema))
         return kept[1]
+
+
+def _reader(schema: Schema) -> NamedRows | None:
+    fits = schema.plain and schema.scalar and len(schema.names) <= _MAX_NAMES
+    return None if not fits or any(map(_ESCAPED.search, schema.names)) else NamedRows(schema)

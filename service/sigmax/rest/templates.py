@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 import msgspec
 import numpy.typing as npt
 
-from sigmax.contract import OUTPUT, Manifest, Task
+from sigmax.contract import OUTPUT, Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.decision import Rule
 from sigmax.inference.dispatch import Prediction
@@ -23,7 +24,7 @@ _DOUBT = (b',"unsure":false', b',"unsure":true')
 
 
 class Template:
-    """The usual answers of one version, of which it holds no more than its rule: an engine is to be freed."""
+    """The usual answers of one version."""
 
     __slots__ = ("_classes", "_infer", "_labels", "_results", "_rule")
 
@@ -73,12 +74,12 @@ class Template:
 
 
 class Templates:
-    """The template of each model, kept while its version serves."""
+    """The template of each model, kept while its version serves; it keeps no version alive."""
 
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[Manifest, Template | None]] = {}
+        self._kept: dict[str, tuple[ref[Served], Template | None]] = {}
 
     def find(self, prediction: Prediction) -> Template | None:
         """The template for a prediction without options; None if its answer is not the usual one."""
@@ -86,10 +87,9 @@ class Templates:
         if prediction.ids is not None or prediction.logits is not None:
             return None
         kept = self._kept.get(served.name)
-        manifest = served.predictor.manifest
-        if kept is None or kept[0] is not manifest:
-            usual = manifest.task is not Task.MULTILABEL
-            kept = self._kept[served.name] = (manifest, Template(served) if usual else None)
+        if kept is None or kept[0]() is not served:
+            usual = served.manifest.task is not Task.MULTILABEL
+            kept = self._kept[served.name] = (ref(served), Template(served) if usual else None)
         return kept[1]
 
 

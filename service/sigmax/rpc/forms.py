@@ -19,7 +19,9 @@ _MAX_ALIKE = 8
 _PRICE = 64
 """To learn a form costs less than what so many recognised requests save."""
 
-_LENT = 4096 * _PRICE
+_MOST = 4096 * _PRICE
+"""What is lent at the beginning, and as much as can be saved: who comes after millions of recognised requests
+could otherwise have something learnt from each of his."""
 
 
 class Form(Protocol):
@@ -41,8 +43,9 @@ F = TypeVar("F", bound=Form)
 class Forms(Generic[F]):
     """The forms met so far: so many, of so many bytes, and not learnt at the expense of other requests.
 
-    Learning has to pay: it begins with a loan, and then must be earned by requests that were recognised. Of
-    requests none of which is, one in so many is learnt from, in case that they become alike.
+    Learning has to pay: it begins with a loan, and then must be earned by requests that were recognised, of
+    which no more is saved than was lent. Of requests none of which is, one in so many is learnt from, in case
+    that they become alike.
     """
 
     __slots__ = ("_earned", "_forms", "_kept")
@@ -50,13 +53,14 @@ class Forms(Generic[F]):
     def __init__(self) -> None:
         self._forms: dict[tuple[int, bytes], tuple[F, ...]] = {}
         self._kept = 0
-        self._earned = _LENT
+        self._earned = _MOST
 
     def find(self, request: bytes) -> F | None:
         """The form of a request, if it is known."""
         for form in self._forms.get(_key(request), ()):
             if form.matches(request):
-                self._earned += 1
+                if self._earned < _MOST:
+                    self._earned += 1
                 return form
         return None
 

@@ -7,11 +7,13 @@ are 1, 2, 3, …. A request whose other bytes are the same has its numbers in th
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,9 @@ from sigmax.rpc.forms import Forms
 from sigmax.rpc.varint import read_varint
 
 _MAX_NUMBERS = 1024
+_FIELDS, _FIELDS_A_NUMBER = 64, 6
+"""Fields that are walked through: the longest way to a number leads through six, of a row with no other."""
+
 _MAX_REQUEST = 64 * 2**10
 
 _PARTS = frozenset({"model", "version", "rows", "columns"})
@@ -65,23 +70,24 @@ class Form:
     """What requests of one form have in common.
 
     Attributes:
-        manifest: of the version that the form was learnt of.
+        served: the version that the form was learnt of, for as long as it is there.
         count: how many rows they have.
         frame: what their answers have in common.
     """
 
     __slots__ = (
         "_constant",
+        "_dtype",
+        "_largest",
         "_mask",
         "_pick",
         "_prefix",
-        "_schema",
         "_shape",
         "_unpack",
         "count",
         "frame",
-        "manifest",
         "model",
+        "served",
         "version",
     )
 
@@ -97,12 +103,12 @@ class Form:
             asked: the model and the version as the request says them.
             frame: of the answers.
         """
-        places, order = layout
-        self.frame = frame
-        self.manifest, self._schema = served.predictor.manifest, served.schema
+        (places, order), width = layout, served.schema.width
+        self.served, self.frame = ref(served), frame
+        self._dtype, self._largest = served.schema.dtype, served.schema.largest
         self.model, self.version = asked
-        self.count = len(places) // self._schema.width
-        self._shape = (self.count, self._schema.width)
+        self.count = len(places) // width
+        self._shape = (self.count, width)
         self._prefix = request[: places[0]]
         mask = bytearray(b"\xff" * len(request))
         for place in places:
@@ -121,7 +127,7 @@ class Form:
     @property
     def kept(self) -> int:
         """About how many bytes it keeps."""
-        return 2048 + 4 * self._mask.bit_length() // 8 + 64 * self.count * self._schema.width
+        return 2048 + 4 * self._mask.bit_length() // 8 + 64 * math.prod(self._shape)
 
     def matches(self, request: bytes) -> bool:
         """Whether a request of the same length has this form."""
@@ -133,13 +139,13 @@ class Form:
     def read(self, request: bytes) -> npt.NDArray[Any] | None:
         """The features matrix of a request; None if its numbers have to be looked at one by one."""
         numbers = self._unpack(request)
-        total, schema = sum(numbers), self._schema
+        total = sum(numbers)
         if total - total != 0:  # not finite
             return None
         exact = np.array(numbers if self._pick is None else self._pick(numbers)).reshape(self._shape)
-        if schema.dtype == exact.dtype:
+        if self._dtype == exact.dtype:
             return exact
-        return exact.astype(schema.dtype) if all_within(exact, schema.largest) else None
+        return exact.astype(self._dtype) if all_within(exact, self._largest) else None
 
 
 class Verb:
@@ -148,19 +154,26 @@ class Verb:
     Args:
         kind: of its requests.
         read: what reads one whole.
-        frame: what the answers of a version to requests without options have in common.
+        frame: makes what the answers of a version to requests without options have in common.
     """
 
-    __slots__ = ("_forms", "frame", "kind", "read")
+    __slots__ = ("_forms", "_frame", "_frames", "kind", "read")
 
     def __init__(self, kind: type[Message], read: Read, frame: Callable[[Served], Frame | None]) -> None:
-        self.kind, self.read, self.frame = kind, read, frame
+        self.kind, self.read, self._frame = kind, read, frame
         self._forms: Forms[Form] = Forms()
+        self._frames: WeakKeyDictionary[Served, Frame | None] = WeakKeyDictionary()
 
     def query(self, request: bytes) -> Query[bytes]:
         """The query that a request is."""
         form = self._forms.find(request)
         return NewQuery(self, request) if form is None else KnownQuery(self, form, request)
+
+    def frame(self, served: Served) -> Frame | None:
+        """What a version's answers have in common: made once for all its forms, as large as the classes."""
+        if served not in self._frames:
+            self._frames[served] = self._frame(served)
+        return self._frames[served]
 
     def learn(self, request: bytes, served: Served, asked: tuple[str, str]) -> None:
         """Remember the form of a request that was answered."""
@@ -203,7 +216,7 @@ class KnownQuery:
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the numbers."""
         form = self._form
-        if form.manifest is served.predictor.manifest and form.count <= max_rows:
+        if form.served() is served and form.count <= max_rows:
             features = form.read(self._request)
             if features is not None:
                 return Rows(features)
@@ -232,7 +245,7 @@ def form_of(verb: Verb, request: bytes, served: Served, asked: tuple[str, str]) 
     if len(request) > _MAX_REQUEST or not _numbers_only(schema):
         return None
     try:
-        places = list(_places(request, 0, len(request), verb.kind.DESCRIPTOR, _PARTS))
+        places = list(_places(_Walk(request), 0, len(request), verb.kind.DESCRIPTOR, _PARTS))
     except _NoForm:
         return None
     if not places or len(places) > _MAX_NUMBERS or len(places) % schema.width:
@@ -264,33 +277,61 @@ class _NoForm(Exception):
     """A request holds something else than numbers and their names."""
 
 
+class _Walk:
+    """Through the bytes of a message; it ends where a request would make learning dear by nothing.
+
+    Args:
+        data: that hold the message.
+
+    Attributes:
+        data: the same.
+    """
+
+    __slots__ = ("_left", "data")
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self._left = data, _FIELDS
+
+    def field(self) -> None:
+        """Pass a field."""
+        self._left -= 1
+        if self._left < 0:
+            raise _NoForm
+
+    def number(self) -> None:
+        """Pass a number."""
+        self._left += _FIELDS_A_NUMBER
+
+
 def _places(
-    data: bytes, start: int, end: int, kind: Any, parts: frozenset[str] | None = None
+    walk: _Walk, start: int, end: int, kind: Any, parts: frozenset[str] | None = None
 ) -> Iterator[int]:
     """Where the numbers of a message begin.
 
     Args:
-        data: that holds it.
+        walk: through the bytes that hold it.
         start: where it begins.
         end: where it ends.
         kind: its descriptor.
         parts: the fields that it may have; None for all.
 
     Raises:
-        _NoForm: it has other values than numbers, or fields that are not ours.
+        _NoForm: it has other values than numbers, fields that are not ours, or too many.
     """
     while start < end:
-        tag, start = read_varint(data, start)
+        walk.field()
+        tag, start = read_varint(walk.data, start)
         field = kind.fields_by_number.get(tag >> 3)
         if field is None or (parts is not None and field.name not in parts):
             raise _NoForm
         if tag & 7 == _FIXED64 and field.full_name == _NUMBER:
+            walk.number()
             yield start
             start += _DOUBLE
         elif tag & 7 == _DELIMITED and (field.message_type is not None or not _is_value(kind)):
-            size, start = read_varint(data, start)
+            size, start = read_varint(walk.data, start)
             if field.message_type is not None:
-                yield from _places(data, start, start + size, field.message_type)
+                yield from _places(walk, start, start + size, field.message_type)
             start += size
         else:
             raise _NoForm

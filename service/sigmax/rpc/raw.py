@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
-from sigmax.contract import INPUT, Manifest, Task
+from sigmax.contract import INPUT, Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
@@ -29,6 +30,9 @@ RAW_INPUT = b"\x3a"  # raw_input_contents: field 7, length-delimited
 RAW_OUTPUT = b"\x32"  # raw_output_contents: field 6, length-delimited
 
 _MAX_PREFIX = 4096
+
+_DOUBTS = (RAW_OUTPUT + b"\x01\x00", RAW_OUTPUT + b"\x01\x01")
+"""What follows one row of a model with a band: it is sure, it is unsure."""
 
 
 class Form:
@@ -67,7 +71,7 @@ class Form:
             InvalidInput: it does not take them.
         """
         plan = self.plan
-        if plan is None or plan.manifest is not served.predictor.manifest or plan.max_rows != max_rows:
+        if plan is None or plan.served() is not served or plan.max_rows != max_rows:
             plan = self.plan = _plan(self, served, max_rows, size)
         return plan
 
@@ -76,7 +80,7 @@ class Plan(NamedTuple):
     """How one version takes the requests of one form.
 
     Attributes:
-        manifest: of the version; not the version itself, which has to end when another takes its place.
+        served: the version, for as long as it is there: it has to end when another takes its place.
         max_rows: that one request may have.
         logits: whether they ask for logits.
         dtype: of their numbers.
@@ -85,7 +89,7 @@ class Plan(NamedTuple):
         answer: what all answers have in common; None if too little.
     """
 
-    manifest: Manifest
+    served: ref[Served]
     max_rows: int
     logits: bool
     dtype: np.dtype[Any]
@@ -94,34 +98,42 @@ class Plan(NamedTuple):
     answer: Answer | None
 
 
+class Named(NamedTuple):
+    """The classes of a model as its answers name them.
+
+    Attributes:
+        tails: for one row, by column, everything behind the probabilities.
+        labels: for many rows, the chosen labels' bytes.
+    """
+
+    tails: tuple[bytes, ...]
+    labels: Labels
+
+
 class Answer(NamedTuple):
     """What the answers to requests of one form have in common.
 
     Attributes:
         head: everything before the probabilities.
-        tails: for one row, by column, everything behind them.
-        labels: for many rows, the chosen labels' bytes.
-        doubts: of one row of a model with a band, what follows: it is sure, it is unsure.
+        named: the same for all forms, since it is as large as the classes are many.
     """
 
     head: bytes
-    tails: tuple[bytes, ...]
-    labels: Labels
-    doubts: tuple[bytes, bytes]
+    named: Named
 
     def one(self, prediction: Prediction) -> bytes:
         """The answer to one row."""
         probabilities, rule = prediction.probabilities, prediction.served.predictor.rule
         row = probabilities.tolist()[0]
-        tail = self.tails[rule.choose_one(row)]
+        tail = self.named.tails[rule.choose_one(row)]
         if rule.banded:
-            tail += self.doubts[rule.unsure_one(row)]
+            tail += _DOUBTS[rule.unsure_one(row)]
         return b"".join((self.head, probabilities.tobytes(), tail))
 
     def many(self, prediction: Prediction) -> bytes:
         """The answer to any number of rows."""
         probabilities, rule = prediction.probabilities, prediction.served.predictor.rule
-        labels = self.labels.of(rule.choose(probabilities))
+        labels = self.named.labels.of(rule.choose(probabilities))
         parts = [self.head, probabilities.tobytes(), RAW_OUTPUT, varint(len(labels)), labels]
         if rule.banded:
             unsure = rule.unsure(probabilities).tobytes()
@@ -215,7 +227,7 @@ def _plan(form: Form, served: Served, max_rows: int, size: int) -> Plan:
     tensors.check_inputs(schema, (INPUT,))
     dtype = tensors.check_bytes(schema, form.datatype, form.shape, size - len(form.prefix), max_rows)
     return Plan(
-        manifest,
+        ref(served),
         max_rows,
         wants_logits(manifest, form.wanted),
         dtype,
@@ -235,9 +247,14 @@ def _answer(served: Served, count: int) -> Answer | None:
     some: npt.NDArray[Any] = np.zeros((count, len(manifest.classes)), dtype)
     signature = tuple([output[:3] for output in outputs(Prediction(served, some, None), ())])
     head = _head(served.name, served.version, signature) + RAW_OUTPUT + varint(some.nbytes)
-    labels = tuple([tensors.to_bytes([label]) for label in manifest.classes])
+    return Answer(head, _named(tuple(manifest.classes)))
+
+
+@lru_cache(maxsize=1024)
+def _named(classes: tuple[str, ...]) -> Named:
+    labels = tuple([tensors.to_bytes([label]) for label in classes])
     tails = tuple([RAW_OUTPUT + varint(len(label)) + label for label in labels])
-    return Answer(head, tails, Labels(labels), (RAW_OUTPUT + b"\x01\x00", RAW_OUTPUT + b"\x01\x01"))
+    return Named(tails, Labels(labels))
 
 
 def raw_response(served: Served, given: list[Output]) -> bytes:

@@ -112,6 +112,7 @@ class Doors:
             grace: seconds.
         """
         self._readiness.drain()
+        self._batching.hurry()
         await asyncio.gather(self._rpc.stop(grace), self._leave_rest(stopping, grace))
         self._batching.close()
 

@@ -186,6 +186,24 @@ def test_a_rest_client_that_goes_away_takes_its_request_out_of_the_queue() -> No
     asyncio.run(test())
 
 
+def test_a_request_that_the_end_of_the_grace_finds_in_the_queue_is_told_that_the_service_leaves() -> None:
+    async def test() -> None:
+        async with doors(engine := Held()) as opened:
+            first = await held(engine, opened)
+            asked = asyncio.create_task(opened.post([1, 0]))
+            await opened.until(waiting(2))
+            asked.cancel()  # as uvicorn does
+            response = await asked
+            engine.let_go()
+            await first
+
+        assert response.status_code == 503
+        assert response.json() == {"error": "the service is shutting down", "code": "NOT_READY"}
+        assert engine.runs == [[0.5]]
+
+    asyncio.run(test())
+
+
 def test_an_engine_that_breaks_is_an_opaque_error_of_the_one_request(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -107,13 +107,53 @@ def test_the_earliest_deadline_is_computed_first_and_whoever_has_none_as_they_ca
     async def test() -> None:
         asking = Asking(engine := Held(), limits=Limits(max_batch_rows=1))
         tasks = [await busy(engine, asking)]
-        for first, seconds in ((1, None), (2, 600), (3, 300), (4, None), (5, 900)):
+        for first, seconds in ((1, None), (2, 8), (3, 7), (4, None), (5, 9)):
             tasks.append(await asking.ask(first, seconds=seconds))
         engine.let_go()
         await asking.said(*tasks)
         asking.batching.close()
 
         assert [run[0] for run in engine.runs] == [0.5, 3, 2, 5, 1, 4]
+
+    asyncio.run(test())
+
+
+def test_nobody_is_overtaken_for_ever_by_those_who_name_a_deadline() -> None:
+    async def test() -> None:
+        queue = Queue(Predictor(BINARY, Watched()), 1, since=100.0)
+        for order, (since, deadline) in enumerate([(100.0, math.inf), (100.5, 200.0), (109.0, 109.9)]):
+            queue.add(order, waiting_since(since, deadline))
+        for order, since in enumerate([109.5, 110.5, 120.0], 3):
+            queue.add(order, waiting_since(since, since + 1.0))
+
+        taken = [queue.take(100.0).batch[0].since for _ in range(6)]
+
+        assert taken == [109.0, 100.0, 100.5, 109.5, 110.5, 120.0]
+
+    asyncio.run(test())
+
+
+def waiting_since(since: float, deadline: float) -> Waiting:
+    future: asyncio.Future[Numbers] = asyncio.get_running_loop().create_future()
+    return Waiting(np.ones((1, 2)), False, since, deadline, future)
+
+
+def test_where_the_system_grants_no_thread_the_next_request_tries_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def test() -> None:
+        asking = Asking(Watched())
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="new thread"):
+                await (await asking.ask(1))
+
+        assert await asking.said(await asking.ask(2)) == [[2]]
+        assert asking.series("sigmax_queue_rows") == 0
+        asking.batching.close()
 
     asyncio.run(test())
 
@@ -303,6 +343,20 @@ def test_nobody_waits_for_company_longer_than_half_of_the_time_that_is_left() ->
         assert queue.ripe(10) == 102
         queue.add(2, Waiting(np.ones((1, 2)), False, 100.0, math.inf, future))
         assert queue.ripe(10) < 100
+
+    asyncio.run(test())
+
+
+def test_before_the_service_leaves_nobody_waits_for_company_any_more() -> None:
+    async def test() -> None:
+        asking = Asking(engine := Watched(), limits=Limits(max_delay=600))
+        waiting = await asking.ask(1)
+        asking.batching.hurry()
+
+        assert await asking.said(waiting) == [[1]]
+        assert await asking.said(await asking.ask(2)) == [[2]]
+        assert engine.runs == [[1], [2]]
+        asking.batching.close()
 
     asyncio.run(test())
 

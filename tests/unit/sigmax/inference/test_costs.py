@@ -47,6 +47,15 @@ def test_one_quick_run_is_enough_to_be_cheap_since_others_only_ever_add() -> Non
     assert costs.batch_rows == 0
 
 
+def test_a_process_that_stood_still_for_longer_than_the_budget_does_not_make_a_model_costly() -> None:
+    times = iter([2 * BUDGET, 4e-6])
+
+    costs = Model(lambda rows: next(times)).measured()
+
+    assert costs.seconds(1) == pytest.approx(4e-6)
+    assert costs.batch_rows == 0
+
+
 def test_a_costly_model_is_given_as_many_rows_as_fit_into_a_run() -> None:
     costs = Model(lambda rows: 250e-6 + 40e-6 * rows).measured()
 

@@ -15,6 +15,7 @@ import uvicorn
 from tests.unit.sigmax.manifests import BINARY
 from uvicorn.server import ServerState
 
+from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.engine import Floats
@@ -22,7 +23,7 @@ from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.schema import Schema
-from sigmax.rest.asgi import Answer, Body
+from sigmax.rest.asgi import Answer, Body, read_body
 from sigmax.rest.classifier import ClassesQuery
 from sigmax.rest.front import rest_door
 from sigmax.rest.heads import Asked, Heads, Route
@@ -60,6 +61,7 @@ class Watched(HotRoutes):
         self.in_lane = self.applied = 0
         self.promises: list[asyncio.Future[Answer]] | None = None
         self.promised = asyncio.Event()
+        self.at_once = 0  # so many requests are answered before the first promise
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.applied += 1
@@ -67,7 +69,7 @@ class Watched(HotRoutes):
 
     def answer(self, route: Route, body: Body) -> Answer | Awaitable[Answer]:
         self.in_lane += 1
-        if self.promises is None:
+        if self.promises is None or self.in_lane <= self.at_once:
             return super().answer(route, body)
         promise: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.promises.append(promise)
@@ -148,6 +150,7 @@ def hot(body: bytes = BODY, *headers: str, line: str = HOT) -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
+CHUNKED = f"{HOT}\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
 ANSWER = {"model": "small", "version": "1", "results": [{"label": "yes", "probability": 0.75}]}
 
 
@@ -299,7 +302,7 @@ def test_a_server_that_leaves_answers_the_request_whose_head_is_coming(request_b
         await wire.send(request_bytes[:9])
         await until(lambda: bool(wire.state.connections))
         (connection,) = wire.state.connections
-        await until(lambda: connection._in_head)  # type: ignore[union-attr]
+        await until(lambda: not connection._between)  # type: ignore[union-attr]
         wire.routes.draining = True
         connection.shutdown()
         await wire.send(request_bytes[9:])
@@ -334,6 +337,14 @@ def test_a_client_that_leaves_within_its_body_is_counted_and_forgotten() -> None
         assert b'code="INVALID_INPUT",door="rest",model="unknown"' in wire.routes.metrics.exposition()
 
     lane(test)
+
+
+def test_a_client_that_left_before_its_body_has_not_sent_an_empty_one() -> None:
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(InvalidInput, match="ended before"):
+        asyncio.run(read_body({"headers": []}, gone, LIMIT))
 
 
 def test_an_idle_connection_is_closed_after_its_time() -> None:
@@ -374,6 +385,98 @@ def test_what_follows_a_promised_answer_waits_for_it() -> None:
         assert said == [(200, "kept"), (200, {"live": True}), (200, ANSWER)]
         await wire.send(hot())
         assert await wire.answer() == (200, ANSWER)
+
+    lane(test)
+
+
+def test_requests_without_end_are_read_only_as_they_are_answered() -> None:
+    async def test(wire: Wire) -> None:
+        packet, most, sent = COLD * 1000, 0, 0
+        for _ in range(50):
+            wire.writer.write(packet)
+            sent += 1000
+            await asyncio.sleep(0)
+            most = max([most, *(len(connection.pipeline) for connection in wire.state.connections)])  # type: ignore[union-attr]
+        for _ in range(sent):
+            assert (await wire.answer())[0] == 200
+            most = max([most, *(len(connection.pipeline) for connection in wire.state.connections)])  # type: ignore[union-attr]
+        assert 0 < most < 500
+        await wire.send(hot())
+        assert await wire.answer() == (200, ANSWER)
+
+    lane(test)
+
+
+@pytest.mark.parametrize(
+    "before", [COLD, hot(), CHUNKED + b"0\r\n\r\n", hot(BODY, line=HOT.replace("small", "none"))]
+)
+def test_what_is_no_request_is_refused_after_those_before_it_are_answered(before: bytes) -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(before * 3 + b"nonsense\r\n\r\n" + hot())
+        said = [(await wire.answer())[0] for _ in range(4)]
+        assert said in ([200, 200, 200, 400], [404, 404, 404, 400], [400] * 4)
+        assert await wire.ended()
+
+    lane(test)
+
+
+def test_what_is_no_request_waits_for_a_promise_before_it() -> None:
+    async def test(wire: Wire) -> None:
+        promises: list[asyncio.Future[Answer]] = []
+        wire.routes.promises = promises
+        await wire.send(hot() + COLD + CHUNKED + b"nonsense\r\n")
+        await wire.routes.promised.wait()
+        promises[0].set_result(Answer(b'"kept"'))
+        assert [(await wire.answer())[0] for _ in range(3)] == [200, 200, 400]
+        assert await wire.ended()
+
+    lane(test)
+
+
+@pytest.mark.parametrize("before", [b"", COLD])
+def test_a_body_that_breaks_off_in_nonsense_is_refused(before: bytes) -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(before + CHUNKED + b"nonsense\r\n")
+        if before:
+            assert (await wire.answer())[0] == 200
+        assert (await wire.answer())[0] == 400
+        assert await wire.ended()
+
+    lane(test)
+
+
+@pytest.mark.parametrize("trailer", [b"a: b\r\n" * 100, b"x" * 600], ids=["many", "long"])
+def test_trailers_without_end_are_refused_as_headers_are(trailer: bytes) -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(CHUNKED + b"0\r\n", *[trailer] * (2**17 // 600))
+        status, body = await wire.answer()
+        assert (status, body["code"]) == (431, "HEADERS_TOO_LARGE")
+
+    lane(test)
+
+
+def test_an_offer_of_another_protocol_leaves_the_version_of_a_request_as_it_is() -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(hot(BODY, "Connection: Upgrade", "Upgrade: h2c", line=HOT.replace("1.1", "1.0")))
+        assert await wire.answer() == (200, ANSWER)
+        assert await wire.ended()
+
+    lane(test)
+
+
+@pytest.mark.parametrize("second", [hot(), hot(BODY, "Connection: close")], ids=["lane", "application"])
+def test_an_idle_connection_s_time_does_not_end_a_request_that_came_with_the_one_before(
+    second: bytes,
+) -> None:
+    async def test(wire: Wire) -> None:
+        promises: list[asyncio.Future[Answer]] = []
+        wire.routes.promises, wire.routes.at_once = promises, 1
+        await wire.send(hot() + second)
+        await wire.routes.promised.wait()
+        (connection,) = wire.state.connections
+        assert connection.timeout_keep_alive_task is None  # type: ignore[union-attr]
+        promises[0].set_result(Answer(b'"kept"'))
+        assert [await wire.answer() for _ in range(2)] == [(200, ANSWER), (200, "kept")]
 
     lane(test)
 

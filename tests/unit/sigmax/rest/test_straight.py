@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -172,6 +173,16 @@ def test_named_rows_are_read_straight_as_they_are_with_care(query: Any, name: st
     assert ask(straight, body) == ask(query, body)
 
 
+@pytest.mark.parametrize("name", ['4" nails', "C:\\x", "two\nlines", "\x7f", "\u2028", "폭"])
+def test_a_feature_may_have_any_name(name: str) -> None:
+    ask = asking(replace(BINARY, features=(replace(BINARY.features[0], name=name), BINARY.features[1])))
+    body = json.dumps({"rows": [{name: 1, "b": 2}]}).encode()
+    straight = partial(classifier.ClassesQuery, kept=classifier.Kept(Models(), Templates()))
+
+    assert ask(straight, body) == ask(classifier.ClassesQuery, body)
+    assert not isinstance(ask(straight, body), str)
+
+
 def renamed(manifest: Manifest) -> Manifest:
     """The model with labels that JSON has to escape or encode."""
     new = dict(zip(manifest.classes, ('"no"\\\n', "예", "\u2028"), strict=False))
@@ -218,6 +229,47 @@ def test_an_answer_of_a_template_is_the_text_of_the_whole_document(manifest: Man
 )
 def test_lists_that_would_flatten_to_the_right_count_are_not_taken_for_rows(data: bytes) -> None:
     assert Numbers().read(data, "f", (2, 2)) is None
+
+
+def test_a_form_is_not_learnt_from_a_list_that_only_looks_like_the_data() -> None:
+    straight = partial(inference_protocol.InferQuery, kept=inference_protocol.Kept(Templates()))
+    tensor = '{"name": "features", "shape": [1, 1], "datatype": "FP64", "data": [0.25]}'
+    ask = asking(replace(BINARY, features=BINARY.features[:1]))
+    bodies = [f'{{"x": "data", "y": "{text}", "inputs": [{tensor}]}}'.encode() for text in ("[0.25]", "[7]")]
+
+    assert [ask(straight, body) for body in bodies] == [
+        ask(inference_protocol.InferQuery, body) for body in bodies
+    ]
+
+
+def test_a_shape_that_reads_like_the_data_is_not_taken_for_it() -> None:
+    ask = asking(BINARY)
+    straight = partial(inference_protocol.InferQuery, kept=inference_protocol.Kept(Templates()))
+    head = '"name": "features", "note": "data", "shape": [1, 2], "datatype": "FP64"'
+    bodies = [f'{{"inputs": [{{{head}, "data": {data}}}]}}'.encode() for data in ("[1, 2]", "[3, 4]")]
+
+    assert [ask(straight, body) for body in bodies] == [
+        ask(inference_protocol.InferQuery, body) for body in bodies
+    ]
+
+
+def test_a_version_that_no_longer_answers_is_let_go() -> None:
+    engine = Witness(BINARY)
+    served = Served("s", "1", Predictor(BINARY, engine), Schema(BINARY), Proof(1, 0.0, 0), b"{}")
+    catalog = Catalog([Entry("s", served)])
+    dispatch, meter, templates = Dispatch(catalog, MAX_ROWS), Metrics().verb("test", "any"), Templates()
+    infer = partial(inference_protocol.InferQuery, kept=inference_protocol.Kept(templates))
+    classes = partial(classifier.ClassesQuery, kept=classifier.Kept(Models(), templates))
+    tensor = {"name": "features", "datatype": "FP64", "shape": [1, 2], "data": [1.0, 2.0]}
+    for _ in range(3):
+        dispatch.answer(meter, infer, "s", "", Body(json.dumps({"inputs": [tensor]}).encode()))
+        dispatch.answer(meter, classes, "s", "", Body(b'{"rows": [{"a": 1, "b": 2}]}'))
+    watched = weakref.ref(served)
+
+    catalog.drop("s")
+    del served
+
+    assert watched() is None
 
 
 def test_what_is_usual_goes_straight() -> None:

@@ -101,3 +101,15 @@ def test_recognised_requests_earn_what_learning_costs() -> None:
     learn(forms, request("iris", "b1"))
 
     assert forms.find(request("iris", "b2")) is not None
+
+
+def test_what_was_earned_long_ago_does_not_pay_for_more_than_the_loan_did() -> None:
+    forms: Forms[Begins] = Forms()
+    learn(forms, request("iris", "a1"))
+    for _ in range(64 * 4096 + 64 * 10):
+        assert forms.find(request("iris", "a2"))
+    tried: list[None] = []
+    for _ in range(4096 + 10):
+        forms.learn(b"different each time", lambda: tried.append(None))
+
+    assert len(tried) == 4096

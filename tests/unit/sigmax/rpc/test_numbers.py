@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from google.protobuf import json_format
+from google.protobuf import json_format, struct_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.sigmax import mixed
@@ -24,6 +26,7 @@ from sigmax.protocol.schema import Schema
 from sigmax.rpc.answers import Classes, classes_frame, probabilities_frame
 from sigmax.rpc.classifier import ClassesQuery, Classifier, ProbabilitiesQuery
 from sigmax.rpc.numbers import Form, KnownQuery, NewQuery, Verb
+from sigmax.rpc.varint import varint
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2 as pb
 
@@ -307,3 +310,54 @@ def test_a_form_says_about_how_much_it_keeps() -> None:
         form = verb._forms.find(request)
         assert isinstance(form, Form)
         assert form.kept > 2 * len(request)
+
+
+def test_forms_of_one_version_share_what_its_answers_have_in_common() -> None:
+    verb, served = verb_of(), SERVED["multiclass"]
+    frames = []
+    for rows in (1, 2, 3):
+        request = message({"rows": [NAMED] * rows})
+        query = verb.query(request)
+        query.render(Prediction(served, np.full((rows, 3), 1 / 3), query.rows(served, MAX_ROWS).ids))
+        form = verb._forms.find(request)
+        assert form is not None
+        frames.append(form.frame)
+
+    assert frames[0] is not None
+    assert frames[0] is frames[1] is frames[2]
+
+
+def padded(fields: int) -> bytes:
+    """A request with a row whose list of nothing, so many fields of it, a struct replaces."""
+    nothing = struct_pb2.Value(list_value=struct_pb2.ListValue(values=[struct_pb2.Value()] * fields))
+    row = nothing.SerializeToString() + json_format.ParseDict(NAMED, struct_pb2.Value()).SerializeToString()
+    return pb.PredictClassesRequest(model="small").SerializeToString() + b"\x1a" + varint(len(row)) + row
+
+
+def test_a_request_of_far_more_fields_than_its_numbers_need_is_not_walked_through() -> None:
+    served = SERVED["binary"]
+
+    assert learnt(served, padded(20))
+    assert not learnt(served, padded(200))
+    assert outcome(known(served, "classes"), padded(200)) == outcome(
+        whole(served, "classes"), message({"rows": [NAMED]})
+    )
+
+
+class Figures(dict[str, float]):
+    """A part of a manifest whose end can be seen."""
+
+
+def test_a_form_keeps_nothing_of_a_version_that_another_replaced() -> None:
+    verb, request = verb_of(), message({"rows": [NAMED]})
+    served = serving(replace(BINARY, metrics=Figures()))
+    query = verb.query(request)
+    query.render(Prediction(served, np.full((1, 2), 0.5), query.rows(served, MAX_ROWS).ids))
+    assert isinstance(verb.query(request), KnownQuery)
+    gone = weakref.ref(served.manifest.metrics)
+
+    del served, query
+    gc.collect()
+
+    assert gone() is None
+    assert not verb._frames

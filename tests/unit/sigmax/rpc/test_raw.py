@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -337,3 +339,38 @@ def test_numbers_are_read_right_wherever_they_begin() -> None:
         rows = KnownQuery(form, message.SerializeToString()).rows(catalog.find(name), 10)
         assert rows.features.tolist() == matrix.tolist()
         assert rows.features.flags.aligned
+
+
+def test_forms_of_one_model_share_what_names_its_classes() -> None:
+    named = []
+    for rows in (1, 2, 100):
+        message = request(np.zeros((rows, 2)))
+        data = message.SerializeToString()
+        form = form_of(data, message)
+        assert form is not None
+        answer = form.planned(SERVED, 1000, len(data)).answer
+        assert answer is not None
+        named.append(answer.named)
+
+    assert named[0] is named[1] is named[2]
+
+
+class Figures(dict[str, float]):
+    """A part of a manifest whose end can be seen."""
+
+
+def test_a_form_keeps_nothing_of_a_version_that_another_replaced() -> None:
+    manifest = replace(MULTICLASS, metrics=Figures())
+    served = replace(SERVED, predictor=Predictor(manifest, ENGINE), schema=Schema(manifest))
+    message = request(np.zeros((1, 2)))
+    data = message.SerializeToString()
+    form = form_of(data, message)
+    assert form is not None
+    form.planned(served, 1000, len(data))
+    gone = weakref.ref(manifest.metrics)
+
+    del served, manifest
+    gc.collect()
+
+    assert gone() is None
+    assert form.planned(SERVED, 1000, len(data)).served() is SERVED
