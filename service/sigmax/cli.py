@@ -152,7 +152,16 @@ def serve(workers: int | None, **options: Any) -> None:
     from sigmax.telemetry import logs
 
     logs.configure(settings.log_level)
-    sys.exit(asyncio.run(Supervisor(settings, taken, orders, click.echo).run(first)))
+    sys.exit(asyncio.run(Supervisor(settings, taken, orders, _greet).run(first)))
+
+
+def _greet(text: str) -> None:
+    """Print without a buffer: who waits for a reader in one would hold up the end of the process, too."""
+    if sys.stdout is None:  # it was closed before
+        return
+    rest = f"{text}\n".encode(sys.stdout.encoding, "replace")
+    while rest:
+        rest = rest[os.write(sys.stdout.fileno(), rest) :]
 
 
 @cli.command()

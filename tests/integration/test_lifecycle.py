@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -75,6 +77,20 @@ def first_worker(process: subprocess.Popen[str]) -> int:
     return lifecycle.children(process.pid)[0]
 
 
+def half_a_request(address: str) -> socket.socket:
+    """A connection on which a request has begun."""
+    host, port = address.rsplit(":", 1)
+    connection = socket.create_connection((host, int(port)))
+    connection.sendall(b"POST /v1/models/iris:classes HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+    return connection
+
+
+def states(address: str) -> list[str]:
+    """What the workers are doing."""
+    said = httpx.get(f"http://{address}/status", timeout=TIMEOUT).raise_for_status().json()
+    return [worker["state"] for worker in said["processes"]["workers"]]
+
+
 def test_renewing_every_worker_loses_no_request(two: Service, body: bytes) -> None:
     async def twice() -> None:
         for _ in range(2):
@@ -140,20 +156,18 @@ def test_a_signal_to_stop_under_load_loses_nothing(iris: Path, body: bytes) -> N
 
 
 def test_a_second_signal_stops_at_once(iris: Path) -> None:
-    with running(iris, "--grace", "50") as service:
-        address = service.rest.removeprefix("http://").split(":")
-        with socket.create_connection((address[0], int(address[1]))) as connection:
-            connection.sendall(
-                b"POST /v1/models/iris:classes HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{"
-            )
-            httpx.get(f"{service.rest}/v2/health/live")  # by now the half request has arrived
-            service.process.terminate()
-            connection.settimeout(0.5)
-            with pytest.raises(TimeoutError):
-                connection.recv(1)  # it waits for the request that has begun
-            service.process.terminate()
+    with (
+        running(iris, "--grace", "50") as service,
+        half_a_request(service.rest.removeprefix("http://")) as connection,
+    ):
+        httpx.get(f"{service.rest}/v2/health/live")  # by now the half request has arrived
+        service.process.terminate()
+        connection.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)  # it waits for the request that has begun
+        service.process.terminate()
 
-            assert service.process.wait(TIMEOUT) == 128 + signal.SIGTERM
+        assert service.process.wait(TIMEOUT) == 128 + signal.SIGTERM
 
 
 def test_workers_end_with_their_supervisor_and_free_the_ports(iris: Path) -> None:
@@ -176,6 +190,67 @@ def test_a_worker_that_is_told_to_leave_by_hand_is_replaced(two: Service) -> Non
     asyncio.run(eventually(lambda: ready(two) == 2, "another worker"))
 
 
+def test_a_worker_that_dies_while_all_are_renewed_is_replaced_once(two: Service) -> None:
+    before = workers(two)
+    two.process.send_signal(signal.SIGHUP)
+    asyncio.run(eventually(lambda: len(workers(two)) == 3, "a new worker"))
+    os.kill(before[1], signal.SIGKILL)
+
+    def renewed() -> bool:
+        now = workers(two)
+        return len(now) >= 2 and set(before).isdisjoint(now) and ready(two) == len(now)
+
+    asyncio.run(eventually(renewed, "only new workers, all of them ready"))
+
+    assert len(workers(two)) == 2
+
+
+def test_a_worker_that_a_signal_without_a_name_ends_is_replaced(two: Service) -> None:
+    ended = workers(two)[0]
+    os.kill(ended, signal.SIGRTMIN + 5)
+
+    asyncio.run(eventually(lambda: ended not in workers(two) and len(workers(two)) == 2, "another worker"))
+    asyncio.run(eventually(lambda: ready(two) == 2, "it is ready"))
+
+
+def test_a_renewal_that_fails_or_is_interrupted_harms_nothing(iris: Path) -> None:
+    process = started(iris, "--workers", "2")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    address = process.stdout.readline().split("REST http://")[1].split(",")[0]
+    before = lifecycle.children(process.pid)
+    limit = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, limit[1]))  # no worker can be started
+    process.send_signal(signal.SIGHUP)
+    said = next(line for line in process.stderr if "stay as they are" in line)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limit)
+    same = lifecycle.children(process.pid)
+    with contextlib.ExitStack() as held:
+        for _ in range(10):  # both workers have begun to answer some
+            held.enter_context(half_a_request(address))
+        process.send_signal(signal.SIGHUP)
+        asyncio.run(eventually(lambda: "leaving" in states(address), "a worker that leaves"))
+        process.terminate()
+    _, errors = process.communicate(timeout=TIMEOUT)
+
+    assert same == before
+    assert "Too many open files" in said
+    assert process.returncode == 0
+    assert " ERROR " not in errors
+    assert "Traceback" not in errors
+
+
+def test_workers_whose_supervisor_is_killed_do_not_wait_for_slow_clients(iris: Path) -> None:
+    with running(iris, "--grace", "50") as service:
+        left = workers(service)
+        with half_a_request(service.rest.removeprefix("http://")):
+            httpx.get(f"{service.rest}/v2/health/live")  # by now the half request has arrived
+            service.process.kill()
+            service.process.wait(TIMEOUT)
+
+            asyncio.run(eventually(lambda: not any(alive(pid) for pid in left), "workers gone", patience=10))
+
+
 def test_a_signal_to_stop_while_it_starts_stops_it(iris: Path) -> None:
     process = started(iris)
     os.kill(first_worker(process), signal.SIGSTOP)  # it will not be ready
@@ -183,6 +258,31 @@ def test_a_signal_to_stop_while_it_starts_stops_it(iris: Path) -> None:
     output, _ = process.communicate(timeout=TIMEOUT)
 
     assert (process.returncode, output) == (0, "")
+
+
+def test_a_greeting_that_nobody_reads_holds_nothing_up(iris: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writes, b"x" * 4096)  # until the pipe is full
+    os.set_blocking(writes, True)
+    serve = command("serve", "--models", str(iris), "--workers", "1", "--grpc-port", "0")
+    process = subprocess.Popen([*serve, "--rest-port", str(port)], stdout=writes, env=environment())
+
+    def answers() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return states(f"127.0.0.1:{port}") == ["ready"]
+        return False
+
+    asyncio.run(eventually(answers, "the supervisor says that its worker is ready"))
+    process.terminate()
+
+    assert process.wait(TIMEOUT) == 0
+    os.close(reads)
+    os.close(writes)
 
 
 def test_a_slow_start_is_not_taken_for_a_hang(iris: Path) -> None:

@@ -17,6 +17,7 @@ and little of what was read is parsed, while requests wait for their turn. A ref
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Awaitable, Collection, Iterable
 from time import perf_counter
 from typing import Any
@@ -193,11 +194,18 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def shutdown(self) -> None:
-        """Called by the server that is about to leave."""
-        if self._asked is None:
-            super().shutdown()
-        else:
+        """Called by the server that is about to leave; a request that is on its way is still answered."""
+        open_and_idle = self._is_idle() and not (self._refused or self.transport.is_closing())
+        if open_and_idle and (not self._between or self._has_unread()):
             self._last = True
+        else:
+            super().shutdown()
+
+    def _has_unread(self) -> bool:
+        """Whether the client has sent something that this process has not read yet."""
+        waiting = select.poll()
+        waiting.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport."""
@@ -235,8 +243,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _is_free(self) -> bool:
         """Whether nothing is being answered, and the client takes what it is sent."""
-        idle = self.cycle is None or self.cycle.response_complete
-        return idle and self._has_lane and not self.flow.write_paused
+        return self._is_idle() and self._has_lane and not self.flow.write_paused
+
+    def _is_idle(self) -> bool:
+        """Whether nothing is being answered."""
+        return self.cycle is None or bool(self.cycle.response_complete)
 
     def _answer(self, asked: Asked, content: bytes) -> None:
         routes = self._routes

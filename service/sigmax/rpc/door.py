@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 from google.protobuf import struct_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -78,9 +80,11 @@ class RpcDoor:
         await self._tell_services()
 
     async def stop(self, grace: float) -> None:
-        """Tell watchers, take no new calls, and give the running ones `grace` seconds."""
+        """Tell watchers, take no new calls, and give the running ones what is left of `grace` seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace
         await self._health.leave()
-        await self._server.stop(grace)
+        await self._server.stop(max(until - loop.time(), 0))
 
     async def _tell_services(self) -> None:
         for service in ("", classifier.SERVICE, inference_protocol.SERVICE):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import time
 from enum import StrEnum
@@ -93,7 +94,7 @@ class Child:
             self.kill()
         else:
             self.send({"kind": "leave", "stopping": stopping})
-            self._kill_at = time.monotonic() + within
+            self._kill_at = min(self._kill_at or math.inf, time.monotonic() + within)
         self.leaving = True
         self._become(State.LEAVING)
 
@@ -130,7 +131,7 @@ class Child:
         if not self.cause:
             self.cause = "signal" if status < 0 else "exit"
         if not self.reason:
-            self.reason = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+            self.reason = f"killed by {_name(-status)}" if status < 0 else f"exit code {status}"
         self._become(State.ENDED)
         self.ended.set_result(None)
 
@@ -180,3 +181,11 @@ class Child:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
+
+
+def _name(number: int) -> str:
+    """A signal for people; most of the real-time ones have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -127,6 +127,7 @@ class Doors:
         until = begun + min(_LAME_DUCK_SECONDS, grace / 2)
         while self._rest.server_state.connections and loop.time() < until:
             await asyncio.sleep(_LOOK_SECONDS)
+        self._rest.config.timeout_graceful_shutdown = math.ceil(begun + grace - loop.time())
         self._rest.should_exit = True
         if self._serving is not None:
             await self._serving

@@ -61,7 +61,7 @@ class Worker:
 
     def __init__(self, settings: Settings, orders: Message, rest: socket.socket) -> None:
         self._settings, self._orders, self._rest = settings, orders, rest
-        self._metrics = Metrics()
+        self._metrics, self._gently = Metrics(), Yielding()
         self._known: Figures = {}
         self._loading = ""
         self._answers: dict[int, asyncio.Future[Any]] = {}
@@ -101,10 +101,11 @@ class Worker:
 
     async def _open(self) -> Doors:
         catalog = await asyncio.to_thread(self._load)
-        gently = Yielding()
-        doors = Doors(self._settings, catalog, self._metrics, self.exposition, self.processes, gently=gently)
+        doors = Doors(
+            self._settings, catalog, self._metrics, self.exposition, self.processes, gently=self._gently
+        )
         see = partial(look, self._settings.models)
-        self._reloader = Reloader(catalog, see, self._metrics, doors.changed, gently)
+        self._reloader = Reloader(catalog, see, self._metrics, doors.changed, self._gently)
         self._reloader.changed(self._changed)
         rest_port, grpc_port = self._orders["ports"]
         await doors.open(self._rest, grpc_port)
@@ -123,7 +124,11 @@ class Worker:
         return Catalog(self._entries())
 
     def _entries(self) -> Iterator[Entry]:
-        for name in layout.names(self._settings.models):
+        try:
+            names = layout.names(self._settings.models)
+        except OSError as error:  # whose own text has the path, and `GET /status` tells the reason
+            raise NotReady(f"the repository cannot be read: {error.strerror}") from error
+        for name in names:
             self._loading = name
             yield load_entry(self._settings.models, name)
         self._loading = ""
@@ -208,7 +213,12 @@ class Worker:
         """The metrics of the whole service, as `GET /metrics` answers."""
         figures: Figures = {}
         totals.update(figures, await self.ask("figures"))
-        return self._metrics.exposition(figures)
+        return await asyncio.to_thread(self._write, figures)
+
+    def _write(self, figures: Figures) -> bytes:
+        """In a thread: of 1,000 models the text takes a second."""
+        with self._gently:
+            return self._metrics.exposition(figures)
 
     async def processes(self) -> dict[str, Any]:
         """The processes of the whole service, as `GET /status` answers."""

@@ -5,6 +5,7 @@ Never a fork of this process: what gRPC and ONNX Runtime hold does not survive o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -43,7 +44,8 @@ def spawn(rest: socket.socket, orders: Message) -> Spawned:
         OSError: the system starts no process.
     """
     ours, theirs = socket.socketpair()
-    with theirs:
+    with theirs, contextlib.ExitStack() as unless_started:
+        unless_started.enter_context(ours)
         process = subprocess.Popen(  # noqa: S603 - this very interpreter
             [*_interpreter(), "-m", "sigmax.runtime.worker", str(theirs.fileno()), str(rest.fileno())],
             stdin=subprocess.DEVNULL,
@@ -51,7 +53,9 @@ def spawn(rest: socket.socket, orders: Message) -> Spawned:
             start_new_session=True,  # a signal to the group reaches the supervisor alone
             env=environment(os.environ),
         )
-    ours.sendall(encode(orders))
+        unless_started.pop_all()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it is dead; its end will be noticed
+        ours.sendall(encode(orders))
     ours.setblocking(False)
     return Spawned(process, ours)
 

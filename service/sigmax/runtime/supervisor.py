@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from sigmax.errors import NotReady
@@ -49,7 +50,8 @@ class Supervisor:
             settings: of the service.
             ports: of both doors.
             orders: what each worker is told first.
-            greet: called once, with what there is to say to a person when all workers are ready.
+            greet: called once, in a thread, with what there is to say to a person when all workers are
+                ready; it may take for ever.
         """
         self._settings, self._ports, self._orders, self._greet = settings, ports, orders, greet
         self._children: list[Child] = []
@@ -84,26 +86,31 @@ class Supervisor:
         for spawned in first:
             self._adopt(spawned)
         admit_signals()
-        self._go_on(self._tick())
-        self._go_on(self._renew_when_told())
+        self._go_on(self._tick(), vital=True)
+        self._go_on(self._renew_when_told(), vital=True)
         self._watch(loop)
         await self._stopped.wait()
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
         if self._hopeless:
             raise NotReady(self._hopeless)
         log.info("stopped")
         return self._code
 
-    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+    def _go_on(self, work: Coroutine[Any, Any, None], *, vital: bool = False) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, vital=vital))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[None], *, vital: bool) -> None:
+        """Where work went wrong as nobody foresaw, say so; without some there would be half a supervisor."""
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("the supervisor failed", exc_info=task.exception())
+        if task.cancelled() or task.exception() is None:
+            return
+        log.error("the supervisor failed", exc_info=task.exception())
+        if vital:
+            self._hopeless = "the supervisor failed for an error that nobody foresaw, which is in the log"
+            self._stopped.set()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look for changes of the repository, in a thread: a file system that hangs must not hang this."""
@@ -143,14 +150,21 @@ class Supervisor:
     def _greet_once(self, child: Child) -> None:
         if not self._greeted and self._count(State.READY) >= self._settings.workers:
             self._greeted = True
-            try:
-                self._greet(child.greeting)
-            except OSError as error:  # nobody reads it
-                log.warning("the addresses cannot be printed: %s", error)
+            threading.Thread(target=self._say, args=(child.greeting,), name="greeting", daemon=True).start()
+
+    def _say(self, greeting: str) -> None:
+        """In a thread: who reads it may have stopped reading, and what a pipe cannot hold waits for ever."""
+        try:
+            self._greet(greeting)
+        except OSError as error:  # nobody reads it
+            log.warning("the addresses cannot be printed: %s", error)
 
     def _bury(self, child: Child) -> None:
         self._children.remove(child)
-        self._ledger.retire(child.figures)
+        try:
+            self._ledger.retire(child.figures)
+        except (KeyError, ValueError):  # it may have been of another version of this program
+            log.exception("what worker %d counted cannot be added to the totals", child.pid)
         if child.leaving:
             log.info("worker %d has left", child.pid)
         elif not self._stopping:
@@ -161,13 +175,17 @@ class Supervisor:
     def _mourn(self, child: Child) -> None:
         wait = self._backoff.died(child.answered)
         self._not_before = time.monotonic() + wait
-        again = f"in {wait:g} s" if wait else "at once"
-        log.error("worker %d died: %s; another is started %s", child.pid, child.reason, again)
+        log.error("worker %d died: %s%s", child.pid, child.reason, self._what_next(wait))
         self._ledger.died(child)
         if self._is_hopeless(child):
             self._give_up(child.reason)
         else:
             self._fill()
+
+    def _what_next(self, wait: float) -> str:
+        if self._missing() <= 0:  # it was to take over from one that answers
+            return ""
+        return f"; another is started {f'in {wait:g} s' if wait else 'at once'}"
 
     def _is_hopeless(self, child: Child) -> bool:
         """Whether to start another makes no sense."""
@@ -186,14 +204,16 @@ class Supervisor:
         """Start what is missing, unless workers die so fast that it is too early."""
         if self._stopping or time.monotonic() < self._not_before:
             return
-        present = self._count(State.STARTING) + self._count(State.READY)
         try:
-            for _ in range(self._settings.workers - present):
+            for _ in range(self._missing()):
                 self._start()
         except OSError as error:
             wait = self._backoff.died(None)
             self._not_before = time.monotonic() + max(wait, _TICK)
             log.error("no worker can be started: %s", error)
+
+    def _missing(self) -> int:
+        return self._settings.workers - self._count(State.STARTING) - self._count(State.READY)
 
     def _start(self) -> Child:
         return self._adopt(spawn(self._ports.rest, self._orders))
@@ -224,23 +244,34 @@ class Supervisor:
         while True:
             await self._renew.wait()
             self._renew.clear()
-            log.info("renewing the workers, one by one")
-            for old in [child for child in self._children if child.state is State.READY]:
-                if not await self._replace(old):
-                    break
-            else:
-                log.info("the workers are renewed")
+            if not self._stopping:
+                await self._renew_all()
 
-    async def _replace(self, old: Child) -> bool:
-        """Put a new worker in the place of an old one; False if it does not become ready."""
-        new = self._start()
+    async def _renew_all(self) -> None:
+        log.info("renewing the workers, one by one")
+        for old in list(self._children):
+            await old.settled
+            if old.state is not State.READY:  # it died meanwhile, and another was started for it
+                continue
+            failure = await self._replace(old)
+            if failure and not self._stopping:
+                log.error("the workers stay as they are: a new one is not ready: %s", failure)
+                return
+        if not self._stopping:
+            log.info("the workers are renewed")
+
+    async def _replace(self, old: Child) -> str:
+        """Put a new worker in the place of an old one; why it does not become ready, empty if it does."""
+        try:
+            new = self._start()
+        except OSError as error:
+            return str(error)
         await new.settled
         if new.state is not State.READY:
-            log.error("the workers stay as they are: a new one is not ready: %s", new.reason)
-            return False
+            return new.reason or "it has ended"
         old.leave(stopping=False, within=self._settings.grace + _MARGIN)
         await old.ended
-        return True
+        return ""
 
     def _told(self, number: signal.Signals) -> None:
         if self._stopping:

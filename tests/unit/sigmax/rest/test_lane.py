@@ -279,6 +279,52 @@ def test_a_server_that_leaves_answers_the_request_whose_body_is_coming() -> None
     lane(test)
 
 
+@pytest.mark.parametrize("request_bytes", [hot(), COLD])
+def test_a_server_that_leaves_answers_the_request_that_it_has_not_read_yet(request_bytes: bytes) -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(hot())
+        await wire.answer()
+        (connection,) = wire.state.connections
+        wire.routes.draining = True
+        wire.writer.write(request_bytes)  # it is in the server's socket when this returns
+        connection.shutdown()
+        status, headers = await wire.head()
+        assert (status, headers["connection"]) == (200, "close")
+        await wire.reader.readexactly(int(headers["content-length"]))
+        assert await wire.ended()
+
+    lane(test)
+
+
+@pytest.mark.parametrize("request_bytes", [hot(), COLD])
+def test_a_server_that_leaves_answers_the_request_whose_head_is_coming(request_bytes: bytes) -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(request_bytes[:9])
+        await until(lambda: bool(wire.state.connections))
+        (connection,) = wire.state.connections
+        await until(lambda: not connection._between)  # type: ignore[union-attr]
+        wire.routes.draining = True
+        connection.shutdown()
+        await wire.send(request_bytes[9:])
+        status, headers = await wire.head()
+        assert (status, headers["connection"]) == (200, "close")
+        await wire.reader.readexactly(int(headers["content-length"]))
+        assert await wire.ended()
+
+    lane(test)
+
+
+def test_a_server_that_leaves_closes_the_connection_of_a_client_that_says_nothing() -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(hot())
+        await wire.answer()
+        (connection,) = wire.state.connections
+        connection.shutdown()
+        assert await wire.ended()
+
+    lane(test)
+
+
 def test_a_client_that_leaves_within_its_body_is_counted_and_forgotten() -> None:
     async def test(wire: Wire) -> None:
         await wire.send(hot()[:-5])
