@@ -16,7 +16,9 @@ from sigmax.rest.asgi import Answer, announced
 from sigmax.telemetry.metrics import Meter
 
 _PLAIN = re.compile(rb"[\w./:~-]+")  # no query, nothing to unquote
-_MAX_HEADS = 512
+MAX_HEADS = 2048
+"""More than there are models in a repository whose requests should be quick, and 4 MiB at most."""
+
 _MAX_HEAD_BYTES = 2048
 
 
@@ -90,6 +92,6 @@ class Heads:
             return
         if head.count(b"\n") != lines or head.count(b"\r\n") != lines:
             return
-        if len(self._known) >= _MAX_HEADS:
-            self._known.clear()
+        if len(self._known) >= MAX_HEADS:
+            del self._known[next(iter(self._known))]  # the oldest
         self._known[head] = asked

@@ -15,7 +15,7 @@ from sigmax.rest.jsons import not_json
 
 Parameters = dict[str, str | int | float | bool]
 
-_MAX_FORMS = 256
+_MAX_FORMS = 2048
 _MAX_BYTES = 2048
 _DATA = b'"data"'
 _SAMPLES = (b"[0.25]", b"[0.5]")
@@ -127,7 +127,7 @@ class Forms:
         if form is None:
             return
         if len(self._known) >= _MAX_FORMS:
-            self._known.clear()
+            del self._known[next(iter(self._known))]  # the oldest
         self._known[form.before] = form
 
 
