@@ -151,20 +151,24 @@ def watch(
 ) -> None:
     """Ask a watcher again and again, in a thread of its own: a file system that hangs holds nothing else.
 
+    The first time at once: what is taken away before it has been seen would never be missed.
+
     Args:
         watcher: asked.
         seconds: between two askings.
         tell: called in this thread with the names of changed models.
         stop: ends it when set.
     """
-    while not stop.wait(seconds):
+    while True:
         try:
             names = watcher.changed()
         except Exception:  # the next asking may do better, and nobody would notice that there is none
             log.exception("the repository could not be looked at for an error that nobody foresaw")
-            continue
+            names = set()
         if names:
             tell(names)
+        if stop.wait(seconds):
+            return
 
 
 def _versions(folder: str) -> int:

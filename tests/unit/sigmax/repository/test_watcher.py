@@ -262,3 +262,16 @@ def test_the_process_that_watches_needs_the_standard_library_alone() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_repository_is_looked_at_at_once_and_not_only_after_the_first_pause(tmp_path: Path) -> None:
+    (tmp_path / "iris").mkdir()
+    stop, told = threading.Event(), list[set[str]]()
+
+    def tell(names: set[str]) -> None:
+        told.append(names)
+        stop.set()
+
+    watch(Watcher(tmp_path), 3600, tell, stop)
+
+    assert told == [{"iris"}]
