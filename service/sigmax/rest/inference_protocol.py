@@ -80,6 +80,7 @@ class InferQuery:
     """The body of an `infer` request."""
 
     __slots__ = ("_body", "_form", "_kept", "_options", "_request", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(self, model: str, version: str, body: Body, kept: Kept | None = None) -> None:
         self.model, self.version, self._body, self._kept = model, version, body, kept

@@ -23,7 +23,7 @@ from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.rpc.forms import Forms
-from sigmax.rpc.raw import Form, KnownQuery, form_of, options_of, raw_response, requested
+from sigmax.rpc.raw import Form, KnownQuery, form_of, options_of, raw_response, requested, timeout_of
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
@@ -107,7 +107,17 @@ class InferenceService:
 class InferQuery:
     """A `ModelInferRequest`."""
 
-    __slots__ = ("_forms", "_message", "_options", "_raw", "_request", "model", "version", "wants_logits")
+    __slots__ = (
+        "_forms",
+        "_message",
+        "_options",
+        "_raw",
+        "_request",
+        "model",
+        "timeout",
+        "version",
+        "wants_logits",
+    )
 
     def __init__(self, request: bytes, forms: Forms[Form]) -> None:
         self._request, self._forms = request, forms
@@ -115,10 +125,11 @@ class InferQuery:
         self._raw = len(self._message.raw_input_contents) > 0
         self.model, self.version = self._message.model_name, self._message.model_version
         self._options, self.wants_logits = DEFAULT, False
+        self.timeout: float | None = None
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the input tensors, raw or typed: one, or two of a model with categories."""
-        self._options = options_of(self._message)
+        self._options, self.timeout = options_of(self._message), timeout_of(self._message)
         self.wants_logits = wants_logits(served.manifest, requested(self._message))
         schema, inputs = served.schema, self._message.inputs
         tensors.check_inputs(schema, [tensor.name for tensor in inputs])
