@@ -105,13 +105,15 @@ class Entry:
         """Why a version that is not served is not."""
         refused = {str(number): reason for number, reason in self.rejected.items()}
         if version in refused:
-            return NotReady(f"model '{self.name}' version {version} was refused: {refused[version]}")
+            text = f"model '{self.name}' version {version} was refused: {refused[version]}"
+            return NotReady(text, "version")
         if version and self.served is not None:
             ready = f"version {self.served.version} is"
-            return NotFound(f"model '{self.name}' has no version {quoted(version)} ready, {ready}")
+            text = f"model '{self.name}' has no version {quoted(version)} ready, {ready}"
+            return NotFound(text, "version")
         if version:
-            return NotFound(f"model '{self.name}' has no version {quoted(version)}")
-        return NotReady(f"model '{self.name}' has no version that is ready")
+            return NotFound(f"model '{self.name}' has no version {quoted(version)}", "version")
+        return NotReady(f"model '{self.name}' has no version that is ready", "model")
 
     def summary(self) -> dict[str, Any]:
         """One line about the model."""
@@ -159,7 +161,7 @@ class Catalog:
         """
         entry = self._entries.get(name)
         if entry is None:
-            raise NotFound(f"unknown model {quoted(name)}{nearest(name, self._entries)}")
+            raise NotFound(f"unknown model {quoted(name)}{nearest(name, self._entries)}", "model")
         return entry
 
     def find(self, name: str, version: str = "") -> Served:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from asyncio import CancelledError
+from asyncio import CancelledError, current_task
 from collections.abc import Callable, Generator
 from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.errors import Cancelled, DeadlineExceeded, Internal, InvalidInput, SigmaxError
+from sigmax.errors import Cancelled, DeadlineExceeded, Internal, InvalidInput, Problem, SigmaxError
 from sigmax.inference.batching import Batching
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.protocol.tabular import Rows
@@ -136,7 +136,7 @@ class Dispatch:
         except SigmaxError as error:
             code = error.code.value
             raise
-        except Exception as error:
+        except (Exception, CancelledError) as error:  # nothing is awaited here that could be cancelled
             code = Internal.code.value
             raise unforeseen(error) from error
         finally:
@@ -260,11 +260,18 @@ def _check_logits(logits: npt.NDArray[Any]) -> None:
 
 def _overflow(where: npt.NDArray[np.bool_]) -> InvalidInput:
     row = int(where.any(axis=1).argmax())
-    return InvalidInput(f"row {row}: these features are so large that the model's arithmetic overflows")
+    text = "these features are so large that the model's arithmetic overflows"
+    return InvalidInput.of([Problem(text, row=row, where=f"row {row}")])
 
 
-def unforeseen(error: Exception) -> Internal:
+def is_cancelled() -> bool:
+    """Whether it is the running task that was cancelled, and not something that it waits for."""
+    task = current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def unforeseen(error: BaseException) -> Internal:
     """Log an error that nobody foresaw and give the caller an opaque id to ask about."""
     reference = secrets.token_hex(8)
     log.error("unforeseen error %s", reference, exc_info=error)
-    return Internal(f"internal error, reference {reference}")
+    return Internal(f"internal error, reference {reference}", reference)

@@ -1,12 +1,13 @@
-"""From an error to an HTTP status and the one error body: `{"error": "<text>", "code": "<Code>"}`."""
+"""From an error to an HTTP status and the one error body: `{"error": "…", "code": "…", "details": […]}`."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 
-from sigmax.errors import Code, MethodNotAllowed, Overloaded, SigmaxError
+from sigmax.errors import Code, MethodNotAllowed, Overloaded, Problem, SigmaxError
 
 STATUS = {
     Code.INVALID_INPUT: 400,
@@ -39,5 +40,15 @@ def headers(error: SigmaxError) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def body(error: SigmaxError) -> bytes:
-    """The error body."""
-    return msgspec.json.encode({"error": str(error), "code": error.code.value})
+    """The error body; `details` says the place of each problem, where there is one to say."""
+    document: dict[str, Any] = {"error": str(error), "code": error.code.value}
+    if error.problems:
+        document["details"] = list(map(_detail, error.problems))
+    return msgspec.json.encode(document)
+
+
+def _detail(problem: Problem) -> dict[str, Any]:
+    """One problem, without what it does not have."""
+    place = {"field": problem.field or None, "row": problem.row, "feature": problem.feature}
+    known = {name: value for name, value in place.items() if value is not None}
+    return {**known, "message": problem.message}

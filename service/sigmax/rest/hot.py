@@ -15,7 +15,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, NotReady, SigmaxError
-from sigmax.inference.dispatch import Dispatch, Query, unforeseen
+from sigmax.inference.dispatch import Dispatch, Query, is_cancelled, unforeseen
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest import classifier, errors, inference_protocol
 from sigmax.rest.asgi import JSON, ONLY_JSON, Answer, Body, read_body, send_answer, wait_for
@@ -132,14 +132,14 @@ class Promised:
         """Serve the request whose body has been read."""
         try:
             answer = await wait_for(self._answer, receive)
-        except CancelledError:  # the grace of a service that leaves is over
-            answer = _failed(NotReady("the service is shutting down"))
+        except CancelledError as error:  # of this task: the grace of a service that leaves is over
+            answer = _failed(NotReady("the service is shutting down") if is_cancelled() else error)
         except Exception as error:
             answer = _failed(error)
         await send_answer(send, answer)
 
 
-def _failed(error: Exception) -> Answer:
+def _failed(error: BaseException) -> Answer:
     known = error if isinstance(error, SigmaxError) else unforeseen(error)
     further = errors.headers(known)
     headers = (JSON, *further) if further else ONLY_JSON

@@ -24,6 +24,7 @@ from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.rpc.forms import Forms
 from sigmax.rpc.raw import Form, KnownQuery, form_of, options_of, raw_response, requested, timeout_of
+from sigmax.rpc.service import Service
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
@@ -46,6 +47,22 @@ CONTENTS = {
 }
 """Which field of InferTensorContents holds a datatype; FP16 has none, it travels raw."""
 
+_SHARED_MEMORY = "shared memory is not offered: send tensors in the request"
+
+ABSENT = {
+    **dict.fromkeys(
+        [
+            f"{kind}SharedMemory{verb}"
+            for kind in ("System", "Cuda")
+            for verb in ("Status", "Register", "Unregister")
+        ],
+        _SHARED_MEMORY,
+    ),
+    "TraceSetting": "trace settings are not offered: send 'traceparent' with a call, it comes back",
+    "LogSettings": "log settings are not offered while the service runs",
+}
+"""What is said of the extensions of Triton that are not offered."""
+
 
 class InferenceService:
     """The methods of the service, on bytes."""
@@ -67,7 +84,7 @@ class InferenceService:
             "ModelMetadata": unary(self.model_metadata),
             "ModelInfer": unary(self.model_infer),
         }
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+        return Service(SERVICE, methods, ABSENT)
 
     def server_live(self, request: bytes) -> bytes:
         """An answer is the proof."""
@@ -175,12 +192,12 @@ class InferQuery:
         contents, inputs = self._message.raw_input_contents, self._message.inputs
         if len(contents) != len(inputs):
             entries = "1 entry" if len(inputs) == 1 else f"{len(inputs)} entries"
-            raise InvalidInput(f"expected {entries} of raw_input_contents, one an input, got {len(contents)}")
+            text = f"expected {entries} of raw_input_contents, one an input, got {len(contents)}"
+            raise InvalidInput(text, "raw_input_contents")
         for tensor in inputs:
             if tensor.HasField("contents"):
-                raise InvalidInput(
-                    f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
-                )
+                text = f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
+                raise InvalidInput(text, tensors.field(tensor.name, "contents"))
         return contents
 
 
@@ -195,13 +212,15 @@ def _field(tensor: pb.ModelInferRequest.InferInputTensor) -> Sequence[Any]:
     field = CONTENTS.get(tensor.datatype)
     if field is None:
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: {tensor.datatype} travels in raw_input_contents only"
+            f"input {quoted(tensor.name)}: {tensor.datatype} travels in raw_input_contents only",
+            tensors.field(tensor.name, "contents"),
         )
     filled = [descriptor.name for descriptor, _ in tensor.contents.ListFields()]
     if filled not in ([], [field]):
         raise InvalidInput(
             f"input {quoted(tensor.name)}: {tensor.datatype} belongs into contents.{field}, "
-            f"got {', '.join(filled)}"
+            f"got {', '.join(filled)}",
+            tensors.field(tensor.name, "contents"),
         )
     values: Sequence[Any] = getattr(tensor.contents, field)
     return values
