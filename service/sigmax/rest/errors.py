@@ -1,4 +1,4 @@
-"""From an error to an HTTP status and the one error body: `{"error": "<text>", "code": "<Code>"}`."""
+"""From an error to an HTTP status and the one error body: `{"error", "code", "request_id"}`."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def headers(error: SigmaxError) -> tuple[tuple[bytes, bytes], ...]:
     return ()
 
 
-def body(error: SigmaxError) -> bytes:
-    """The error body."""
-    return msgspec.json.encode({"error": str(error), "code": error.code.value})
+def body(error: SigmaxError, request_id: str) -> bytes:
+    """The error body, which names the request."""
+    document = {"error": str(error), "code": error.code.value, "request_id": request_id}
+    return msgspec.json.encode(document)
