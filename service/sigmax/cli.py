@@ -103,6 +103,13 @@ def cli(context: click.Context, config: Path | None) -> None:
     help="Rows of costly models that may wait; what comes beyond them is told to try again later.",
 )
 @click.option(
+    "--receive-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds that a client may take to send a REST request.",
+)
+@click.option(
     "--grace",
     type=click.FloatRange(0),
     default=10.0,

@@ -16,10 +16,12 @@ from sigmax import __version__
 from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.description import statuses
-from sigmax.inference.dispatch import unforeseen
 from sigmax.inference.open_inference import SERVER, metadata
 from sigmax.inference.readiness import Readiness
-from sigmax.rest import errors, openapi, probes
+from sigmax.rest import openapi, probes
+from sigmax.rest.asgi import Headers
+from sigmax.rest.refusal import refusal
+from sigmax.rest.wishes import heard
 
 
 def documented(catalog: Catalog, readiness: Readiness) -> ASGIApp:
@@ -56,24 +58,27 @@ class Documented(FastAPI):
         return document
 
 
-def _failed(error: SigmaxError, headers: dict[str, str] | None = None) -> Response:
-    return Response(errors.body(error), errors.STATUS[error.code], headers, "application/json")
+def _failed(request: Request, error: Exception, headers: Headers | None = None) -> Response:
+    answer = refusal(error, heard(request.headers.raw).request_id, headers)
+    response = Response(answer.body, answer.status)
+    response.raw_headers.extend(answer.headers)
+    return response
 
 
 def _add_errors(app: FastAPI) -> None:
-    async def known(_: Request, error: Exception) -> Response:
-        return _failed(error if isinstance(error, SigmaxError) else unforeseen(error))
+    async def known(request: Request, error: Exception) -> Response:
+        return _failed(request, error)
 
     async def framework(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             return await known(request, error)
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "GET")
+            allowed = (error.headers or {}).get("Allow", "GET").replace("GET", "GET, HEAD")
             text = f"method {request.method[:20]} is not for this address: use {allowed}"
-            return _failed(MethodNotAllowed(text), {"allow": allowed})
+            return _failed(request, MethodNotAllowed(text), ((b"allow", allowed.encode()),))
         if error.status_code == 404:
-            return _failed(NotFound("no such address; /docs lists those that there are"))
-        return _failed(InvalidInput(str(error.detail)))
+            return _failed(request, NotFound("no such address; /docs lists those that there are"))
+        return _failed(request, InvalidInput(str(error.detail)))
 
     app.add_exception_handler(SigmaxError, known)
     app.add_exception_handler(HTTPException, framework)
@@ -100,16 +105,15 @@ def _add_models(app: FastAPI, catalog: Catalog) -> None:
 def _add_inference_protocol(app: FastAPI, catalog: Catalog, readiness: Readiness) -> None:
     tags: list[Any] = ["Open Inference Protocol v2"]
 
+    @app.get("/v2/", include_in_schema=False)
     @app.get("/v2", tags=tags, summary="Name, version and extensions of the server")
     async def server_metadata() -> JSONResponse:
         return JSONResponse(SERVER)
 
-    @app.head("/v2/health/live", include_in_schema=False)
     @app.get("/v2/health/live", tags=tags, summary="Is the process alive?")
     async def live() -> JSONResponse:
         return JSONResponse(probes.LIVE)
 
-    @app.head("/v2/health/ready", include_in_schema=False)
     @app.get("/v2/health/ready", tags=tags, summary="Are requests answered?")
     async def ready() -> JSONResponse:
         status, document = probes.ready(readiness)

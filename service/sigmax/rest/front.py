@@ -18,6 +18,7 @@ from sigmax.inference.status import Status
 from sigmax.inference.yielding import Yielding
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest.hot import HotRoutes
+from sigmax.rest.pages import Pages
 from sigmax.rest.probes import Probes, Scrape
 from sigmax.telemetry.metrics import Metrics
 
@@ -65,4 +66,4 @@ def rest_door(
 
     pages = OnDemand(make, gently or Yielding())
     probes = Probes(pages, readiness, scrape or own, status or Status(catalog, readiness))
-    return HotRoutes(probes, dispatch, metrics, max_bytes, max_pixels)
+    return HotRoutes(Pages(probes, max_bytes), dispatch, metrics, max_bytes, max_pixels)

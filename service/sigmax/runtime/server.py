@@ -23,6 +23,7 @@ from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Processes, Status
 from sigmax.inference.yielding import Yielding
+from sigmax.rest import receiving
 from sigmax.rest.front import rest_door
 from sigmax.rest.http import HttpProtocol
 from sigmax.rpc.door import RpcDoor
@@ -79,6 +80,7 @@ class Doors:
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def open(self, rest: socket.socket, grpc_port: int) -> None:
         """Answer from now on.
@@ -95,6 +97,8 @@ class Doors:
         await self._rpc.start()
         ports.listen(rest)
         self._serving = asyncio.create_task(self._rest.serve(sockets=[rest]))
+        watch = receiving.watch(self._rest.server_state.connections, self._settings.receive_timeout)
+        self._watching = asyncio.create_task(watch)
         while not self._rest.started and not self._serving.done():
             await asyncio.sleep(0.001)
         if not self._readiness.ready:
@@ -131,6 +135,8 @@ class Doors:
         self._rest.should_exit = True
         if self._serving is not None:
             await self._serving
+        if self._watching is not None:
+            self._watching.cancel()
 
 
 def _waiting(listener: socket.socket) -> bool:

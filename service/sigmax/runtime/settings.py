@@ -24,6 +24,7 @@ class Settings:
         max_delay: seconds that a request of a costly model waits for company.
         max_queue_rows: rows of costly models that may wait.
         poll: seconds between two looks at the repository for what is new; 0 never looks.
+        receive_timeout: seconds that a client may take to send a REST request.
         grace: seconds that running requests get when the service leaves.
         require: models without which the service is not ready.
         workers: processes that answer, beside the one that supervises them.
@@ -37,6 +38,7 @@ class Settings:
     grpc_port: int
     max_rows: int
     max_bytes: int
+    receive_timeout: float
     grace: float
     require: tuple[str, ...]
     max_pixels: int
