@@ -10,7 +10,7 @@ import logging
 import secrets
 from asyncio import CancelledError, current_task
 from collections.abc import Callable, Generator
-from time import perf_counter
+from time import perf_counter, perf_counter_ns
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -21,9 +21,12 @@ from sigmax.inference.batching import Batching
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import surely_finite
+from sigmax.telemetry.account import Share
 from sigmax.telemetry.metrics import OK, UNKNOWN, Meter
 
 log = logging.getLogger(__name__)
+
+_NS = 10**9
 
 _PASSED = "the timeout of the request passed before it was computed"
 
@@ -109,27 +112,30 @@ class Dispatch:
         Raises:
             SigmaxError: for the door to translate; never any other exception.
         """
-        started = perf_counter()
-        model, version, code, predicted = UNKNOWN, "", OK, 0
+        started = perf_counter_ns()
+        model, version, code, count, read_at, ran = UNKNOWN, "", OK, 0, 0, 0
         try:
             query = read(*request)
             served = self._catalog.find(query.model, query.version)
             model, version = served.name, served.version
             rows = query.rows(served, self._max_rows)
-            if len(rows.features) == 0:
+            count = len(rows.features)
+            if count == 0:
                 raise InvalidInput("no rows: send at least one")
-            if query.timeout is not None and perf_counter() - started >= query.timeout:
+            read_at = perf_counter_ns()
+            if query.timeout is not None and read_at - started >= query.timeout * _NS:
                 raise DeadlineExceeded(_PASSED)
             if served.costs.batch_rows and self._batching is not None:
                 code = ""
-                return Promise(self._batching, meter, query, served, rows, started=started)
+                return Promise(self._batching, meter, query, served, rows, started=started, read=read_at)
             if query.wants_logits:
                 probabilities, logits = served.predictor.probabilities_and_logits(rows.features)
-                _check_logits(logits)
             else:
                 probabilities, logits = served.predictor.probabilities(rows.features), None
+            ran = perf_counter_ns()
+            if logits is not None:
+                _check_logits(logits)
             _check_numbers(probabilities)
-            predicted = len(rows.features)
             if served.schema.usual is not None:
                 _count_unusual(meter, served, rows.features)
             return query.render(Prediction(served, probabilities, rows.ids, logits))
@@ -141,7 +147,7 @@ class Dispatch:
             raise unforeseen(error) from error
         finally:
             if code:
-                meter.request(model, version, code, started, predicted)
+                meter.request(model, version, code, started, rows=count, read=read_at, ran=ran)
 
     def answer(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T:
         """Answer one request here and now; of a dispatch without batching. Arguments and errors as `ask`."""
@@ -154,7 +160,7 @@ class Dispatch:
 class Promise(Generic[T]):
     """The answer to a request of a costly model: read and checked, computed when it is awaited, once."""
 
-    __slots__ = ("_batching", "_meter", "_query", "_rows", "_served", "_started")
+    __slots__ = ("_batching", "_meter", "_query", "_read", "_rows", "_served", "_started")
 
     def __init__(
         self,
@@ -164,9 +170,10 @@ class Promise(Generic[T]):
         served: Served,
         rows: Rows,
         *,
-        started: float,
+        started: int,
+        read: int,
     ) -> None:
-        self._batching, self._meter, self._started = batching, meter, started
+        self._batching, self._meter, self._started, self._read = batching, meter, started, read
         self._query, self._served, self._rows = query, served, rows
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -182,10 +189,12 @@ class Promise(Generic[T]):
         Raises:
             SigmaxError: for the door to translate.
         """
-        code = OK
+        code, ran, share = OK, 0, None
         until = _until(seconds, self._query.timeout, self._started)
         try:
-            return await self._answered(None if until is None else until - perf_counter())
+            prediction, share = await self._predicted(None if until is None else until - perf_counter())
+            ran = perf_counter_ns()
+            return self._query.render(prediction)
         except CancelledError:
             code = (DeadlineExceeded if _is_over(until, seconds) else Cancelled).code.value
             raise
@@ -196,12 +205,15 @@ class Promise(Generic[T]):
             code = Internal.code.value
             raise unforeseen(error) from error
         finally:
-            self._meter.request(self._served.name, self._served.version, code, self._started, 0)
+            name, version, rows = self._served.name, self._served.version, len(self._rows.features)
+            self._meter.request(
+                name, version, code, self._started, rows=rows, read=self._read, ran=ran, share=share
+            )
 
-    async def _answered(self, seconds: float | None) -> T:
+    async def _predicted(self, seconds: float | None) -> tuple[Prediction, Share]:
         served, features, ids = self._served, self._rows.features, self._rows.ids
         both = self._query.wants_logits
-        probabilities, logits = await self._batching.run(
+        probabilities, logits, share = await self._batching.run(
             served.predictor, served.costs, features, both=both, seconds=seconds
         )
         if logits is not None:
@@ -209,14 +221,14 @@ class Promise(Generic[T]):
         _check_numbers(probabilities)
         if served.schema.usual is not None:
             _count_unusual(self._meter, served, features)
-        return self._query.render(Prediction(served, probabilities, ids, logits))
+        return Prediction(served, probabilities, ids, logits), share
 
 
-def _until(seconds: float | None, timeout: float | None, started: float) -> float | None:
+def _until(seconds: float | None, timeout: float | None, started: int) -> float | None:
     """When an answer is of no use any more, of `perf_counter`: whichever comes first; None: never."""
     ends = [perf_counter() + seconds] if seconds is not None else []
     if timeout is not None:
-        ends.append(started + timeout)
+        ends.append(started / _NS + timeout)
     return min(ends, default=None)
 
 

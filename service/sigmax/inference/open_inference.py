@@ -23,7 +23,7 @@ from sigmax.protocol.options import DEFAULT, Options, without_logits
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tensors import NAMES
 
-SERVER = {"name": "sigmax", "version": __version__, "extensions": ["binary_tensor_data"]}
+SERVER = {"name": "sigmax", "version": __version__, "extensions": ["binary_tensor_data", "statistics"]}
 PLATFORM = "onnx_onnxv1"
 
 LABEL, LABELS, UNSURE = "label", "labels", "unsure"

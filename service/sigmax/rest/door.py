@@ -18,17 +18,20 @@ from sigmax.inference.catalog import Catalog
 from sigmax.inference.description import statuses
 from sigmax.inference.open_inference import SERVER, metadata
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics
 from sigmax.rest import openapi, probes
 from sigmax.rest.asgi import Headers
 from sigmax.rest.refusal import refusal
+from sigmax.rest.statistics import add_statistics
 from sigmax.rest.wishes import heard
 
 
-def documented(catalog: Catalog, readiness: Readiness) -> ASGIApp:
+def documented(catalog: Catalog, readiness: Readiness, statistics: Statistics) -> ASGIApp:
     """The application."""
     app = Documented(catalog)
     _add_errors(app)
     _add_models(app, catalog)
+    add_statistics(app, statistics)
     _add_inference_protocol(app, catalog, readiness)
     _add_documentation(app)
     _add_service(app)

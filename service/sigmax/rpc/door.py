@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rpc import classifier, inference_protocol
 from sigmax.rpc.health import NOT_SERVING, SERVING, Health
@@ -34,17 +35,16 @@ class RpcDoor:
         max_bytes: int,
         *,
         max_pixels: int = MAX_PIXELS,
+        statistics: Statistics | None = None,
     ) -> None:
+        """Make the server; what `statistics` tells is by default of this process alone."""
         self._catalog = catalog
         self._readiness = readiness
         self._health = Health()
+        inference = inference_protocol.InferenceService(catalog, dispatch, readiness, metrics, statistics)
+        ours = classifier.Classifier(catalog, dispatch, metrics, max_pixels)
         self._server = grpc.aio.server(options=_options(max_bytes))
-        self._server.add_generic_rpc_handlers(
-            (
-                classifier.Classifier(catalog, dispatch, metrics, max_pixels).handler(),
-                inference_protocol.InferenceService(catalog, dispatch, readiness, metrics).handler(),
-            )
-        )
+        self._server.add_generic_rpc_handlers((ours.handler(), inference.handler()))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(_SERVICES, self._server, _pool())
 

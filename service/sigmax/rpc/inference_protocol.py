@@ -17,6 +17,7 @@ from sigmax.inference.catalog import Catalog, Served
 from sigmax.inference.dispatch import Dispatch, Prediction
 from sigmax.inference.open_inference import SERVER, Output, metadata, outputs, wants_logits
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics, own
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
 from sigmax.protocol.options import DEFAULT
@@ -25,6 +26,7 @@ from sigmax.protocol.tabular import Rows
 from sigmax.rpc.forms import Forms
 from sigmax.rpc.raw import Form, KnownQuery, form_of, options_of, raw_response, requested, timeout_of
 from sigmax.rpc.service import Service
+from sigmax.rpc.statistics import ModelStatistics
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
@@ -67,7 +69,15 @@ ABSENT = {
 class InferenceService:
     """The methods of the service, on bytes."""
 
-    def __init__(self, catalog: Catalog, dispatch: Dispatch, readiness: Readiness, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        dispatch: Dispatch,
+        readiness: Readiness,
+        metrics: Metrics,
+        statistics: Statistics | None = None,
+    ) -> None:
+        self._model_statistics = ModelStatistics(statistics or Statistics(catalog, own(metrics)))
         self._catalog = catalog
         self._dispatch = dispatch
         self._readiness = readiness
@@ -83,6 +93,7 @@ class InferenceService:
             "ServerMetadata": unary(self.server_metadata),
             "ModelMetadata": unary(self.model_metadata),
             "ModelInfer": unary(self.model_infer),
+            "ModelStatistics": unary(self._model_statistics),
         }
         return Service(SERVICE, methods, ABSENT)
 

@@ -21,6 +21,7 @@ from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Gather, Statistics
 from sigmax.inference.status import Processes, Status
 from sigmax.inference.yielding import Yielding
 from sigmax.rest import receiving
@@ -58,6 +59,7 @@ class Doors:
         scrape: Callable[[], Awaitable[bytes]],
         processes: Processes,
         *,
+        figures: Gather,
         gently: Yielding,
     ) -> None:
         self._settings = settings
@@ -66,7 +68,10 @@ class Doors:
         self._batching = Batching(metrics.lane, limits)
         dispatch = Dispatch(catalog, settings.max_rows, self._batching)
         size, pixels = settings.max_bytes, settings.max_pixels
-        self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
+        statistics = Statistics(catalog, figures)
+        self._rpc = RpcDoor(
+            catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels, statistics=statistics
+        )
         self._routes = rest_door(
             catalog,
             dispatch,
@@ -76,6 +81,7 @@ class Doors:
             max_pixels=pixels,
             scrape=scrape,
             status=Status(catalog, self._readiness, processes),
+            statistics=statistics,
             gently=gently,
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))

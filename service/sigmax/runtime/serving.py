@@ -10,7 +10,7 @@ import itertools
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from sigmax.errors import NotReady
 from sigmax.inference.catalog import Catalog, Entry
 from sigmax.inference.loading import load_entry, look
 from sigmax.inference.reload import Reloader
+from sigmax.inference.statistics import NEEDED
 from sigmax.inference.yielding import Yielding
 from sigmax.repository import layout
 from sigmax.runtime.channel import Channel
@@ -102,7 +103,13 @@ class Worker:
     async def _open(self) -> Doors:
         catalog = await asyncio.to_thread(self._load)
         doors = Doors(
-            self._settings, catalog, self._metrics, self.exposition, self.processes, gently=self._gently
+            self._settings,
+            catalog,
+            self._metrics,
+            self.exposition,
+            self.processes,
+            figures=self.figures,
+            gently=self._gently,
         )
         see = partial(look, self._settings.models)
         self._reloader = Reloader(catalog, see, self._metrics, doors.changed, self._gently)
@@ -193,15 +200,19 @@ class Worker:
         self._orphaned = True
         self._leave.set()
 
-    async def ask(self, what: str) -> Any:
+    async def ask(self, what: str, families: Sequence[str] = ()) -> Any:
         """Ask the supervisor: for the `figures` of the service, or the state of its `workers`.
+
+        Args:
+            what: is asked for.
+            families: the names of the figures that are wanted; none for all.
 
         Raises:
             NotReady: it does not answer.
         """
         number = next(self._numbers)
         waiting = self._answers[number] = asyncio.get_running_loop().create_future()
-        self._channel.send({"kind": "ask", "id": number, "what": what})
+        self._channel.send({"kind": "ask", "id": number, "what": what, "families": families})
         try:
             return await asyncio.wait_for(waiting, _ANSWER_SECONDS)
         except TimeoutError as error:
@@ -214,6 +225,12 @@ class Worker:
         figures: Figures = {}
         totals.update(figures, await self.ask("figures"))
         return await asyncio.to_thread(self._write, figures)
+
+    async def figures(self) -> Figures:
+        """What the statistics need of the figures of the whole service."""
+        figures: Figures = {}
+        totals.update(figures, await self.ask("figures", NEEDED))
+        return figures
 
     def _write(self, figures: Figures) -> bytes:
         """In a thread: of 1,000 models the text takes a second."""

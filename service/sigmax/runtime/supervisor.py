@@ -298,7 +298,7 @@ class Supervisor:
 
     async def _answer(self, child: Child, message: Message) -> None:
         if message["what"] == "figures":
-            answer: Any = await self._ledger.gather(self._children)
+            answer: Any = await self._ledger.gather(self._children, message["families"])
         else:
             answer = self._ledger.describe(self._children)
         child.send({"kind": "answer", "id": message["id"], "answer": answer})
