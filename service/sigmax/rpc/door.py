@@ -11,11 +11,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rpc import classifier, inference_protocol
 from sigmax.rpc.health import NOT_SERVING, SERVING, Health
+from sigmax.rpc.repository import Repository
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2, open_inference_grpc_pb2
 
@@ -34,7 +36,9 @@ class RpcDoor:
         max_bytes: int,
         *,
         max_pixels: int = MAX_PIXELS,
+        control: Control | None = None,
     ) -> None:
+        models = ModelControl(control, metrics)
         self._catalog = catalog
         self._readiness = readiness
         self._health = Health()
@@ -42,7 +46,10 @@ class RpcDoor:
         self._server.add_generic_rpc_handlers(
             (
                 classifier.Classifier(catalog, dispatch, metrics, max_pixels).handler(),
-                inference_protocol.InferenceService(catalog, dispatch, readiness, metrics).handler(),
+                inference_protocol.InferenceService(
+                    catalog, dispatch, readiness, metrics, models.extensions
+                ).handler(),
+                Repository(models).handler(inference_protocol.SERVICE),
             )
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.inference.dispatch import Dispatch, Prediction
-from sigmax.inference.open_inference import SERVER, Output, metadata, outputs, wants_logits
+from sigmax.inference.open_inference import Output, metadata, outputs, server, wants_logits
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
@@ -50,8 +50,16 @@ CONTENTS = {
 class InferenceService:
     """The methods of the service, on bytes."""
 
-    def __init__(self, catalog: Catalog, dispatch: Dispatch, readiness: Readiness, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        dispatch: Dispatch,
+        readiness: Readiness,
+        metrics: Metrics,
+        extensions: Sequence[str] = (),
+    ) -> None:
         self._catalog = catalog
+        self._extensions = extensions
         self._dispatch = dispatch
         self._readiness = readiness
         self._infer = metrics.verb("grpc", "infer")
@@ -88,7 +96,8 @@ class InferenceService:
     def server_metadata(self, request: bytes) -> bytes:
         """Name, version and extensions."""
         parse(pb.ServerMetadataRequest, request)
-        return json_format.ParseDict(SERVER, pb.ServerMetadataResponse()).SerializeToString()
+        said = server(self._extensions)
+        return json_format.ParseDict(said, pb.ServerMetadataResponse()).SerializeToString()
 
     def model_metadata(self, request: bytes) -> bytes:
         """Inputs and outputs."""

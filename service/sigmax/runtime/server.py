@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.control import Control
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Processes, Status
@@ -58,6 +59,7 @@ class Doors:
         processes: Processes,
         *,
         gently: Yielding,
+        control: Control | None = None,
     ) -> None:
         self._settings = settings
         self._readiness = Readiness(catalog, settings.require)
@@ -65,7 +67,9 @@ class Doors:
         self._batching = Batching(metrics.lane, limits)
         dispatch = Dispatch(catalog, settings.max_rows, self._batching)
         size, pixels = settings.max_bytes, settings.max_pixels
-        self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
+        self._rpc = RpcDoor(
+            catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels, control=control
+        )
         self._routes = rest_door(
             catalog,
             dispatch,
@@ -76,6 +80,7 @@ class Doors:
             scrape=scrape,
             status=Status(catalog, self._readiness, processes),
             gently=gently,
+            control=control,
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None
