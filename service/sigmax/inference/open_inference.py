@@ -6,7 +6,7 @@ Both doors of the protocol take it from here, so that they cannot differ.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +23,17 @@ from sigmax.protocol.options import DEFAULT, Options, without_logits
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tensors import NAMES
 
-SERVER = {"name": "sigmax", "version": __version__, "extensions": ["binary_tensor_data", "statistics"]}
+EXTENSIONS = ("binary_tensor_data", "statistics")
+"""Those that are always there."""
+
 PLATFORM = "onnx_onnxv1"
 
 LABEL, LABELS, UNSURE = "label", "labels", "unsure"
+
+
+def server(extensions: Iterable[str] = ()) -> dict[str, Any]:
+    """The server's metadata; `extensions` are those that it was told to offer."""
+    return {"name": "sigmax", "version": __version__, "extensions": [*EXTENSIONS, *extensions]}
 
 
 class Output(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -15,24 +16,28 @@ from starlette.types import ASGIApp
 from sigmax import __version__
 from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.control import ModelControl
 from sigmax.inference.description import statuses
-from sigmax.inference.open_inference import SERVER, metadata
+from sigmax.inference.open_inference import metadata, server
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.statistics import Statistics
-from sigmax.rest import openapi, probes
+from sigmax.rest import openapi, probes, repository
 from sigmax.rest.asgi import Headers
 from sigmax.rest.refusal import refusal
 from sigmax.rest.statistics import add_statistics
 from sigmax.rest.wishes import heard
 
 
-def documented(catalog: Catalog, readiness: Readiness, statistics: Statistics) -> ASGIApp:
+def documented(
+    catalog: Catalog, readiness: Readiness, statistics: Statistics, control: ModelControl, max_bytes: int
+) -> ASGIApp:
     """The application."""
     app = Documented(catalog)
     _add_errors(app)
     _add_models(app, catalog)
     add_statistics(app, statistics)
-    _add_inference_protocol(app, catalog, readiness)
+    _add_inference_protocol(app, catalog, readiness, control.extensions)
+    repository.add(app, control, max_bytes)
     _add_documentation(app)
     _add_service(app)
     return app
@@ -101,17 +106,19 @@ def _add_models(app: FastAPI, catalog: Catalog) -> None:
         entry = catalog.entry(model)
         if entry.answers(version):
             return JSONResponse(entry.describe())
-        document = {"name": model, "ready": False, "model_version_status": statuses(None, entry.rejected)}
+        document = {"name": model, "ready": False, "model_version_status": statuses(None, entry.idle)}
         return JSONResponse(document, 503)
 
 
-def _add_inference_protocol(app: FastAPI, catalog: Catalog, readiness: Readiness) -> None:
+def _add_inference_protocol(
+    app: FastAPI, catalog: Catalog, readiness: Readiness, extensions: Sequence[str]
+) -> None:
     tags: list[Any] = ["Open Inference Protocol v2"]
 
     @app.get("/v2/", include_in_schema=False)
     @app.get("/v2", tags=tags, summary="Name, version and extensions of the server")
     async def server_metadata() -> JSONResponse:
-        return JSONResponse(SERVER)
+        return JSONResponse(server(extensions))
 
     @app.get("/v2/health/live", tags=tags, summary="Is the process alive?")
     async def live() -> JSONResponse:

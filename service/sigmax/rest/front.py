@@ -12,6 +12,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.statistics import Statistics, own
@@ -55,6 +56,7 @@ def rest_door(
     status: Status | None = None,
     statistics: Statistics | None = None,
     gently: Yielding | None = None,
+    control: Control | None = None,
 ) -> HotRoutes:
     """The whole HTTP application.
 
@@ -64,7 +66,8 @@ def rest_door(
     def make() -> ASGIApp:
         from sigmax.rest.door import documented  # noqa: PLC0415 - see above
 
-        return documented(catalog, readiness, statistics or Statistics(catalog, own(metrics)))
+        said = statistics or Statistics(catalog, own(metrics))
+        return documented(catalog, readiness, said, ModelControl(control, metrics), max_bytes)
 
     async def exposition() -> bytes:
         return metrics.exposition()

@@ -5,17 +5,16 @@ An answer comes in the form of its request: raw contents for raw contents, typed
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import grpc
 from google.protobuf import json_format
 
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.inference.dispatch import Dispatch, Prediction
-from sigmax.inference.open_inference import SERVER, Output, metadata, outputs, wants_logits
+from sigmax.inference.open_inference import Output, metadata, outputs, server, wants_logits
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.statistics import Statistics, own
 from sigmax.protocol import elements, tensors
@@ -25,7 +24,7 @@ from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.rpc.forms import Forms
 from sigmax.rpc.raw import Form, KnownQuery, form_of, options_of, raw_response, requested, timeout_of
-from sigmax.rpc.service import Service
+from sigmax.rpc.service import Handler, Service
 from sigmax.rpc.statistics import ModelStatistics
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
@@ -76,16 +75,19 @@ class InferenceService:
         readiness: Readiness,
         metrics: Metrics,
         statistics: Statistics | None = None,
+        *,
+        extensions: Sequence[str] = (),
     ) -> None:
         self._model_statistics = ModelStatistics(statistics or Statistics(catalog, own(metrics)))
         self._catalog = catalog
+        self._extensions = extensions
         self._dispatch = dispatch
         self._readiness = readiness
         self._infer = metrics.verb("grpc", "infer")
         self._forms: Forms[Form] = Forms()
 
-    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
-        """What a gRPC server adds to answer this service."""
+    def handler(self, further: Mapping[str, Handler] | None = None) -> Service:
+        """What a gRPC server adds to answer this service, its further methods too."""
         methods = {
             "ServerLive": unary(self.server_live),
             "ServerReady": unary(self.server_ready),
@@ -94,6 +96,7 @@ class InferenceService:
             "ModelMetadata": unary(self.model_metadata),
             "ModelInfer": unary(self.model_infer),
             "ModelStatistics": unary(self._model_statistics),
+            **(further or {}),
         }
         return Service(SERVICE, methods, ABSENT)
 
@@ -116,7 +119,8 @@ class InferenceService:
     def server_metadata(self, request: bytes) -> bytes:
         """Name, version and extensions."""
         parse(pb.ServerMetadataRequest, request)
-        return json_format.ParseDict(SERVER, pb.ServerMetadataResponse()).SerializeToString()
+        said = server(self._extensions)
+        return json_format.ParseDict(said, pb.ServerMetadataResponse()).SerializeToString()
 
     def model_metadata(self, request: bytes) -> bytes:
         """Inputs and outputs."""

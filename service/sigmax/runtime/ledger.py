@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +27,6 @@ class Ledger:
         self._retired: Figures = {}
         self._restarts: Counter[str] = Counter()
         self._last: dict[str, Any] | None = None
-        self._numbers = itertools.count()
 
     def retire(self, figures: Figures) -> None:
         """Keep the totals of a worker that is gone."""
@@ -42,7 +40,7 @@ class Ledger:
     async def gather(self, children: Sequence[Child], families: Sequence[str] = ()) -> list[list[Any]]:
         """Every series of the service, or of some families, as it stands now, for JSON."""
         asked = [child for child in children if child.state in (State.READY, State.LEAVING)]
-        waiting = [asyncio.ensure_future(child.gather(next(self._numbers))) for child in asked]
+        waiting = [asyncio.ensure_future(child.ask({"kind": "gather"})) for child in asked]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=_GATHER_SECONDS)
             for task in late:

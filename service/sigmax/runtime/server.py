@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.control import Control
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.statistics import Gather, Statistics
@@ -61,6 +62,7 @@ class Doors:
         *,
         figures: Gather,
         gently: Yielding,
+        control: Control | None = None,
     ) -> None:
         self._settings = settings
         self._readiness = Readiness(catalog, settings.require)
@@ -70,7 +72,14 @@ class Doors:
         size, pixels = settings.max_bytes, settings.max_pixels
         statistics = Statistics(catalog, figures)
         self._rpc = RpcDoor(
-            catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels, statistics=statistics
+            catalog,
+            dispatch,
+            self._readiness,
+            metrics,
+            size,
+            max_pixels=pixels,
+            statistics=statistics,
+            control=control,
         )
         self._routes = rest_door(
             catalog,
@@ -83,6 +92,7 @@ class Doors:
             status=Status(catalog, self._readiness, processes),
             statistics=statistics,
             gently=gently,
+            control=control,
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None

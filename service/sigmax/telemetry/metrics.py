@@ -104,6 +104,9 @@ FAMILIES = {
         "Versions that came while the service was running, in each process: live, or refused.",
         ("model", "outcome"),
     ),
+    "sigmax_model_control": Family(
+        COUNTER, "Requests to list, load or unload models, by what became of them.", ("verb", "code")
+    ),
     "sigmax_workers": Family(SUM, "Processes that answer requests: wanted, and ready.", ("state",)),
     "sigmax_worker_restarts": Family(
         COUNTER, "Workers that ended without being told to, by what ended them.", ("reason",)
@@ -122,6 +125,7 @@ class Metrics:
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._states: dict[tuple[str, str], int] = {}
         self._reloads: dict[tuple[str, str], int] = {}
+        self._controls: dict[tuple[str, str], int] = {}
 
     def verb(self, door: str, verb: str) -> Meter:
         """What records the requests of one verb at one door."""
@@ -147,6 +151,10 @@ class Metrics:
     def reloaded(self, model: str, outcome: Literal["live", "refused"]) -> None:
         """Count a version that came while the service was running."""
         self._reloads[model, outcome] = self._reloads.get((model, outcome), 0) + 1
+
+    def controlled(self, verb: Literal["index", "load", "unload"], code: str) -> None:
+        """Count a request to list, load or unload models."""
+        self._controls[verb, code] = self._controls.get((verb, code), 0) + 1
 
     def figures(self) -> Figures:
         """Every series as it stands."""
@@ -177,6 +185,8 @@ class Metrics:
             yield "sigmax_model_state", version, state
         for outcome, count in self._reloads.items():
             yield "sigmax_model_reloads", outcome, count
+        for control, count in self._controls.items():
+            yield "sigmax_model_control", control, count
 
 
 def _counted(version: tuple[str, str], account: Account) -> Iterator[tuple[str, tuple[str, ...], Value]]:
