@@ -91,4 +91,7 @@ def test_what_is_no_request_gets_the_error_body_of_every_other_error(
 ) -> None:
     wire.socket.sendall(request_bytes)
 
-    assert wire.answer() == (400, {"error": "this is no HTTP/1.1 request", "code": "INVALID_INPUT"})
+    status, body = wire.answer()
+
+    assert (status, body["error"], body["code"]) == (400, "this is no HTTP/1.1 request", "INVALID_INPUT")
+    assert body["request_id"]

@@ -68,6 +68,15 @@ def load_entry(root: Path, name: str) -> Entry:
     return look(root, new).entry or new
 
 
+def unloaded_entry(root: Path, name: str) -> Entry:
+    """A model that was unloaded before this process began: of its versions only the numbers are read."""
+    try:
+        numbers = watcher.versions_in(root / name)
+    except OSError:
+        numbers = []
+    return Entry(name, None, seen=dict.fromkeys(numbers, Sight(None)), unloaded=True)
+
+
 def look(
     root: Path, before: Entry, opened: Open = open_measured, clock: Callable[[], float] = time.time
 ) -> Looked:

@@ -61,6 +61,7 @@ def _model(entry: Entry) -> dict[str, Any]:
         "since": _said(entry.since) if entry.served else "",
         "refused": refused,
         "note": entry.note,
+        "unloaded": entry.unloaded,
     }
 
 

@@ -61,7 +61,8 @@ def read_request(body: bytes) -> InferRequest:
     except RecursionError:
         raise InvalidInput("the body is nested too deeply") from None
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"the body is not an inference request: {plain(error)}") from None
+        text = plain(error)
+        raise InvalidInput(f"the body is not an inference request: {text}", _place(text)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise not_json(body, error) from None
 
@@ -69,6 +70,12 @@ def read_request(body: bytes) -> InferRequest:
 def plain(error: msgspec.ValidationError) -> str:
     """The decoder's text, in the caller's words: JSON types instead of Python's."""
     return str(error).replace("`", "'")
+
+
+def _place(text: str) -> str:
+    """The path that the decoder's text ends with, as this project writes them; empty if it has none."""
+    _, found, place = text.rpartition(" - at '$.")
+    return place.rstrip("'").replace("[...]", "") if found else ""
 
 
 def _nobody() -> None:

@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
-from sigmax.errors import InvalidInput, quoted
+from sigmax.errors import InvalidInput, Problem, path, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
 from sigmax.protocol.options import DEFAULT, from_parameters
+from sigmax.protocol.places import cell, in_categories, in_features
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import NOT_TAKEN, all_within, describe, refuse_any
@@ -80,6 +81,7 @@ class InferQuery:
     """The body of an `infer` request."""
 
     __slots__ = ("_body", "_form", "_kept", "_options", "_request", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(self, model: str, version: str, body: Body, kept: Kept | None = None) -> None:
         self.model, self.version, self._body, self._kept = model, version, body, kept
@@ -210,7 +212,8 @@ def _binary_size(tensor: InputTensor, available: int) -> int | None:
     size = _announced(tensor)
     if (size or 0) != available:
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {available} came"
+            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {available} came",
+            tensors.field(tensor.name),
         )
     return size
 
@@ -221,10 +224,14 @@ def _announced(tensor: InputTensor) -> int | None:
     given = bytes(tensor.data) != b""
     if (size is None) == (not given):
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'"
+            f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'",
+            tensors.field(tensor.name),
         )
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
-        raise InvalidInput(f"input {quoted(tensor.name)}: 'binary_data_size' is a number of bytes")
+        raise InvalidInput(
+            f"input {quoted(tensor.name)}: 'binary_data_size' is a number of bytes",
+            tensors.field(tensor.name, "parameters", "binary_data_size"),
+        )
     return size
 
 
@@ -250,15 +257,20 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
     """
     kind = tensors.dtype_of(tensor.datatype).kind
     if tensor.datatype == "FP16":
-        raise InvalidInput(f"input {quoted(tensor.name)}: FP16 has no form in JSON")
+        text = f"input {quoted(tensor.name)}: FP16 has no form in JSON"
+        raise InvalidInput(text, tensors.field(tensor.name, "datatype"))
     columns, optional = range(schema.width), schema.optional
     if kind != "f" or optional is None:
         return _decoded(schema, columns, tensor, kind)
     values = _decoded(schema, columns, tensor, "f?")
     if None in values:
         refuse_any(
-            f"row {position // schema.width}, {schema.column_name(position % schema.width)}: "
-            f"expected a number, got null, {NOT_TAKEN}"
+            cell(
+                schema,
+                *divmod(position, schema.width),
+                f"expected a number, got null, {NOT_TAKEN}",
+                in_features,
+            )
             for position, value in enumerate(values)
             if value is None and not optional[position % schema.width]
         )
@@ -275,30 +287,33 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
         refuse_any(_wrong_cells(schema, columns, tensor, kind, leniently(data)))
         raise InvalidInput(
             f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_KINDS[kind]}s, "
-            f"flat or nested as its shape: {plain(error)}"
+            f"flat or nested as its shape: {plain(error)}",
+            tensors.field(tensor.name, "data"),
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"input {quoted(tensor.name)}: 'data' is not JSON: {error}") from None
+        text = f"input {quoted(tensor.name)}: 'data' is not JSON: {error}"
+        raise InvalidInput(text, tensors.field(tensor.name, "data")) from None
     return _unnested(tensor, values) if nested else values
 
 
 def _wrong_cells(
     schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str, data: Any
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     """Which values are not of the datatype, by row and feature; none if it is the nesting that is wrong."""
     if type(data) is not list:
         return
     cells = list(chain.from_iterable(data)) if all(type(row) is list for row in data) else data
-    for position, cell in enumerate(cells):
-        if type(cell) in (list, dict):
+    place = in_categories if tensor.name == CATEGORIES else in_features
+    for position, value in enumerate(cells):
+        if type(value) in (list, dict):
             return
-        infinite = type(cell) is float and math.isinf(cell)
-        if type(cell) not in _TYPES[kind] or infinite:
-            row, place = divmod(position, len(columns))
+        infinite = type(value) is float and math.isinf(value)
+        if type(value) not in _TYPES[kind] or infinite:
+            row, column = divmod(position, len(columns))
             expected = "a finite number" if infinite and float in _TYPES[kind] else _one(kind)
-            cannot = cell is None and not schema.plain
-            given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(cell)
-            yield f"row {row}, {schema.column_name(columns[place])}: expected {expected}, got {given}"
+            cannot = value is None and not schema.plain
+            given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(value)
+            yield cell(schema, row, columns[column], f"expected {expected}, got {given}", place)
 
 
 def _one(kind: str) -> str:
@@ -309,14 +324,16 @@ def _unnested(tensor: InputTensor, rows: list[list[Any]]) -> list[Any]:
     if len(tensor.shape) == 2:
         for index, row in enumerate(rows):
             if len(row) != tensor.shape[1]:
-                raise InvalidInput(
+                text = (
                     f"input {quoted(tensor.name)}: row {index} of 'data' has {len(row)} values, "
                     f"shape {tensor.shape} says {tensor.shape[1]}"
                 )
+                raise InvalidInput.of([Problem(text, path("inputs", tensor.name, index), index)])
         if len(rows) != tensor.shape[0]:
             raise InvalidInput(
                 f"input {quoted(tensor.name)}: 'data' has {len(rows)} rows, shape {tensor.shape[:8]} says "
-                f"{tensor.shape[0]}"
+                f"{tensor.shape[0]}",
+                tensors.field(tensor.name, "data"),
             )
     return list(chain.from_iterable(rows))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sigmax.errors import InvalidInput, nearest, quoted
+from sigmax.errors import InvalidInput, Problem, nearest, path, quoted
 from sigmax.protocol.values import check_count, describe, refuse_any
 
 
@@ -75,16 +75,16 @@ def read_images(value: Any, max_rows: int) -> list[bytes]:
     if value is None:
         return []
     if type(value) is not list:
-        raise InvalidInput(f"'images' is a list of files in base64, not {describe(value)}")
-    check_count(len(value), max_rows)
+        raise InvalidInput(f"'images' is a list of files in base64, not {describe(value)}", "images")
+    check_count(len(value), max_rows, "images")
     found: list[bytes] = []
 
-    def problems() -> Iterator[str]:
+    def problems() -> Iterator[Problem]:
         for row, text in enumerate(value):
             try:
                 found.append(binascii.a2b_base64(text, strict_mode=True))
             except (TypeError, ValueError):
-                yield f"row {row}: {_not_base64(text)}"
+                yield Problem(_not_base64(text), path("images", row), row, None, f"row {row}")
 
     refuse_any(problems())
     return found
@@ -110,8 +110,7 @@ def refuse_unknown(document: dict[str, Any], known: tuple[str, ...], options: tu
     """
     for key in document:
         if key in options:
-            raise InvalidInput(f"{quoted(key)} belongs into 'options'")
+            raise InvalidInput(f"{quoted(key)} belongs into 'options'", key)
         if key not in known:
-            raise InvalidInput(
-                f"unknown key {quoted(key)}{nearest(key, known)}; known are {', '.join(known)}"
-            )
+            text = f"unknown key {quoted(key)}{nearest(key, known)}; known are {', '.join(known)}"
+            raise InvalidInput(text, path(key))

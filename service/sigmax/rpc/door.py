@@ -11,11 +11,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rpc import classifier, inference_protocol
 from sigmax.rpc.health import NOT_SERVING, SERVING, Health
+from sigmax.rpc.repository import Repository
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2, open_inference_grpc_pb2
 
@@ -34,17 +37,21 @@ class RpcDoor:
         max_bytes: int,
         *,
         max_pixels: int = MAX_PIXELS,
+        statistics: Statistics | None = None,
+        control: Control | None = None,
     ) -> None:
+        """Make the server; what `statistics` tells is by default of this process alone."""
+        models = ModelControl(control, metrics)
         self._catalog = catalog
         self._readiness = readiness
         self._health = Health()
-        self._server = grpc.aio.server(options=_options(max_bytes))
-        self._server.add_generic_rpc_handlers(
-            (
-                classifier.Classifier(catalog, dispatch, metrics, max_pixels).handler(),
-                inference_protocol.InferenceService(catalog, dispatch, readiness, metrics).handler(),
-            )
+        inference = inference_protocol.InferenceService(
+            catalog, dispatch, readiness, metrics, statistics, extensions=models.extensions
         )
+        ours = classifier.Classifier(catalog, dispatch, metrics, max_pixels)
+        self._server = grpc.aio.server(options=_options(max_bytes))
+        methods = inference.handler(Repository(models).methods())
+        self._server.add_generic_rpc_handlers((ours.handler(), methods))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(_SERVICES, self._server, _pool())
 
