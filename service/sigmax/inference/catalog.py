@@ -20,6 +20,8 @@ from sigmax.inference.proof import Proof, load
 from sigmax.protocol.schema import Schema
 from sigmax.repository.watcher import Identity
 
+_OF_LABELS = "labels/"
+
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Served:
@@ -43,6 +45,21 @@ class Served:
     def manifest(self) -> Manifest:
         """What was published."""
         return self.predictor.manifest
+
+
+class Label(str):
+    """A version asked for by its label. As a text it is `labels/<label>`, which no version is called."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> Label:
+        """Made of the label as it was sent."""
+        return super().__new__(cls, _OF_LABELS + name)
+
+    @property
+    def name(self) -> str:
+        """The label."""
+        return self[len(_OF_LABELS) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,7 @@ class Entry:
         since: when the served version was loaded, in seconds since 1970.
         note: what is wrong with the model's folder as a whole; empty if nothing is.
         seen: by version, what was there when this was decided.
+        labels: versions by label, as the model's folder says.
     """
 
     name: str
@@ -79,6 +97,7 @@ class Entry:
     since: float = 0.0
     note: str = ""
     seen: Mapping[int, Sight] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """The model as every door describes it; it must be served."""
@@ -92,8 +111,10 @@ class Entry:
         """Whether a version of the model answers.
 
         Raises:
-            NotFound: the version is neither served nor one that was refused.
+            NotFound: the version is neither served nor one that was refused; or no version has the label.
         """
+        if isinstance(version, Label):
+            version = self.labelled(version)
         if self.served is not None and version in ("", self.served.version):
             return True
         error = self.unready(version)
@@ -101,8 +122,26 @@ class Entry:
             raise error
         return False
 
+    def labelled(self, label: Label) -> str:
+        """The version that has a label.
+
+        Raises:
+            NotFound: there is no such label.
+        """
+        number = self.labels.get(label.name)
+        if number is None:
+            known = ", ".join(f"'{name}' (version {number})" for name, number in self.labels.items())
+            there = f"those that there are: {known}" if known else "it has none"
+            hint = nearest(label.name, self.labels)
+            raise NotFound(f"model '{self.name}' has no label {quoted(label.name)}{hint}; {there}")
+        return str(number)
+
     def unready(self, version: str) -> NotFound | NotReady:
         """Why a version that is not served is not."""
+        if isinstance(version, Label):
+            number = self.labelled(version)
+            error = self.unready(number)
+            return type(error)(f"label '{version.name}' is version {number}: {error}")
         refused = {str(number): reason for number, reason in self.rejected.items()}
         if version in refused:
             return NotReady(f"model '{self.name}' version {version} was refused: {refused[version]}")
@@ -167,15 +206,17 @@ class Catalog:
 
         Args:
             name: the model.
-            version: a version number; empty for the one that is served.
+            version: a version number, or a label; empty for the one that is served.
 
         Raises:
-            NotFound: no such model or version.
+            NotFound: no such model, version or label.
             NotReady: the version, or every version of the model, was refused.
         """
         entry = self._entries.get(name) or self.entry(name)
         served = entry.served
         if served is not None and version in ("", served.version):
+            return served
+        if isinstance(version, Label) and served is not None and entry.labelled(version) == served.version:
             return served
         raise entry.unready(version)
 
