@@ -231,6 +231,8 @@ def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
     for model in said["models"]:
         state = f"version {model['version']} since {model['since']}" if model["ready"] else "nothing to serve"
         yield f"{model['name']}: {state}"
+        if model.get("labels"):
+            yield f"  labels: {', '.join(f'{label} {number}' for label, number in model['labels'].items())}"
         yield from (f"  version {one['version']} refused: {one['reason']}" for one in model["refused"])
         if model["note"]:
             yield f"  {model['note']}"

@@ -113,33 +113,34 @@ class Entry:
         Raises:
             NotFound: the version is neither served nor one that was refused; or no version has the label.
         """
-        if isinstance(version, Label):
-            version = self.labelled(version)
-        if self.served is not None and version in ("", self.served.version):
+        number = self.number_of(version)
+        if self.served is not None and number in ("", self.served.version):
             return True
         error = self.unready(version)
         if isinstance(error, NotFound):
             raise error
         return False
 
-    def labelled(self, label: Label) -> str:
-        """The version that has a label.
+    def number_of(self, version: str) -> str:
+        """The version that is asked for, also where it is by its label.
 
         Raises:
             NotFound: there is no such label.
         """
-        number = self.labels.get(label.name)
+        if not isinstance(version, Label):
+            return version
+        number = self.labels.get(version.name)
         if number is None:
             known = ", ".join(f"'{name}' (version {number})" for name, number in self.labels.items())
             there = f"those that there are: {known}" if known else "it has none"
-            hint = nearest(label.name, self.labels)
-            raise NotFound(f"model '{self.name}' has no label {quoted(label.name)}{hint}; {there}")
+            hint = nearest(version.name, self.labels)
+            raise NotFound(f"model '{self.name}' has no label {quoted(version.name)}{hint}; {there}")
         return str(number)
 
     def unready(self, version: str) -> NotFound | NotReady:
         """Why a version that is not served is not."""
         if isinstance(version, Label):
-            number = self.labelled(version)
+            number = self.number_of(version)
             error = self.unready(number)
             return type(error)(f"label '{version.name}' is version {number}: {error}")
         refused = {str(number): reason for number, reason in self.rejected.items()}
@@ -216,7 +217,7 @@ class Catalog:
         served = entry.served
         if served is not None and version in ("", served.version):
             return served
-        if isinstance(version, Label) and served is not None and entry.labelled(version) == served.version:
+        if isinstance(version, Label) and served is not None and entry.number_of(version) == served.version:
             return served
         raise entry.unready(version)
 
