@@ -13,7 +13,7 @@ from typing import Any
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput, nearest, quoted
 from sigmax.inference.catalog import Served
-from sigmax.inference.inputs import Given
+from sigmax.inference.inputs import Given, no_pictures
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.values import check_count, describe, refuse_any
 from sigmax.rest.jsons import read_images
@@ -70,7 +70,7 @@ def from_examples(served: Served, examples: Any, context: Any, max_rows: int) ->
     refuse_any(_wrong_examples(rows, context or {}))
     scalar = {feature.name for feature in served.schema.features if feature.shape == ()}
     plain = [_unwrapped({**(context or {}), **row}, scalar) for row in rows]
-    if _is_picture(served, plain[0]):
+    if _is_picture(served, plain[0], "'examples'"):
         return _pictures(served, plain, max_rows)
     return Given(rows=plain)
 
@@ -155,7 +155,7 @@ def _joined(schema: Schema, row: dict[str, list[Any]]) -> list[Any]:
     return [next(categories if column in listed else numbers) for column in range(schema.width)]
 
 
-def _is_picture(served: Served, row: Any) -> bool:
+def _is_picture(served: Served, row: Any, keys: str = "'instances' or 'inputs'") -> bool:
     """Whether a row is `{"b64": …}` or `{"image_bytes": {"b64": …}}`, by the name of its block too.
 
     Raises:
@@ -168,7 +168,7 @@ def _is_picture(served: Served, row: Any) -> bool:
         if served.manifest.image is not None:
             return name in _picture_names(served)
         if name not in served.schema.known:
-            raise InvalidInput(f"model '{served.name}' takes no pictures: send its features as numbers")
+            raise InvalidInput(no_pictures(served, keys))
     return False
 
 

@@ -401,7 +401,7 @@ WRONG: list[tuple[Any, Manifest, Any, str]] = [
         PredictQuery,
         BINARY,
         {"instances": [FILE]},
-        "model 'a model' takes no pictures: send its features as numbers",
+        "model 'a model' takes no pictures: send 'instances' or 'inputs' with its features, 'a', 'b'",
     ),
     (
         PredictQuery,
