@@ -15,13 +15,13 @@ from starlette.types import ASGIApp
 
 from sigmax import __version__
 from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
-from sigmax.inference.catalog import Catalog
+from sigmax.inference.catalog import Catalog, Entry, Label
 from sigmax.inference.control import ModelControl
 from sigmax.inference.description import statuses
 from sigmax.inference.open_inference import metadata, server
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.statistics import Statistics
-from sigmax.rest import openapi, probes, repository
+from sigmax.rest import addresses, openapi, probes, repository, signatures
 from sigmax.rest.asgi import Headers
 from sigmax.rest.refusal import refusal
 from sigmax.rest.statistics import add_statistics
@@ -103,11 +103,40 @@ def _add_models(app: FastAPI, catalog: Catalog) -> None:
     @app.get("/v1/models/{model}", tags=tags, summary="What a model takes and answers")
     @app.get("/v1/models/{model}/versions/{version}", tags=tags, summary="The same, of one version")
     async def describe_model(model: str, version: str = "") -> JSONResponse:
-        entry = catalog.entry(model)
-        if entry.answers(version):
-            return JSONResponse(entry.describe())
-        document = {"name": model, "ready": False, "model_version_status": statuses(None, entry.idle)}
-        return JSONResponse(document, 503)
+        return _described(catalog.entry(model), version)
+
+    @app.get("/v1/models/{model}/labels/{label}", tags=tags, summary="The same, of the version with a label")
+    async def describe_label(model: str, label: str) -> JSONResponse:
+        return _described(catalog.entry(model), Label(label))
+
+    @app.get("/v1/models/{model}/metadata", tags=tags, summary="Its signatures, as TensorFlow Serving does")
+    @app.get("/v1/models/{model}/versions/{version}/metadata", include_in_schema=False)
+    async def signatures_of_model(model: str, version: str = "") -> JSONResponse:
+        return JSONResponse(signatures.metadata(catalog.find(model, version)))
+
+    @app.get("/v1/models/{model}/labels/{label}/metadata", include_in_schema=False)
+    async def signatures_of_label(model: str, label: str) -> JSONResponse:
+        return JSONResponse(signatures.metadata(catalog.find(model, Label(label))))
+
+    for path in addresses.BOTH:
+        app.add_api_route(path, _refuse_both, include_in_schema=False)
+
+
+async def _refuse_both() -> JSONResponse:
+    raise addresses.both()
+
+
+def _described(entry: Entry, version: str) -> JSONResponse:
+    """The model as `GET /v1/models/{m}` answers, or the states of its versions if it is not ready."""
+    if entry.answers(version):
+        document, status = entry.describe(), 200
+    else:
+        document, status = {"name": entry.name, "ready": False}, 503
+        document["model_version_status"] = statuses(None, entry.idle)
+    if version:
+        states, number = document["model_version_status"], entry.number_of(version)
+        document["model_version_status"] = [state for state in states if state["version"] == number]
+    return JSONResponse({**document, "labels": dict(entry.labels)}, status)
 
 
 def _add_inference_protocol(

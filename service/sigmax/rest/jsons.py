@@ -9,8 +9,31 @@ from typing import Any
 
 import msgspec
 
-from sigmax.errors import InvalidInput, Problem, nearest, path, quoted
+from sigmax.errors import InvalidInput, Problem, UnsupportedMedia, nearest, path, quoted
 from sigmax.protocol.values import check_count, describe, refuse_any
+
+_AS_JSON = (
+    *("", "application/json", "text/json", "text/plain"),
+    *("application/x-www-form-urlencoded", "application/octet-stream"),  # what curl -d and some clients say
+)
+
+
+def says_json(media_type: str) -> bool:
+    """Whether a body of this content-type, in small letters and without its parameters, is read as JSON."""
+    return media_type in _AS_JSON or media_type.endswith("+json")
+
+
+def check_media(content_type: bytes) -> None:
+    """Refuse a body whose content-type says that it is no JSON.
+
+    Raises:
+        UnsupportedMedia: naming it.
+    """
+    if content_type in (b"application/json", b""):
+        return
+    if not says_json(content_type.partition(b";")[0].strip().lower().decode("latin-1")):
+        given = quoted(content_type.decode("latin-1"))
+        raise UnsupportedMedia(f"content-type {given} is not read here: send JSON (application/json)")
 
 
 def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
