@@ -73,6 +73,12 @@ def _failed(request: Request, error: Exception, headers: Headers | None = None) 
     return response
 
 
+def _with_head(allowed: str) -> str:
+    """The methods of an address, where HEAD is as good as GET (`pages.py`)."""
+    methods = [method for method in allowed.split(", ") if method != "HEAD"]
+    return ", ".join(method.replace("GET", "GET, HEAD") for method in methods)
+
+
 def _add_errors(app: FastAPI) -> None:
     async def known(request: Request, error: Exception) -> Response:
         return _failed(request, error)
@@ -81,7 +87,7 @@ def _add_errors(app: FastAPI) -> None:
         if not isinstance(error, HTTPException):
             return await known(request, error)
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "GET").replace("GET", "GET, HEAD")
+            allowed = _with_head((error.headers or {}).get("Allow", "GET"))
             text = f"method {request.method[:20]} is not for this address: use {allowed}"
             return _failed(request, MethodNotAllowed(text), ((b"allow", allowed.encode()),))
         if error.status_code == 404:

@@ -150,7 +150,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         self._complete()
-        if [name for name, _ in self.headers].count(b"host") > 1:
+        names = [name for name, _ in self.headers]
+        if names.count(b"host") > 1:
             raise httptools.HttpParserError("a request is for one host")
         packet, self._packet = self._packet, b""
         asked = self._asked = self._read_head()
@@ -159,6 +160,9 @@ class HttpProtocol(HttpToolsProtocol):
             if packet and self._routes is not None:
                 self._routes.heads.learn(packet, self.headers, asked)
             return
+        version = self.parser.get_http_version()
+        if version != "1.1" and (version != "1.0" or b"transfer-encoding" in names):
+            raise httptools.HttpParserError("neither HTTP/1.1 nor what came before it")
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
