@@ -10,7 +10,7 @@ import logging
 import secrets
 from asyncio import CancelledError
 from collections.abc import Callable, Generator
-from time import perf_counter_ns
+from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -99,8 +99,8 @@ class Dispatch:
         Raises:
             SigmaxError: for the door to translate; never any other exception.
         """
-        started = perf_counter_ns()
-        model, version, code, count, read_at, ran = UNKNOWN, "", OK, 0, 0, 0
+        started = perf_counter()
+        model, version, code, count, read_at, ran = UNKNOWN, "", OK, 0, 0.0, 0.0
         try:
             query = read(*request)
             served = self._catalog.find(query.model, query.version)
@@ -109,7 +109,7 @@ class Dispatch:
             count = len(rows.features)
             if count == 0:
                 raise InvalidInput("no rows: send at least one")
-            read_at = perf_counter_ns()
+            read_at = perf_counter()
             if served.costs.batch_rows and self._batching is not None:
                 code = ""
                 return Promise(self._batching, meter, query, served, rows, started=started, read=read_at)
@@ -117,7 +117,7 @@ class Dispatch:
                 probabilities, logits = served.predictor.probabilities_and_logits(rows.features)
             else:
                 probabilities, logits = served.predictor.probabilities(rows.features), None
-            ran = perf_counter_ns()
+            ran = perf_counter()
             if logits is not None:
                 _check_logits(logits)
             _check_numbers(probabilities)
@@ -132,7 +132,7 @@ class Dispatch:
             raise unforeseen(error) from error
         finally:
             if code:
-                meter.request(model, version, code, started, rows=count, read=read_at, ran=ran)
+                meter.request(model, version, code, started, count, read=read_at, ran=ran)
 
     def answer(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T:
         """Answer one request here and now; of a dispatch without batching. Arguments and errors as `ask`."""
@@ -155,8 +155,8 @@ class Promise(Generic[T]):
         served: Served,
         rows: Rows,
         *,
-        started: int,
-        read: int,
+        started: float,
+        read: float,
     ) -> None:
         self._batching, self._meter, self._started, self._read = batching, meter, started, read
         self._query, self._served, self._rows = query, served, rows
@@ -174,10 +174,10 @@ class Promise(Generic[T]):
         Raises:
             SigmaxError: for the door to translate.
         """
-        code, ran, share = OK, 0, None
+        code, ran, share = OK, 0.0, None
         try:
             prediction, share = await self._predicted(seconds)
-            ran = perf_counter_ns()
+            ran = perf_counter()
             return self._query.render(prediction)
         except CancelledError:
             code = Cancelled.code.value
@@ -191,7 +191,7 @@ class Promise(Generic[T]):
         finally:
             name, version, rows = self._served.name, self._served.version, len(self._rows.features)
             self._meter.request(
-                name, version, code, self._started, rows=rows, read=self._read, ran=ran, share=share
+                name, version, code, self._started, rows, read=self._read, ran=ran, share=share
             )
 
     async def _predicted(self, seconds: float | None) -> tuple[Prediction, Share]:

@@ -77,7 +77,7 @@ def test_changes_one_after_the_other_give_what_the_process_has(steps: list[Figur
 
 def test_every_series_has_a_declared_family_with_as_many_labels() -> None:
     metrics = Metrics()
-    metrics.verb("rest", "classes").request("iris", "1", OK, 0, rows=2, read=0, ran=1)
+    metrics.verb("rest", "classes").request("iris", "1", OK, 0.0, 2)
     metrics.verb("rest", "classes").unusual("iris", "1", "width", 1, 1)
     metrics.model_state("iris", 1, ready=True)
 
@@ -90,7 +90,7 @@ def test_the_exposition_of_two_processes_is_their_sum() -> None:
     total: Figures = {}
     for rows in (2, 3):
         metrics = Metrics()
-        metrics.verb("rest", "classes").request("iris", "1", OK, 0, rows=rows, read=0, ran=1)
+        metrics.verb("rest", "classes").request("iris", "1", OK, 0.0, rows)
         metrics.model_state("iris", 1, ready=rows == 2)
         totals.add(total, metrics.figures())
 
