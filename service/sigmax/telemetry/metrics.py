@@ -186,7 +186,7 @@ def _counted(version: tuple[str, str], account: Account) -> Iterator[tuple[str, 
         yield STAGES, version, list(account.stages())
         yield LAST, version, last
     for rows, runs in account.sizes():
-        yield SIZES, (*version, str(rows)), [runs.count, runs.input, runs.infer, runs.output]
+        yield SIZES, (*version, str(rows)), runs.figures()
 
 
 class Lane:
