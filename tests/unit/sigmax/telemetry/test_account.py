@@ -26,8 +26,8 @@ def count(account: Account, request: Request, moment: float) -> None:
     """Count a request that came at some moment of a clock."""
     kind, rows, read, infer, rendering, queue = request
     if kind == "alone":
-        moments = [moment, moment + read, moment + read + infer]
-        account.alone(rows, *moments, moments[-1] + rendering)
+        ran = moment + read + infer
+        account.alone(rows, moment, moment + read, ran, ran + rendering)
     elif kind == "shared":
         account.ran(rows, infer)
         account.shared(rows, Share(queue, infer, rows), read, rendering, queue + read + infer + rendering)
@@ -125,11 +125,11 @@ def test_the_last_run_is_said_as_a_moment_of_the_calendar_and_stays_the_same() -
 
 def test_two_processes_are_their_sum_and_the_later_of_their_last_runs() -> None:
     total: Figures = {}
-    for rows, read in ((2, 0.5), (3, 0.25), (3, 0.25)):
+    for size, read in ((2, 0.5), (3, 0.25), (3, 0.25)):
         metrics = Metrics()
-        metrics.lane(*VERSION).run(rows, 0.125)
+        metrics.lane(*VERSION).run(size, 0.125)
         verb = metrics.verb("grpc", "infer")
-        verb.request(*VERSION, "OK", 1.0, rows, read=1.0 + read, ran=2.0, share=Share(0.0, 0.125, rows))
+        verb.request(*VERSION, "OK", 1.0, size, read=1.0 + read, ran=2.0, share=Share(0.0, 0.125, size))
         own = metrics.figures()
         totals.add(total, own)
 
