@@ -10,7 +10,7 @@ import re
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from functools import partial
-from time import perf_counter_ns
+from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -104,9 +104,9 @@ class HotRoutes:
             return _failed(error, wishes)
         return said if wishes is NOTHING else granted(said, wishes)
 
-    def lost(self, route: Route, started: int) -> None:
+    def lost(self, route: Route, started: float) -> None:
         """Count a request whose client went away in the middle of its body."""
-        route.meter.request(UNKNOWN, "", InvalidInput.code.value, started)
+        route.meter.request(UNKNOWN, "", InvalidInput.code.value, started, 0)
 
     async def _predict(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         wishes = heard(scope["headers"])
@@ -125,11 +125,11 @@ class HotRoutes:
 
     async def _read(self, meter: Meter, scope: Scope, receive: Receive) -> Body:
         """The body; a refusal of it is counted here, since dispatch never sees the request."""
-        started = perf_counter_ns()
+        started = perf_counter()
         try:
             return await read_body(scope, receive, self._max_bytes)
         except SigmaxError as error:
-            meter.request(UNKNOWN, "", error.code.value, started)
+            meter.request(UNKNOWN, "", error.code.value, started, 0)
             raise
 
 

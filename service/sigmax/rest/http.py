@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Awaitable, Collection, Iterable
-from time import perf_counter_ns
+from time import perf_counter
 from typing import Any
 
 import httptools
@@ -79,7 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._packet = b""  # begins with the head that the parser is about to read
         self._asked: Asked | None = None  # a request in the lane, while its body comes
         self._content = bytearray()  # of it, as far as it has come
-        self._began = 0
+        self._began = 0.0
         self._last = False  # the answer to it is to be the connection's last
         self._routes = self.app if isinstance(self.app, HotRoutes) else None
         self._has_lane = not (self.access_log or self.root_path or self.limit_concurrency is not None)
@@ -156,7 +156,7 @@ class HttpProtocol(HttpToolsProtocol):
         packet, self._packet = self._packet, b""
         asked = self._asked = self._read_head()
         if asked is not None:
-            self._content, self._began = bytearray(), perf_counter_ns()
+            self._content, self._began = bytearray(), perf_counter()
             if packet and self._routes is not None:
                 self._routes.heads.learn(packet, self.headers, asked)
             return

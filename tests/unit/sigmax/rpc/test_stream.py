@@ -68,7 +68,7 @@ class Streaming:
     def counted(self, code: str) -> float:
         """How many requests of streams ended so."""
         series = [meter.series for meter in self.metrics._meters if meter.verb == "stream_infer"]
-        return sum(one.codes.get(code, 0) for group in series for one in group.values())
+        return sum(one.codes().get(code, 0) for group in series for one in group.values())
 
 
 def streaming(engine: Engine, costs: Costs = COSTLY, limit: int = LIMIT) -> Any:
