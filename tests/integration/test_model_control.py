@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -33,6 +34,7 @@ TIMES = 16
 INDEX = "/v2/repository/index"
 LOAD, UNLOAD = (f"/v2/repository/models/small/{verb}" for verb in ("load", "unload"))
 UNLOADED = {(503, '{"error":"model \'small\' was unloaded","code":"NOT_READY"}'), (503, "grpc")}
+_REQUEST_ID = re.compile(r',"request_id":"[^"]*"')
 _READY = pb.ModelReadyRequest(name="small").SerializeToString()
 
 
@@ -66,7 +68,7 @@ def connect(service: Service) -> HTTPConnection:
 def ask(connection: HTTPConnection, method: str, path: str, document: Any = None) -> tuple[int, str]:
     connection.request(method, path, b"" if document is None else json.dumps(document))
     answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+    return answer.status, _REQUEST_ID.sub("", answer.read().decode())
 
 
 def post(service: Service, path: str, document: Any = None) -> tuple[int, str]:

@@ -68,7 +68,10 @@ class Serving:
 
     async def post(self, path: str, body: bytes = b"") -> tuple[int, Any]:
         answer = await self.client.post(path, content=body)
-        return answer.status_code, answer.json()
+        said = answer.json()
+        if isinstance(said, dict):
+            said.pop("request_id", None)  # which is another each time
+        return answer.status_code, said
 
     async def classes(self) -> tuple[int, Any]:
         return await self.post("/v1/models/small:classes", ROWS)
@@ -456,7 +459,7 @@ def test_where_it_is_off_every_address_and_method_says_how_it_is_turned_on(repos
             assert code == "UNIMPLEMENTED"
             assert "--model-control" in str(text)
         assert await serving.version() == "1"
-        assert await extensions(serving) == ["binary_tensor_data"]
+        assert not [one for one in await extensions(serving) if one.startswith("model_repository")]
         assert INDEX not in (await serving.client.get("/openapi.json")).json()["paths"]
 
     run(repository, scenario, offered=False)
@@ -476,7 +479,7 @@ async def extensions(serving: Serving) -> list[str]:
 def test_where_it_is_on_it_is_listed_and_described(repository: Repository) -> None:
     async def scenario(serving: Serving) -> None:
         listed = await extensions(serving)
-        assert listed == ["binary_tensor_data", "model_repository", "model_repository(unload_dependents)"]
+        assert listed[-2:] == ["model_repository", "model_repository(unload_dependents)"]
         paths = (await serving.client.get("/openapi.json")).json()["paths"]
         assert {path for path in paths if "repository" in path} == {
             INDEX,
