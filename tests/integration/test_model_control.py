@@ -182,6 +182,25 @@ def test_what_was_unloaded_stays_so_whatever_becomes_of_files_and_workers(reposi
         until(lambda: versions(service) == [("3", "READY")])
 
 
+def test_a_worker_that_is_starting_meanwhile_is_told_before_its_first_request(repository: Repository) -> None:
+    with running(repository.root, *ON) as service:
+        until(lambda: len(workers(service)) == 2)
+        before = everywhere(service)
+        while_renewed(service, UNLOAD)
+        assert everywhere(service) == UNLOADED
+        while_renewed(service, LOAD)
+        assert everywhere(service) == before
+
+
+def while_renewed(service: Service, path: str) -> None:
+    """Ask for something as soon as the first new worker is started, and wait until all are."""
+    old = set(workers(service))
+    service.process.send_signal(signal.SIGHUP)
+    until(lambda: not old.issuperset(workers(service)))
+    assert post(service, path)[0] == 200
+    until(lambda: old.isdisjoint(workers(service)) and is_whole(service))
+
+
 def is_whole(service: Service) -> bool:
     """Whether both workers are ready."""
     return ready(get(service, "/metrics")[1]) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,11 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.unit.sigmax.changing import Repository
+from tests.unit.sigmax.inference.engines import COSTLY, Held, serve
+from tests.unit.sigmax.manifests import BINARY
 
 from sigmax.errors import NotFound, NotReady, SigmaxError
+from sigmax.inference.batching import Batching
 from sigmax.inference.catalog import Catalog, Entry
 from sigmax.inference.control import Indexed, ModelControl, OneProcess
 from sigmax.inference.dispatch import Dispatch
@@ -283,6 +287,43 @@ def test_what_is_loaded_while_the_model_is_unloaded_does_not_come_back(repositor
         task.cancel()
 
     asyncio.run(asyncio.wait_for(scenario(), DEADLINE))
+
+
+def test_a_request_under_way_ends_with_the_model_that_is_unloaded_meanwhile() -> None:
+    async def scenario() -> None:
+        engine, metrics = Held(), Metrics()
+        catalog = Catalog([Entry("small", serve(engine, BINARY, COSTLY))])
+        batching = Batching(metrics.lane)
+        control = OneProcess(catalog, Reloader(catalog, Looked, metrics, nobody))
+        door = rest_door(catalog, Dispatch(catalog, 10, batching), Readiness(catalog), metrics, 4096)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://door") as client:
+            asked = [client.post("/v1/models/small:classes", content=ROWS) for _ in range(2)]
+            began = asyncio.create_task(asked[0])
+            await asyncio.to_thread(engine.wait_for_a_run)
+            await control.unload("small")
+            assert (await asked[1]).status_code == 503
+            engine.let_go()
+            assert (await began).json()["version"] == "1"
+        batching.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), DEADLINE))
+
+
+def test_what_is_unloaded_is_freed_and_not_on_the_loop(repository: Repository) -> None:
+    repository.publish(1)
+    freed: list[str] = []
+
+    def note() -> None:
+        freed.append(threading.current_thread().name)
+
+    async def scenario(serving: Serving) -> None:
+        await serving.version()
+        weakref.finalize(serving.catalog.find("small"), note)
+        await serving.control.unload("small")
+        await until(lambda: freed != [])
+
+    run(repository, scenario)
+    assert freed == ["sigmax-load_0"]
 
 
 def test_a_load_that_is_under_way_when_the_service_leaves_is_told_so(repository: Repository) -> None:
