@@ -294,7 +294,7 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
             f"flat or nested as its shape: {plain(error)}",
             tensors.field(tensor.name, "data"),
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         refuse_any(_wrong_cells(schema, columns, tensor, kind, leniently(data)))
         text = f"input {quoted(tensor.name)}: 'data' is not JSON: {error}"
         raise InvalidInput(text, tensors.field(tensor.name, "data")) from None
