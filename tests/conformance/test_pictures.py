@@ -469,7 +469,7 @@ def test_a_model_without_an_image_refuses_pictures_by_its_name(service: Service)
         for name, way in ways.items():
             with pytest.raises(Refused) as refused:
                 way.ask("iris", [files.RIGHT_PNG])
-            instead = f"send {keys.get(name, "'rows' or 'columns'")} with its features, {features}"
+            instead = f"send {keys.get(name, own)} with its features, {features}"
             expected = f"model 'iris' takes no pictures: {instead}"
             assert (refused.value.code, refused.value.text) == (CODES[name], expected)
 
