@@ -19,7 +19,7 @@ from sigmax.inference.description import statuses
 from sigmax.inference.dispatch import unforeseen
 from sigmax.inference.open_inference import SERVER, metadata
 from sigmax.inference.readiness import Readiness
-from sigmax.rest import addresses, errors, openapi, probes, signatures
+from sigmax.rest import errors, openapi, probes, signatures, unoffered
 
 
 def documented(catalog: Catalog, readiness: Readiness) -> ASGIApp:
@@ -105,12 +105,12 @@ def _add_models(app: FastAPI, catalog: Catalog) -> None:
     async def signatures_of_label(model: str, label: str) -> JSONResponse:
         return JSONResponse(signatures.metadata(catalog.find(model, Label(label))))
 
-    for path in addresses.BOTH:
+    for path in unoffered.BOTH:
         app.add_api_route(path, _refuse_both, include_in_schema=False)
 
 
 async def _refuse_both() -> JSONResponse:
-    raise addresses.both()
+    raise unoffered.both()
 
 
 def _described(entry: Entry, version: str) -> JSONResponse:

@@ -18,7 +18,7 @@ from sigmax.errors import InvalidInput, MethodNotAllowed, NotReady, SigmaxError
 from sigmax.inference.catalog import Label
 from sigmax.inference.dispatch import Dispatch, Query, unforeseen
 from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.rest import addresses, classifier, classify, errors, inference_protocol, predict
+from sigmax.rest import classifier, classify, errors, inference_protocol, predict, unoffered
 from sigmax.rest.asgi import JSON, ONLY_JSON, Answer, Body, read_body, send_answer, wait_for
 from sigmax.rest.heads import Heads, Route
 from sigmax.rest.straight import Models
@@ -81,7 +81,7 @@ class HotRoutes:
                 await self._predict(route, scope, receive, send)
                 return
             if ":" in path and path.startswith("/v1/models/"):
-                await send_answer(send, _failed(addresses.refusal(path)))
+                await send_answer(send, _failed(unoffered.refusal(path)))
                 return
         await self._app(scope, receive, send)
 
