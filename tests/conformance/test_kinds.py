@@ -24,6 +24,7 @@ from tests.conformance.kinds import (
     ServingV1,
     raw,
 )
+from tests.openapi import resolved
 from tests.service import Service, running
 from tests.unit.sigmax import mixed
 from tests.unit.sigmax.mixed import MATRIX, MIXED, ROWS
@@ -523,7 +524,7 @@ def test_both_metadata_list_both_inputs(client: httpx.Client, doors: dict[str, D
 def test_the_documented_examples_work_as_they_are(
     client: httpx.Client, doors: dict[str, Door], path: str
 ) -> None:
-    paths = client.get("/openapi.json").json()["paths"]
+    paths = resolved(client.get("/openapi.json").json())
     example = paths[path]["post"]["requestBody"]["content"]["application/json"]["example"]
 
     answer = client.post(path, json=example).json()

@@ -26,6 +26,7 @@ from rich.console import Console
 from tests import pictures as files
 from tests.conformance.doors import InProcess, Refused
 from tests.conftest import JOBS
+from tests.openapi import resolved
 from tests.service import Service, call, command, environment, running
 
 from sigmax.repository import bundle
@@ -550,7 +551,7 @@ def test_the_example_is_a_small_file_that_works_when_pasted(
 
 
 def test_the_description_of_the_service_tells_of_pictures(client: httpx.Client) -> None:
-    paths = client.get("/openapi.json").json()["paths"]
+    paths = resolved(client.get("/openapi.json").json())
 
     for verb in ("classes", "probabilities"):
         content = paths[f"/v1/models/digits_png:{verb}"]["post"]["requestBody"]["content"]

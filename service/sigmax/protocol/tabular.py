@@ -155,11 +155,11 @@ def _pixels(feature: Feature, value: Any, row: int) -> list[Any]:
         return value
     level = [value]
     for size in feature.shape:
-        wrong = next((item for item in level if type(item) is not list or len(item) != size), None)
-        if wrong is not None:
+        wrong = [item for item in level if type(item) is not list or len(item) != size]
+        if wrong:
             raise InvalidInput(
                 f"{where}: expected {feature.size} numbers, flat or nested as {list(feature.shape)}, "
-                f"got {describe(wrong)}"
+                f"got {describe(wrong[0])}"
             )
         level = list(chain.from_iterable(level))
     return level

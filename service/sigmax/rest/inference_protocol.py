@@ -277,7 +277,7 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
             f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_KINDS[kind]}s, "
             f"flat or nested as its shape: {plain(error)}"
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"input {quoted(tensor.name)}: 'data' is not JSON: {error}") from None
     return _unnested(tensor, values) if nested else values
 

@@ -73,7 +73,7 @@ def leniently(data: bytes) -> Any:
     """Read JSON, or what is but for numbers that are too large: they become infinite; None for all else."""
     try:
         return msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         return json.loads(data)
