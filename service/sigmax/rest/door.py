@@ -21,7 +21,7 @@ from sigmax.inference.description import statuses
 from sigmax.inference.open_inference import metadata, server
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.statistics import Statistics
-from sigmax.rest import addresses, openapi, probes, repository, signatures, unoffered
+from sigmax.rest import addresses, openapi, openapi_v1, probes, repository, signatures, unoffered
 from sigmax.rest.addresses import answers, described
 from sigmax.rest.asgi import Headers
 from sigmax.rest.refusal import refusal
@@ -63,7 +63,7 @@ class Documented(FastAPI):
         """The description, made anew each time: models come and go."""
         self.openapi_schema = None
         served = [entry.served for entry in self._catalog.entries if entry.served is not None]
-        return openapi.complete(super().openapi(), served)
+        return openapi.complete(super().openapi(), served, (*openapi.VERBS, openapi_v1.serving_verbs))
 
 
 def _failed(request: Request, error: Exception, headers: Headers | None = None) -> Response:
