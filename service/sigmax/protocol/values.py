@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.errors import MAX_PROBLEMS, InvalidInput, listed, quoted
+from sigmax.errors import MAX_PROBLEMS, MAX_QUOTED, InvalidInput, listed, quoted
 from sigmax.protocol.schema import Schema
 
 MAX_PIXEL = 255
@@ -126,7 +126,8 @@ def describe(value: Any) -> str:
         return "an object"
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # protobuf has only doubles: 2 and 2.0 are said alike
-    return f"the number {value!r}"
+    text = repr(value)
+    return f"the number {text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + '…'}"
 
 
 def check_count(count: int, max_rows: int) -> None:

@@ -15,19 +15,22 @@ from starlette.types import ASGIApp
 from sigmax import __version__
 from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import DEFAULT, Deployment
 from sigmax.inference.description import statuses
 from sigmax.inference.dispatch import unforeseen
-from sigmax.inference.open_inference import SERVER, metadata
+from sigmax.inference.open_inference import metadata, server
 from sigmax.inference.readiness import Readiness
 from sigmax.rest import errors, openapi, probes
+from sigmax.rest.extensions import add_extensions
 
 
-def documented(catalog: Catalog, readiness: Readiness) -> ASGIApp:
+def documented(catalog: Catalog, readiness: Readiness, deployment: Deployment = DEFAULT) -> ASGIApp:
     """The application."""
     app = Documented(catalog)
     _add_errors(app)
     _add_models(app, catalog)
-    _add_inference_protocol(app, catalog, readiness)
+    _add_inference_protocol(app, catalog, readiness, deployment)
+    add_extensions(app, catalog, deployment)
     _add_documentation(app)
     _add_service(app)
     return app
@@ -97,12 +100,15 @@ def _add_models(app: FastAPI, catalog: Catalog) -> None:
         return JSONResponse(document, 503)
 
 
-def _add_inference_protocol(app: FastAPI, catalog: Catalog, readiness: Readiness) -> None:
+def _add_inference_protocol(
+    app: FastAPI, catalog: Catalog, readiness: Readiness, deployment: Deployment
+) -> None:
     tags: list[Any] = ["Open Inference Protocol v2"]
 
+    @app.get("/v2/", include_in_schema=False)
     @app.get("/v2", tags=tags, summary="Name, version and extensions of the server")
     async def server_metadata() -> JSONResponse:
-        return JSONResponse(SERVER)
+        return JSONResponse(server(deployment.extensions))
 
     @app.head("/v2/health/live", include_in_schema=False)
     @app.get("/v2/health/live", tags=tags, summary="Is the process alive?")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import DEFAULT, Deployment
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Status
@@ -52,13 +53,14 @@ def rest_door(
     scrape: Scrape | None = None,
     status: Status | None = None,
     gently: Yielding | None = None,
+    deployment: Deployment = DEFAULT,
 ) -> HotRoutes:
     """The whole HTTP application; `scrape` gives what `/metrics` answers, by default this process's own."""
 
     def make() -> ASGIApp:
         from sigmax.rest.door import documented  # noqa: PLC0415 - see above
 
-        return documented(catalog, readiness)
+        return documented(catalog, readiness, deployment)
 
     async def own() -> bytes:
         return metrics.exposition()

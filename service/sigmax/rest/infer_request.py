@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 from weakref import ref
 
 import msgspec
@@ -11,6 +12,8 @@ import msgspec
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
+from sigmax.protocol import parameters
+from sigmax.protocol.parameters import NONE, Wanted, Wishes
 from sigmax.rest.jsons import not_json
 
 Parameters = dict[str, str | int | float | bool]
@@ -71,6 +74,37 @@ def plain(error: msgspec.ValidationError) -> str:
     return str(error).replace("`", "'")
 
 
+class Understood(NamedTuple):
+    """What a request wants besides its numbers.
+
+    Attributes:
+        wishes: what its parameters say.
+        wanted: the requested outputs; empty for all.
+    """
+
+    wishes: Wishes = NONE
+    wanted: tuple[Wanted, ...] = ()
+
+
+NOTHING = Understood()
+
+
+def understood(request: InferRequest) -> Understood:
+    """Read the parameters of a request, of its inputs and of its outputs.
+
+    Raises:
+        InvalidInput: one of them is wrong.
+        Unimplemented: a sequence, or shared memory.
+    """
+    for tensor in request.inputs:
+        if tensor.parameters:
+            parameters.refuse_shared_memory("input", tensor.name, tensor.parameters)
+    if not (request.parameters or request.outputs):
+        return NOTHING
+    requested = [(output.name, output.parameters) for output in request.outputs]
+    return Understood(parameters.of_request(request.parameters), parameters.of_outputs(requested))
+
+
 def _nobody() -> None:
     return None
 
@@ -80,15 +114,17 @@ class Form:
 
     Attributes:
         request: without the numbers.
+        understood: what it wants besides.
         count: how many numbers its shape says.
         right_for: the version for which all but the numbers was found right, if they come in its own type
             and any finite ones are; of none at first, and of one that is no longer there.
     """
 
-    __slots__ = ("before", "behind", "count", "request", "right_for")
+    __slots__ = ("before", "behind", "count", "request", "right_for", "understood")
 
     def __init__(self, before: bytes, behind: bytes, request: InferRequest) -> None:
         self.before, self.behind, self.request = before, behind, request
+        self.understood = understood(request)
         self.count = math.prod(request.inputs[0].shape)
         self.right_for: Callable[[], Served | None] = _nobody
 

@@ -18,7 +18,7 @@ from sigmax.protocol import elements
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.options import DEFAULT, INCLUDE, PARAMETERS
 from sigmax.protocol.schema import CATEGORIES
-from sigmax.protocol.tensors import DTYPES
+from sigmax.protocol.tensors import DTYPES, RAW_ONLY
 from sigmax.rest.classifier import PICTURES
 from sigmax.rest.jsons import read_images
 
@@ -139,7 +139,7 @@ def _infer(served: Served) -> dict[str, Any]:
 
 def _input(served: Served, name: str) -> dict[str, Any]:
     """One of its inputs."""
-    datatypes = [name for name in DTYPES if name != "FP16"]
+    datatypes = [name for name in DTYPES if name not in RAW_ONLY]
     described = ["The rows, flat or nested."]
     if name == CATEGORIES:
         datatypes = list(elements.datatypes(served.schema))

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import DEFAULT, Deployment
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.containers import MAX_PIXELS
@@ -34,6 +35,7 @@ class RpcDoor:
         max_bytes: int,
         *,
         max_pixels: int = MAX_PIXELS,
+        deployment: Deployment = DEFAULT,
     ) -> None:
         self._catalog = catalog
         self._readiness = readiness
@@ -42,7 +44,9 @@ class RpcDoor:
         self._server.add_generic_rpc_handlers(
             (
                 classifier.Classifier(catalog, dispatch, metrics, max_pixels).handler(),
-                inference_protocol.InferenceService(catalog, dispatch, readiness, metrics).handler(),
+                inference_protocol.InferenceService(
+                    catalog, dispatch, readiness, metrics, deployment=deployment
+                ).handler(),
             )
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

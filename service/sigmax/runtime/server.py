@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import Deployment
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Processes, Status
@@ -65,7 +66,10 @@ class Doors:
         self._batching = Batching(metrics.lane, limits)
         dispatch = Dispatch(catalog, settings.max_rows, self._batching)
         size, pixels = settings.max_bytes, settings.max_pixels
-        self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
+        deployment = _deployment(settings)
+        self._rpc = RpcDoor(
+            catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels, deployment=deployment
+        )
         self._routes = rest_door(
             catalog,
             dispatch,
@@ -76,6 +80,7 @@ class Doors:
             scrape=scrape,
             status=Status(catalog, self._readiness, processes),
             gently=gently,
+            deployment=deployment,
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None
@@ -131,6 +136,10 @@ class Doors:
         self._rest.should_exit = True
         if self._serving is not None:
             await self._serving
+
+
+def _deployment(settings: Settings) -> Deployment:
+    return Deployment(settings.max_rows, settings.workers, settings.max_batch_rows, settings.max_delay)
 
 
 def _waiting(listener: socket.socket) -> bool:
