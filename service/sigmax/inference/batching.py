@@ -162,7 +162,7 @@ class Queue:
                 rows += waiting.rows
             heapq.heappop(self._heap)
             self.rows -= waiting.rows
-            (taken.cancelled if gone else taken.expired if late else taken.batch).append(waiting)
+            (taken.expired if late else taken.cancelled if gone else taken.batch).append(waiting)
         return taken
 
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.errors import Cancelled, Internal, InvalidInput, SigmaxError
+from sigmax.errors import Cancelled, DeadlineExceeded, Internal, InvalidInput, SigmaxError
 from sigmax.inference.batching import Batching
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.protocol.tabular import Rows
@@ -24,6 +24,12 @@ from sigmax.protocol.values import surely_finite
 from sigmax.telemetry.metrics import OK, UNKNOWN, Meter
 
 log = logging.getLogger(__name__)
+
+_PASSED = "the timeout of the request passed before it was computed"
+
+_ROUNDED, _ON_ITS_WAY = 0.01, 0.005
+"""A caller gives up when its own deadline passes, a little before the one that it told us: gRPC rounds up to
+three digits, and a message takes a few milliseconds."""
 
 Answer_co = TypeVar("Answer_co", covariant=True)
 T = TypeVar("T")
@@ -67,6 +73,11 @@ class Query(Protocol[Answer_co]):
         """Whether the logits are asked for, too, of a model that gives them; known once the rows are read."""
         ...
 
+    @property
+    def timeout(self) -> float | None:
+        """Seconds after which, from its coming, its answer is of no use; None: always. Known likewise."""
+        ...
+
     def render(self, prediction: Prediction) -> Answer_co:
         """Put the prediction into the door's own form."""
         ...
@@ -107,6 +118,8 @@ class Dispatch:
             rows = query.rows(served, self._max_rows)
             if len(rows.features) == 0:
                 raise InvalidInput("no rows: send at least one")
+            if query.timeout is not None and perf_counter() - started >= query.timeout:
+                raise DeadlineExceeded(_PASSED)
             if served.costs.batch_rows and self._batching is not None:
                 code = ""
                 return Promise(self._batching, meter, query, served, rows, started=started)
@@ -170,10 +183,11 @@ class Promise(Generic[T]):
             SigmaxError: for the door to translate.
         """
         code = OK
+        until = _until(seconds, self._query.timeout, self._started)
         try:
-            return await self._answered(seconds)
+            return await self._answered(None if until is None else until - perf_counter())
         except CancelledError:
-            code = Cancelled.code.value
+            code = (DeadlineExceeded if _is_over(until, seconds) else Cancelled).code.value
             raise
         except SigmaxError as error:
             code = error.code.value
@@ -196,6 +210,21 @@ class Promise(Generic[T]):
         if served.schema.usual is not None:
             _count_unusual(self._meter, served, features)
         return self._query.render(Prediction(served, probabilities, ids, logits))
+
+
+def _until(seconds: float | None, timeout: float | None, started: float) -> float | None:
+    """When an answer is of no use any more, of `perf_counter`: whichever comes first; None: never."""
+    ends = [perf_counter() + seconds] if seconds is not None else []
+    if timeout is not None:
+        ends.append(started + timeout)
+    return min(ends, default=None)
+
+
+def _is_over(until: float | None, seconds: float | None) -> bool:
+    """Whether a caller that gave up did so for its deadline."""
+    if until is None:
+        return False
+    return until - perf_counter() <= _ON_ITS_WAY + _ROUNDED * (seconds or 0.0)
 
 
 def _count_unusual(meter: Meter, served: Served, features: npt.NDArray[Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sigmax.errors import InvalidInput, Unimplemented, quoted
 from sigmax.protocol.options import DEFAULT, Options, from_parameters
+from sigmax.protocol.timeouts import timeout_of
 from sigmax.protocol.values import describe
 
 BINARY_OUTPUTS = "binary_data_output"
@@ -85,12 +86,7 @@ def of_request(parameters: Mapping[str, Any]) -> Wishes:
     _boolean(parameters, _OF_STREAMS)
     _refuse_sequences(parameters)
     _whole(parameters, "priority", 0)
-    microseconds = _whole(parameters, "timeout", 0)
-    wishes = Wishes(
-        from_parameters(parameters),
-        microseconds / 1e6 if microseconds else None,
-        _boolean(parameters, BINARY_OUTPUTS),
-    )
+    wishes = Wishes(from_parameters(parameters), timeout_of(parameters), _boolean(parameters, BINARY_OUTPUTS))
     return NONE if wishes == NONE else wishes
 
 

@@ -53,6 +53,7 @@ class ProbabilitiesQuery:
     """The body of `:probabilities`."""
 
     __slots__ = ("_body", "_kept", "_max_pixels", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(
         self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS, kept: Kept | None = None
@@ -92,6 +93,7 @@ class ClassesQuery:
     """The body of `:classes`."""
 
     __slots__ = ("_body", "_kept", "_max_pixels", "_options", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(
         self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS, kept: Kept | None = None

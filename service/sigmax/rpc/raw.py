@@ -19,7 +19,7 @@ from sigmax.contract import INPUT, Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
-from sigmax.protocol import parameters, tensors
+from sigmax.protocol import parameters, tensors, timeouts
 from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.parameters import Wanted, Wishes
 from sigmax.protocol.tabular import Rows
@@ -147,6 +147,7 @@ class KnownQuery:
     """A request of a known form."""
 
     __slots__ = ("_form", "_plan", "_request", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(self, form: Form, request: bytes) -> None:
         self.model, self.version = form.model, form.version
@@ -201,7 +202,7 @@ def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
 def _usual(message: pb.ModelInferRequest) -> bool:
     """Whether all that a request wants besides its numbers is in its names of outputs and its options."""
     wishes = wishes_of(message)
-    plain = wishes.timeout is None and wishes.binary is None
+    plain = wishes.binary is None and timeouts.TIMEOUT not in message.parameters
     told = [one.parameters for one in message.inputs] + [one.parameters for one in message.outputs]
     return plain and not any(told)
 
