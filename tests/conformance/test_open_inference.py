@@ -1,4 +1,4 @@
-"""The Open Inference Protocol over REST and gRPC: classes, bytes, parameters, configuration, what is refused."""
+"""The Open Inference Protocol over REST and gRPC: classes, bytes, parameters, configuration, refusals."""
 
 from __future__ import annotations
 
