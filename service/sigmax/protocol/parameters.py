@@ -21,7 +21,7 @@ CLASSES = "classification"
 
 _RESERVED = "triton_"
 _OF_STREAMS = "triton_enable_empty_final_response"
-_SHARED_MEMORY = ("shared_memory_region", "shared_memory_offset", "shared_memory_byte_size")
+_SHARED_MEMORY = "shared_memory_"
 _NO_SEQUENCE: dict[str, tuple[Any, ...]] = {
     "sequence_id": (0, ""),
     "sequence_start": (False,),
@@ -48,6 +48,7 @@ class Wishes:
 
 
 NONE = Wishes()
+_AS_BYTES = Wishes(binary=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ def of_request(parameters: Mapping[str, Any]) -> Wishes:
     """
     if not parameters:
         return NONE
+    if len(parameters) == 1 and parameters.get(BINARY_OUTPUTS) is True:
+        return _AS_BYTES  # what Triton's client says of itself
     for name in parameters:
         if name.startswith(_RESERVED) and name != _OF_STREAMS:
             raise InvalidInput(
@@ -86,8 +89,11 @@ def of_request(parameters: Mapping[str, Any]) -> Wishes:
     _boolean(parameters, _OF_STREAMS)
     _refuse_sequences(parameters)
     _whole(parameters, "priority", 0)
-    wishes = Wishes(from_parameters(parameters), timeout_of(parameters), _boolean(parameters, BINARY_OUTPUTS))
-    return NONE if wishes == NONE else wishes
+    options, timeout = from_parameters(parameters), timeout_of(parameters)
+    binary = _boolean(parameters, BINARY_OUTPUTS)
+    if options is DEFAULT and timeout is None and binary is None:
+        return NONE
+    return Wishes(options, timeout, binary)
 
 
 def of_outputs(requested: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Wanted, ...]:
@@ -106,10 +112,10 @@ def refuse_shared_memory(what: str, name: str, parameters: Mapping[str, Any]) ->
     Raises:
         Unimplemented: naming it.
     """
-    for parameter in _SHARED_MEMORY:
-        if parameter in parameters:
+    for parameter in parameters:
+        if parameter.startswith(_SHARED_MEMORY):
             raise Unimplemented(
-                f"{what} {quoted(name)}: parameter '{parameter}': this server has no shared memory"
+                f"{what} {quoted(name)}: parameter {quoted(parameter)}: this server has no shared memory"
             )
 
 

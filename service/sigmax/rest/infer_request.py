@@ -101,8 +101,10 @@ def understood(request: InferRequest) -> Understood:
             parameters.refuse_shared_memory("input", tensor.name, tensor.parameters)
     if not (request.parameters or request.outputs):
         return NOTHING
-    requested = [(output.name, output.parameters) for output in request.outputs]
-    return Understood(parameters.of_request(request.parameters), parameters.of_outputs(requested))
+    wishes = parameters.of_request(request.parameters)
+    if not request.outputs:
+        return Understood(wishes)
+    return Understood(wishes, parameters.of_outputs([(one.name, one.parameters) for one in request.outputs]))
 
 
 def _nobody() -> None:

@@ -274,6 +274,8 @@ def _announced(tensor: InputTensor) -> int | None:
 def _binary_names(understood: Understood, given: list[Output]) -> list[str]:
     """Which outputs the caller wants in binary: the request's word, unless the output has its own."""
     default = understood.wishes.binary
+    if not understood.wanted:
+        return [output.name for output in given] if default else []
     own = {wanted.name: wanted.binary for wanted in understood.wanted if wanted.binary is not None}
     return [output.name for output in given if own.get(output.name, default)]
 

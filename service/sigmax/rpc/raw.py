@@ -214,6 +214,8 @@ def requested(message: pb.ModelInferRequest) -> tuple[Wanted, ...]:
         InvalidInput: a parameter of one is not what it should be.
         Unimplemented: one is wanted in shared memory.
     """
+    if not message.outputs:
+        return ()
     return parameters.of_outputs([(output.name, _values(output.parameters)) for output in message.outputs])
 
 
