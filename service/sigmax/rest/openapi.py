@@ -57,6 +57,36 @@ _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 _BAND = {"type": "array", "items": _PROBABILITY, "minItems": 2, "maxItems": 2}
 _THRESHOLD = "The probability that must be exceeded, instead of the model's own."
 _UNSURE = "[low, high] around the threshold: unsure where low < probability <= high."
+_PARAMETERS = {
+    "timeout": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "Microseconds after which the answer is of no use; 0 is never.",
+    },
+    "binary_data_output": {
+        "type": "boolean",
+        "default": False,
+        "description": "Whether outputs come as bytes behind the JSON.",
+    },
+}
+_OUTPUT = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string"},
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "binary_data": {"type": "boolean", "description": "Whether this one comes as bytes."},
+                "classification": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "description": "In its place so many of the most probable classes, value:column:label.",
+                },
+            },
+        },
+    },
+}
 _INCLUDE = {
     "type": "array",
     "items": {"type": "string", "enum": list(INCLUDE)},
@@ -120,9 +150,9 @@ def _infer(served: Served) -> dict[str, Any]:
             "items": {"anyOf": described} if count > 1 else described[0],
         },
     }
-    if served.manifest.task is not Task.MULTICLASS:
-        numbers = dict.fromkeys(PARAMETERS, _PROBABILITY)
-        properties["parameters"] = {"type": "object", "properties": numbers}
+    numbers = {} if served.manifest.task is Task.MULTICLASS else dict.fromkeys(PARAMETERS, _PROBABILITY)
+    properties["parameters"] = {"type": "object", "properties": {**numbers, **_PARAMETERS}}
+    properties["outputs"] = {"type": "array", "items": _OUTPUT}
     content: dict[str, Any] = {"schema": {"type": "object", "required": ["inputs"], "properties": properties}}
     rows = _example_rows(served)
     if rows is not None:
