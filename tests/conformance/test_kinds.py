@@ -21,6 +21,7 @@ from tests.conformance.kinds import (
     Rest,
     Row,
     Rpc,
+    ServingV1,
     raw,
 )
 from tests.openapi import resolved
@@ -34,6 +35,11 @@ FORMS: dict[str, tuple[type[Any], str]] = {
     "rest named": (Rest, "named"),
     "rest ordered": (Rest, "ordered"),
     "rest columns": (Rest, "columns"),
+    "v1 predict named": (ServingV1, "named"),
+    "v1 predict ordered": (ServingV1, "ordered"),
+    "v1 predict tensors": (ServingV1, "tensors"),
+    "v1 predict columns": (ServingV1, "columns"),
+    "v1 classify": (ServingV1, "examples"),
     "grpc named": (Rpc, "named"),
     "grpc ordered": (Rpc, "ordered"),
     "grpc columns": (Rpc, "columns"),
@@ -45,7 +51,7 @@ FORMS: dict[str, tuple[type[Any], str]] = {
     "predict json": (CommandLine, "json"),
     "predict csv": (CommandLine, "csv"),
 }
-VALUES = [name for name in FORMS if name.startswith(("rest", "grpc", "predict json"))]
+VALUES = [name for name in FORMS if name.startswith(("rest", "v1", "grpc", "predict json"))]
 """The doors that take JSON values."""
 
 ONLINE = [name for name in FORMS if not name.startswith("predict")]
@@ -191,7 +197,7 @@ WRONG: dict[str, tuple[str, Any, str, list[str]]] = {
         list(FORMS),
     ),
     "a number for a text": ("도시", 7, "expected a text, got the number 7", VALUES),
-    "a list for a text": ("도시", ["서울"], "expected a text, got a list of 1 values", VALUES),
+    "a list for a text": ("도시", ["서울", "부산"], "expected a text, got a list of 2 values", VALUES),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -33,6 +34,7 @@ TIMES = 16
 INDEX = "/v2/repository/index"
 LOAD, UNLOAD = (f"/v2/repository/models/small/{verb}" for verb in ("load", "unload"))
 UNLOADED = {(503, '{"error":"model \'small\' was unloaded","code":"NOT_READY"}'), (503, "grpc")}
+_REQUEST_ID = re.compile(r',"request_id":"[^"]*"')
 _READY = pb.ModelReadyRequest(name="small").SerializeToString()
 
 
@@ -66,7 +68,7 @@ def connect(service: Service) -> HTTPConnection:
 def ask(connection: HTTPConnection, method: str, path: str, document: Any = None) -> tuple[int, str]:
     connection.request(method, path, b"" if document is None else json.dumps(document))
     answer = connection.getresponse()
-    return answer.status, answer.read().decode()
+    return answer.status, _REQUEST_ID.sub("", answer.read().decode())
 
 
 def post(service: Service, path: str, document: Any = None) -> tuple[int, str]:
@@ -178,6 +180,25 @@ def test_what_was_unloaded_stays_so_whatever_becomes_of_files_and_workers(reposi
         assert version(service) == "2"
         repository.publish(3)  # and it goes live by itself again
         until(lambda: versions(service) == [("3", "READY")])
+
+
+def test_a_worker_that_is_starting_meanwhile_is_told_before_its_first_request(repository: Repository) -> None:
+    with running(repository.root, *ON) as service:
+        until(lambda: len(workers(service)) == 2)
+        before = everywhere(service)
+        while_renewed(service, UNLOAD)
+        assert everywhere(service) == UNLOADED
+        while_renewed(service, LOAD)
+        assert everywhere(service) == before
+
+
+def while_renewed(service: Service, path: str) -> None:
+    """Ask for something as soon as the first new worker is started, and wait until all are."""
+    old = set(workers(service))
+    service.process.send_signal(signal.SIGHUP)
+    until(lambda: not old.issuperset(workers(service)))
+    assert post(service, path)[0] == 200
+    until(lambda: old.isdisjoint(workers(service)) and is_whole(service))
 
 
 def is_whole(service: Service) -> bool:

@@ -124,7 +124,7 @@ def test_the_documentation_has_a_typed_request_for_every_model_and_version(clien
     paths = resolved(client.get("/openapi.json").json())
 
     for model in ("breast_cancer", "digits", "iris", "temple_or_flower"):
-        for verb in (":classes", ":probabilities"):
+        for verb in (":classes", ":probabilities", ":predict", ":classify"):
             operation = paths[f"/v1/models/{model}{verb}"]["post"]
             of_version = paths[f"/v1/models/{model}/versions/1{verb}"]["post"]
             assert operation["responses"]["200"]

@@ -21,6 +21,7 @@ from sigmax.errors import (
     Unimplemented,
     listed,
     nearest,
+    path,
     quoted,
 )
 from sigmax.inference.catalog import Catalog, Entry
@@ -43,6 +44,7 @@ OFF = (
 )
 UNNAMED = "this service has one repository, which has no name: leave the repository's name out"
 
+_MODEL, _PARAMETERS = "model", "parameters"
 _UNLOAD_DEPENDENTS = "unload_dependents"
 _OVERRIDES = ("config", "file:")
 
@@ -170,7 +172,7 @@ class ModelControl:
         _check_unload(parameters)
         names = {one.name for one in await control.index()}
         if name not in names:
-            raise NotFound(f"unknown model {quoted(name)}{nearest(name, names)}")
+            raise NotFound(f"unknown model {quoted(name)}{nearest(name, names)}", _MODEL)
         await control.unload(name)
 
     async def _counted(self, verb: Verb, done: Awaitable[T]) -> T:
@@ -218,7 +220,7 @@ def refuse_unless_loaded(entry: Entry) -> None:
     """
     served, name = entry.served, entry.name
     answers = f"; version {served.version} answers" if served is not None else ""
-    if entry.note == GONE:
+    if entry.note.startswith(GONE):
         raise NotFound(f"model '{name}' is not in the repository any more{answers} from memory")
     if entry.unloaded:
         raise entry.unready("")
@@ -239,7 +241,7 @@ def _refuse_named(repository: str) -> None:
 def _check_name(name: str) -> None:
     """Refuse what is no model's name, before it could be a path."""
     if NAME_PATTERN.fullmatch(name) is None:
-        raise NotFound(f"unknown model {quoted(name)}")
+        raise NotFound(f"unknown model {quoted(name)}", _MODEL)
 
 
 def _check_load(parameters: Mapping[str, Any]) -> None:
@@ -247,16 +249,19 @@ def _check_load(parameters: Mapping[str, Any]) -> None:
         if name.startswith(_OVERRIDES):
             remedy = "publish another version"
             raise Unimplemented(
-                f"parameter {quoted(name)}: a model is served as it was published and proved; {remedy}"
+                f"parameter {quoted(name)}: a model is served as it was published and proved; {remedy}",
+                path(_PARAMETERS, name),
             )
     for name in parameters:
-        raise InvalidInput(f"unknown parameter {quoted(name)}: a load takes none")
+        raise InvalidInput(f"unknown parameter {quoted(name)}: a load takes none", path(_PARAMETERS, name))
 
 
 def _check_unload(parameters: Mapping[str, Any]) -> None:
     for name, value in parameters.items():
         if name != _UNLOAD_DEPENDENTS:
             near = nearest(name, [_UNLOAD_DEPENDENTS])
-            raise InvalidInput(f"unknown parameter {quoted(name)}{near}: known is {_UNLOAD_DEPENDENTS}")
+            text = f"unknown parameter {quoted(name)}{near}: known is {_UNLOAD_DEPENDENTS}"
+            raise InvalidInput(text, path(_PARAMETERS, name))
         if type(value) is not bool:
-            raise InvalidInput(f"parameter {_UNLOAD_DEPENDENTS}: expected true or false, got {quoted(value)}")
+            text = f"parameter {name}: expected true or false, got {quoted(value)}"
+            raise InvalidInput(text, path(_PARAMETERS, name))

@@ -136,6 +136,11 @@ _DECISION = _open(
     {"rule": TEXT, "thresholds": {"type": "object", "additionalProperties": PROBABILITY}},
     {"positive": TEXT, "band": {"type": "object", "additionalProperties": _BAND}},
 )
+_LABELS: Schema = {
+    "type": "object",
+    "additionalProperties": {"type": "integer", "minimum": 1},
+    "description": "Versions by label.",
+}
 _DESCRIPTION = _open(
     {
         **{"name": TEXT, "version": TEXT, "ready": _YES},
@@ -152,6 +157,35 @@ _DESCRIPTION = _open(
         "example": {**_ANY, "description": "A request that works."},
         "model_version_status": listed(ref("VersionStatus")),
         "outputs": _TEXTS,
+        "labels": _LABELS,
+    }
+)
+_SIGNED = _open(
+    {
+        "dtype": {"type": "string", "pattern": "^DT_"},
+        "tensor_shape": _open(
+            {"dim": listed(_open({"size": TEXT, "name": TEXT})), "unknown_rank": {"type": "boolean"}}
+        ),
+        "name": TEXT,
+    }
+)
+_SIGNATURE = _open(
+    {
+        "inputs": {"type": "object", "additionalProperties": ref("SignedTensor")},
+        "outputs": {"type": "object", "additionalProperties": ref("SignedTensor")},
+        "method_name": TEXT,
+    }
+)
+_SIGNATURES = _open(
+    {
+        "model_spec": _open({"name": TEXT, "signature_name": TEXT, "version": TEXT}),
+        "metadata": _open(
+            {
+                "signature_def": _open(
+                    {"signature_def": {"type": "object", "additionalProperties": ref("Signature")}}
+                )
+            }
+        ),
     }
 )
 
@@ -164,8 +198,11 @@ SCHEMAS: dict[str, Schema] = {
     "Feature": _FEATURE,
     "VersionStatus": _STATUS,
     "NoDescription": _open(
-        {"name": TEXT, "ready": _NO, "model_version_status": listed(ref("VersionStatus"))}
+        {"name": TEXT, "ready": _NO, "model_version_status": listed(ref("VersionStatus")), "labels": _LABELS}
     ),
+    "Signatures": _SIGNATURES,
+    "Signature": _SIGNATURE,
+    "SignedTensor": _SIGNED,
     "Server": _open({"name": TEXT, "version": TEXT, "extensions": _TEXTS}),
     "Live": _open({"live": _YES}),
     "Ready": _open({"ready": _YES}),

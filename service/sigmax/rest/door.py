@@ -15,29 +15,39 @@ from starlette.types import ASGIApp
 
 from sigmax import __version__
 from sigmax.errors import Code, InvalidInput, MethodNotAllowed, NotFound, SigmaxError
-from sigmax.inference.catalog import Catalog
+from sigmax.inference.catalog import Catalog, Entry, Label
+from sigmax.inference.configuration import Deployment
 from sigmax.inference.control import ModelControl
 from sigmax.inference.description import statuses
 from sigmax.inference.open_inference import metadata, server
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.statistics import Statistics
-from sigmax.rest import addresses, openapi, probes, repository
+from sigmax.rest import addresses, openapi, openapi_v1, probes, repository, signatures, unoffered
 from sigmax.rest.addresses import answers, described
 from sigmax.rest.asgi import Headers
+from sigmax.rest.extensions import add_extensions
 from sigmax.rest.refusal import refusal
 from sigmax.rest.statistics import add_statistics
 from sigmax.rest.wishes import heard
 
 
 def documented(
-    catalog: Catalog, readiness: Readiness, statistics: Statistics, control: ModelControl, max_bytes: int
+    catalog: Catalog,
+    readiness: Readiness,
+    max_bytes: int,
+    *,
+    statistics: Statistics,
+    control: ModelControl,
+    deployment: Deployment,
 ) -> ASGIApp:
     """The application."""
     app = Documented(catalog)
     _add_errors(app)
     _add_models(app, catalog)
+    _add_serving_v1(app, catalog)
     add_statistics(app, statistics)
     _add_inference_protocol(app, catalog, readiness, control.extensions)
+    add_extensions(app, catalog, deployment)
     repository.add(app, control, max_bytes)
     _add_documentation(app)
     _add_service(app)
@@ -62,7 +72,7 @@ class Documented(FastAPI):
         """The description, made anew each time: models come and go."""
         self.openapi_schema = None
         served = [entry.served for entry in self._catalog.entries if entry.served is not None]
-        return openapi.complete(super().openapi(), served)
+        return openapi.complete(super().openapi(), served, (*openapi.VERBS, openapi_v1.serving_verbs))
 
 
 def _failed(request: Request, error: Exception, headers: Headers | None = None) -> Response:
@@ -70,6 +80,12 @@ def _failed(request: Request, error: Exception, headers: Headers | None = None) 
     response = Response(answer.body, answer.status)
     response.raw_headers.extend(answer.headers)
     return response
+
+
+def _with_head(allowed: str) -> str:
+    """The methods of an address, where HEAD is as good as GET (`pages.py`)."""
+    methods = [method for method in allowed.split(", ") if method != "HEAD"]
+    return ", ".join(method.replace("GET", "GET, HEAD") for method in methods)
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -80,7 +96,7 @@ def _add_errors(app: FastAPI) -> None:
         if not isinstance(error, HTTPException):
             return await known(request, error)
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "GET").replace("GET", "GET, HEAD")
+            allowed = _with_head((error.headers or {}).get("Allow", "GET"))
             text = f"method {request.method[:20]} is not for this address: use {allowed}"
             return _failed(request, MethodNotAllowed(text), ((b"allow", allowed.encode()),))
         if error.status_code == 404:
@@ -100,19 +116,49 @@ def _add_models(app: FastAPI, catalog: Catalog) -> None:
         return JSONResponse(catalog.listing())
 
     def describe(model: str, version: str) -> JSONResponse:
-        entry = catalog.entry(model)
-        if entry.answers(version):
-            return JSONResponse(entry.describe())
-        document = {"name": model, "ready": False, "model_version_status": statuses(None, entry.idle)}
-        return JSONResponse(document, 503)
+        return _described(catalog.entry(model), version)
 
     said = answers("Description", Code.NOT_FOUND, instead="NoDescription")
     address = described("model", addresses.MODELS, "What a model takes and answers", said)
-    add_versioned(app, "/v1/models/{model}", describe, address)
+    add_versioned(app, "/v1/models/{model}", describe, address, labels=True)
+
+
+def _described(entry: Entry, version: str) -> JSONResponse:
+    """The model as `GET /v1/models/{m}` answers, or the states of its versions if it is not ready."""
+    if entry.answers(version):
+        document, status = entry.describe(), 200
+    else:
+        document, status = {"name": entry.name, "ready": False}, 503
+        document["model_version_status"] = statuses(None, entry.idle)
+    if version:
+        states, number = document["model_version_status"], entry.number_of(version)
+        document["model_version_status"] = [state for state in states if state["version"] == number]
+    return JSONResponse({**document, "labels": dict(entry.labels)}, status)
+
+
+def _add_serving_v1(app: FastAPI, catalog: Catalog) -> None:
+    def signed(model: str, version: str) -> JSONResponse:
+        return JSONResponse(signatures.metadata(catalog.find(model, version)))
+
+    async def named_twice() -> Response:
+        raise unoffered.both()
+
+    said = answers("Signatures", Code.NOT_FOUND, Code.NOT_READY)
+    address = described(
+        "signatures", addresses.V1, "A model's signatures, as TensorFlow Serving says them", said
+    )
+    add_versioned(app, "/v1/models/{model}/metadata", signed, address, labels=True)
+    for path in unoffered.BOTH:
+        app.add_api_route(path, named_twice, include_in_schema=False)
 
 
 def add_versioned(
-    app: FastAPI, path: str, answer: Callable[[str, str], Response], address: dict[str, Any]
+    app: FastAPI,
+    path: str,
+    answer: Callable[[str, str], Response],
+    address: dict[str, Any],
+    *,
+    labels: bool = False,
 ) -> None:
     """Add an address of a model, and the same of one of its versions.
 
@@ -121,6 +167,7 @@ def add_versioned(
         path: of the model, with `{model}`.
         answer: given the model and its version, which may be empty.
         address: what the description says of it, from `addresses.described`.
+        labels: whether the version may be asked for by its label, too.
     """
     versioned = path.replace("{model}", "{model}/versions/{version}")
     name, summary = address["operation_id"], address["summary"]
@@ -133,6 +180,14 @@ def add_versioned(
     @app.get(versioned, **of_one)
     async def of_version(model: str, version: str) -> Response:
         return answer(model, version)
+
+    if not labels:
+        return
+    labelled = path.replace("{model}", "{model}/labels/{label}")
+
+    @app.get(labelled, include_in_schema=False)
+    async def of_labelled(model: str, label: str) -> Response:
+        return answer(model, Label(label))
 
 
 def _add_inference_protocol(

@@ -2,7 +2,7 @@
 
 A verb is described once, as an `Operation`; its schemas, its request and its answer stand under
 `components`, named after model, version and verb, and both of its paths refer to them. Another protocol adds
-its verbs as one more function in `VERBS`, and its fixed addresses with `addresses.described`.
+its verbs as one more function beside `VERBS`, and its fixed addresses with `addresses.described`.
 """
 
 from __future__ import annotations
@@ -116,17 +116,23 @@ def inference_verbs(served: Served) -> Iterator[Operation]:
     )
 
 
-VERBS: tuple[Callable[[Served], Iterable[Operation]], ...] = (classifier_verbs, inference_verbs)
+Verbs = Callable[[Served], Iterable[Operation]]
+
+VERBS: tuple[Verbs, ...] = (classifier_verbs, inference_verbs)
 """What is described of every model that answers."""
 
 
-def complete(document: dict[str, Any], models: Iterable[Served]) -> dict[str, Any]:
+def complete(
+    document: dict[str, Any], models: Iterable[Served], described: Iterable[Verbs] = VERBS
+) -> dict[str, Any]:
     """A whole description: that of the fixed addresses, and the verbs of every model that answers.
 
     Args:
         document: what the framework says of the fixed addresses; it is left as it is.
         models: that answer.
+        described: the verbs of each.
     """
+    every = tuple(described)
     components: dict[str, dict[str, Any]] = {
         "schemas": dict(addresses.SCHEMAS),
         "responses": dict(addresses.FAILURES),
@@ -135,7 +141,7 @@ def complete(document: dict[str, Any], models: Iterable[Served]) -> dict[str, An
     paths: dict[str, Any] = {}
     fixed = document["paths"] | addresses.PATHS
     for served in models:
-        for verbs in VERBS:
+        for verbs in every:
             for operation in verbs(served):
                 _add(components, paths, served, operation)
     return {

@@ -61,7 +61,7 @@ class _Addresses:
         document = await self._read(request, "ready")
         ready = document.get("ready", False)
         if type(ready) is not bool:
-            raise InvalidInput(f"'ready' is true or false, not {describe(ready)}")
+            raise InvalidInput(f"'ready' is true or false, not {describe(ready)}", "ready")
         found = await self._control.index(_repository(request), ready=ready)
         return JSONResponse([one._asdict() for one in found])
 
@@ -78,7 +78,7 @@ class _Addresses:
     async def _parameters(self, request: Request) -> dict[str, Any]:
         parameters = (await self._read(request, "parameters")).get("parameters", {})
         if type(parameters) is not dict:
-            raise InvalidInput(f"'parameters' is an object, not {describe(parameters)}")
+            raise InvalidInput(f"'parameters' is an object, not {describe(parameters)}", "parameters")
         return parameters
 
     async def _read(self, request: Request, key: str) -> dict[str, Any]:
