@@ -16,14 +16,14 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns
 from typing import Any
 
 import numpy as np
 
 from benchmarks import report
 from benchmarks.cases import MODEL, Case, Questions
-from sigmax.inference.catalog import Catalog, Served
+from sigmax.inference.catalog import Catalog
 from sigmax.inference.dispatch import Dispatch, Prediction, Query
 from sigmax.inference.loading import load_catalog
 from sigmax.inference.readiness import Readiness
@@ -34,7 +34,7 @@ from sigmax.rpc.classifier import ClassesQuery, Classifier
 from sigmax.rpc.forms import Forms
 from sigmax.rpc.inference_protocol import InferenceService, InferQuery
 from sigmax.rpc.numbers import Verb
-from sigmax.telemetry.metrics import OK, Meter, Metrics
+from sigmax.telemetry.metrics import OK, Metrics
 from sigmax.wire import classifier_pb2 as pb
 from sigmax.wire import open_inference_grpc_pb2
 
@@ -56,11 +56,6 @@ class Disturbance:
         text = json.dumps(json.loads(json.dumps(self._document)))
         re.findall(r"\w+", text)
         self._data.sum()
-
-
-def _count(meter: Meter, served: Served, rows: int) -> None:
-    moment = perf_counter_ns()
-    meter.request(MODEL, served.version, OK, moment, rows=rows, read=moment, ran=moment)
 
 
 def timed(step: Step, count: int, before: Step) -> float:
@@ -92,7 +87,7 @@ def steps(case: Case, catalog: Catalog) -> dict[str, Step]:
         "run the model": partial(served.predictor.probabilities, features),
         "no probability is NaN": partial(surely_finite, probabilities),
         "decide, put the answer together": partial(query.render, Prediction(served, probabilities, None)),
-        "count the request": partial(_count, meter, served, case.rows),
+        "count the request": lambda: meter.request(MODEL, served.version, OK, perf_counter(), case.rows),
         "**the whole request**": partial(method, request),
         "the same, read whole and written by message classes": partial(
             dispatch.answer, meter, whole, request

@@ -247,6 +247,8 @@ def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
         yield f"workers that died: {died}; the last: {processes['last_death']['reason']}"
     for model in said["models"]:
         yield f"{model['name']}: {_model_state(model)}"
+        if model.get("labels"):
+            yield f"  labels: {', '.join(f'{label} {number}' for label, number in model['labels'].items())}"
         yield from (f"  version {one['version']} refused: {one['reason']}" for one in model["refused"])
         if model["note"]:
             yield f"  {model['note']}"

@@ -261,9 +261,9 @@ def path(*steps: str | int) -> str:
     """Where in a request, as JSONPath (RFC 9535) writes it without its `$`: `rows[3]['petal width (cm)']`.
 
     Args:
-        steps: names, which are shortened as in a message, and positions from 0; the first is a plain name.
+        steps: names, which are shortened as in a message, and positions from 0.
     """
-    return "".join(map(_step, steps))[1:]
+    return "".join(map(_step, steps)).removeprefix(".")
 
 
 def _step(step: str | int) -> str:

@@ -66,7 +66,7 @@ class Numbers(NamedTuple):
 
     probabilities: Floats
     logits: Floats | None = None
-    share: Share = Share(0, 0, 0)
+    share: Share = Share(0.0, 0.0, 0)
 
 
 class Waiting(NamedTuple):
@@ -292,10 +292,10 @@ class Batching:
     def _here(self, predictor: Predictor, lane: Lane, features: Any, both: bool, since: float) -> Numbers:
         """Compute a request that is alone."""
         started = self._clock()
-        waited = _nanoseconds(started - since)
+        waited = started - since
         lane.wait(waited)
         said = _said(predictor, features, both)
-        infer = _nanoseconds(self._clock() - started)
+        infer = self._clock() - started
         lane.run(len(features), infer)
         return said._replace(share=Share(waited, infer, len(features)))
 
@@ -358,13 +358,9 @@ class Ran(NamedTuple):
     ended: float
 
     @property
-    def infer(self) -> int:
-        """What it took, in nanoseconds."""
-        return _nanoseconds(self.ended - self.started)
-
-    def waited(self, since: float) -> int:
-        """What a request waited for it that was handed over then, in nanoseconds."""
-        return _nanoseconds(self.started - since)
+    def infer(self) -> float:
+        """What it took, in seconds."""
+        return self.ended - self.started
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +377,7 @@ def _settle(lane: Lane, ran: Ran) -> None:
     if ran.rows:
         lane.run(ran.rows, ran.infer)
     for waiting, answer in zip(ran.batch, ran.answers, strict=True):
-        waited = ran.waited(waiting.since)
+        waited = ran.started - waiting.since
         lane.wait(waited)
         if waiting.future.done():  # its caller went away meanwhile
             continue
@@ -524,7 +520,3 @@ def _joined(parts: list[Numbers]) -> Numbers:
     joined: Any = np.concatenate(logits) if logits else None
     queue, infer, rows = zip(*[part.share for part in parts], strict=True)
     return Numbers(probabilities, joined, Share(sum(queue), sum(infer), rows[0]))
-
-
-def _nanoseconds(seconds: float) -> int:
-    return int(1e9 * seconds)

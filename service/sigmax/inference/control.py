@@ -220,7 +220,7 @@ def refuse_unless_loaded(entry: Entry) -> None:
     """
     served, name = entry.served, entry.name
     answers = f"; version {served.version} answers" if served is not None else ""
-    if entry.note == GONE:
+    if entry.note.startswith(GONE):
         raise NotFound(f"model '{name}' is not in the repository any more{answers} from memory")
     if entry.unloaded:
         raise entry.unready("")

@@ -10,7 +10,7 @@ import logging
 import secrets
 from asyncio import CancelledError, current_task
 from collections.abc import Callable, Generator
-from time import perf_counter, perf_counter_ns
+from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -25,8 +25,6 @@ from sigmax.telemetry.account import Share
 from sigmax.telemetry.metrics import OK, UNKNOWN, Meter
 
 log = logging.getLogger(__name__)
-
-_NS = 10**9
 
 _PASSED = "the timeout of the request passed before it was computed"
 
@@ -112,8 +110,8 @@ class Dispatch:
         Raises:
             SigmaxError: for the door to translate; never any other exception.
         """
-        started = perf_counter_ns()
-        model, version, code, count, read_at, ran = UNKNOWN, "", OK, 0, 0, 0
+        started = perf_counter()
+        model, version, code, count, read_at, ran = UNKNOWN, "", OK, 0, 0.0, 0.0
         try:
             query = read(*request)
             served = self._catalog.find(query.model, query.version)
@@ -122,8 +120,8 @@ class Dispatch:
             count = len(rows.features)
             if count == 0:
                 raise InvalidInput("no rows: send at least one")
-            read_at = perf_counter_ns()
-            if query.timeout is not None and read_at - started >= query.timeout * _NS:
+            read_at = perf_counter()
+            if query.timeout is not None and read_at - started >= query.timeout:
                 raise DeadlineExceeded(_PASSED)
             if served.costs.batch_rows and self._batching is not None:
                 code = ""
@@ -132,7 +130,7 @@ class Dispatch:
                 probabilities, logits = served.predictor.probabilities_and_logits(rows.features)
             else:
                 probabilities, logits = served.predictor.probabilities(rows.features), None
-            ran = perf_counter_ns()
+            ran = perf_counter()
             if logits is not None:
                 _check_logits(logits)
             _check_numbers(probabilities)
@@ -147,7 +145,7 @@ class Dispatch:
             raise unforeseen(error) from error
         finally:
             if code:
-                meter.request(model, version, code, started, rows=count, read=read_at, ran=ran)
+                meter.request(model, version, code, started, count, read=read_at, ran=ran)
 
     def answer(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T:
         """Answer one request here and now; of a dispatch without batching. Arguments and errors as `ask`."""
@@ -170,8 +168,8 @@ class Promise(Generic[T]):
         served: Served,
         rows: Rows,
         *,
-        started: int,
-        read: int,
+        started: float,
+        read: float,
     ) -> None:
         self._batching, self._meter, self._started, self._read = batching, meter, started, read
         self._query, self._served, self._rows = query, served, rows
@@ -189,11 +187,11 @@ class Promise(Generic[T]):
         Raises:
             SigmaxError: for the door to translate.
         """
-        code, ran, share = OK, 0, None
+        code, ran, share = OK, 0.0, None
         until = _until(seconds, self._query.timeout, self._started)
         try:
             prediction, share = await self._predicted(None if until is None else until - perf_counter())
-            ran = perf_counter_ns()
+            ran = perf_counter()
             return self._query.render(prediction)
         except CancelledError:
             code = (DeadlineExceeded if _is_over(until, seconds) else Cancelled).code.value
@@ -207,7 +205,7 @@ class Promise(Generic[T]):
         finally:
             name, version, rows = self._served.name, self._served.version, len(self._rows.features)
             self._meter.request(
-                name, version, code, self._started, rows=rows, read=self._read, ran=ran, share=share
+                name, version, code, self._started, rows, read=self._read, ran=ran, share=share
             )
 
     async def _predicted(self, seconds: float | None) -> tuple[Prediction, Share]:
@@ -224,11 +222,11 @@ class Promise(Generic[T]):
         return Prediction(served, probabilities, ids, logits), share
 
 
-def _until(seconds: float | None, timeout: float | None, started: int) -> float | None:
+def _until(seconds: float | None, timeout: float | None, started: float) -> float | None:
     """When an answer is of no use any more, of `perf_counter`: whichever comes first; None: never."""
     ends = [perf_counter() + seconds] if seconds is not None else []
     if timeout is not None:
-        ends.append(started / _NS + timeout)
+        ends.append(started + timeout)
     return min(ends, default=None)
 
 

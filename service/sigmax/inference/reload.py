@@ -190,6 +190,9 @@ class Reloader:
         if after is not None and after.served is not None and after.served is not before.served:
             self._metrics.reloaded(before.name, "live")
             log.info("%s", _said(before, after.served))
+        if after is not None and after.labels != before.labels:
+            said = ", ".join(f"{label} {version}" for label, version in after.labels.items())
+            log.info("model %s: the labels are %s", after.name, said or "gone")
         if after is not None and after.note and after.note != before.note:
             log.warning("model %s: %s", after.name, after.note)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.errors import MAX_PROBLEMS, InvalidInput, Problem, quoted
+from sigmax.errors import MAX_PROBLEMS, InvalidInput, Problem, quoted, shortened
 from sigmax.protocol.places import Place, cell, in_rows
 from sigmax.protocol.schema import Schema
 
@@ -128,7 +128,7 @@ def describe(value: Any) -> str:
         return "an object"
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # protobuf has only doubles: 2 and 2.0 are said alike
-    return f"the number {value!r}"
+    return f"the number {shortened(repr(value))}"
 
 
 def check_count(count: int, max_rows: int, field: str = "rows") -> None:

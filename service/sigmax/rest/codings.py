@@ -158,7 +158,7 @@ class _Unpacking:
 
     def _end_member(self) -> None:
         """What is behind a whole stream: nothing, in gzip another one, or zeros that fill a block."""
-        self._place -= len(self._stream.unused_data)
+        self._tail, self._place = b"", self._place - len(self._stream.unused_data)
         following = self._content[self._place : self._place + len(_NEXT_MEMBER)]
         if self._coding == GZIP and following == _NEXT_MEMBER:
             self._stream = self._begin()

@@ -10,14 +10,15 @@ import re
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from functools import partial
-from time import perf_counter_ns
+from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, NotReady, SigmaxError
+from sigmax.errors import InvalidInput, MethodNotAllowed, NotReady, SigmaxError
+from sigmax.inference.catalog import Label
 from sigmax.inference.dispatch import Dispatch, Query, is_cancelled
 from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.rest import classifier, inference_protocol
+from sigmax.rest import classifier, classify, inference_protocol, predict, unoffered
 from sigmax.rest.asgi import Answer, Body, read_body, send_answer, wait_for
 from sigmax.rest.heads import Heads, Route
 from sigmax.rest.refusal import refusal
@@ -27,7 +28,8 @@ from sigmax.rest.wishes import NOTHING, Wishes, granted, heard, signed
 from sigmax.telemetry.metrics import UNKNOWN, Meter, Metrics
 
 _PATH = re.compile(
-    r"/v1/models/(?P<v1>[^/:]+)(?:/versions/(?P<v1_version>[^/:]+))?:(?P<verb>probabilities|classes)"
+    r"/v1/models/(?P<v1>[^/:]+)(?:/(?:versions/(?P<v1_version>[^/:]+)|labels/(?P<label>[^/:]+)))?"
+    r":(?P<verb>probabilities|classes|predict|classify)"
     r"|/v2/models/(?P<v2>[^/]+)(?:/versions/(?P<v2_version>[^/]+))?/infer"
 )
 
@@ -60,10 +62,15 @@ class HotRoutes:
         kept = classifier.Kept(Models(), templates)
         probabilities = partial(classifier.ProbabilitiesQuery, kept=kept, max_pixels=max_pixels)
         classes = partial(classifier.ClassesQuery, kept=kept, max_pixels=max_pixels)
+        predicted = partial(predict.PredictQuery, kept=predict.Kept(templates), max_pixels=max_pixels)
+        examples = Models(classify.EXAMPLES)
+        classified = partial(classify.ClassifyQuery, kept=examples, max_pixels=max_pixels)
         infer = partial(inference_protocol.InferQuery, kept=inference_protocol.Kept(templates))
         self._verbs: dict[str | None, tuple[Meter, _Read]] = {
             "probabilities": (metrics.verb("rest", "probabilities"), probabilities),
             "classes": (metrics.verb("rest", "classes"), classes),
+            "predict": (metrics.verb("rest", "predict"), predicted),
+            "classify": (metrics.verb("rest", "classify"), classified),
             None: (metrics.verb("rest", "infer"), infer),
         }
 
@@ -76,8 +83,7 @@ class HotRoutes:
                 await self._predict(route, scope, receive, send)
                 return
             if ":" in path and path.startswith("/v1/models/"):
-                unknown = NotFound("no such address: the verbs are :probabilities and :classes")
-                await send_answer(send, _failed(unknown, heard(scope["headers"])))
+                await send_answer(send, _failed(unoffered.refusal(path), heard(scope["headers"])))
                 return
         await self._app(scope, receive, send)
 
@@ -86,8 +92,9 @@ class HotRoutes:
         match = _PATH.fullmatch(path)
         if match is None:
             return None
-        v1, v1_version, verb, v2, v2_version = match.groups()
-        return Route(*self._verbs[verb], v1 or v2, v1_version or v2_version or "")
+        v1, v1_version, label, verb, v2, v2_version = match.groups()
+        version = v1_version or v2_version or (Label(label) if label else "")
+        return Route(*self._verbs[verb], v1 or v2, version)
 
     def answer(self, route: Route, body: Body, wishes: Wishes = NOTHING) -> Answer | Awaitable[Answer]:
         """Answer one POST: at once, an error too, or with the promise of an answer, which may raise."""
@@ -97,9 +104,9 @@ class HotRoutes:
             return _failed(error, wishes)
         return said if wishes is NOTHING else granted(said, wishes)
 
-    def lost(self, route: Route, started: int) -> None:
+    def lost(self, route: Route, started: float) -> None:
         """Count a request whose client went away in the middle of its body."""
-        route.meter.request(UNKNOWN, "", InvalidInput.code.value, started)
+        route.meter.request(UNKNOWN, "", InvalidInput.code.value, started, 0)
 
     async def _predict(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         wishes = heard(scope["headers"])
@@ -118,11 +125,11 @@ class HotRoutes:
 
     async def _read(self, meter: Meter, scope: Scope, receive: Receive) -> Body:
         """The body; a refusal of it is counted here, since dispatch never sees the request."""
-        started = perf_counter_ns()
+        started = perf_counter()
         try:
             return await read_body(scope, receive, self._max_bytes)
         except SigmaxError as error:
-            meter.request(UNKNOWN, "", error.code.value, started)
+            meter.request(UNKNOWN, "", error.code.value, started, 0)
             raise
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Awaitable, Collection, Iterable
-from time import perf_counter_ns
+from time import perf_counter
 from typing import Any
 
 import httptools
@@ -79,7 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._packet = b""  # begins with the head that the parser is about to read
         self._asked: Asked | None = None  # a request in the lane, while its body comes
         self._content = bytearray()  # of it, as far as it has come
-        self._began = 0
+        self._began = 0.0
         self._last = False  # the answer to it is to be the connection's last
         self._routes = self.app if isinstance(self.app, HotRoutes) else None
         self._has_lane = not (self.access_log or self.root_path or self.limit_concurrency is not None)
@@ -150,15 +150,19 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         self._complete()
-        if [name for name, _ in self.headers].count(b"host") > 1:
+        names = [name for name, _ in self.headers]
+        if names.count(b"host") > 1:
             raise httptools.HttpParserError("a request is for one host")
         packet, self._packet = self._packet, b""
         asked = self._asked = self._read_head()
         if asked is not None:
-            self._content, self._began = bytearray(), perf_counter_ns()
+            self._content, self._began = bytearray(), perf_counter()
             if packet and self._routes is not None:
                 self._routes.heads.learn(packet, self.headers, asked)
             return
+        version = self.parser.get_http_version()
+        if version != "1.1" and (version != "1.0" or b"transfer-encoding" in names):
+            raise httptools.HttpParserError("neither HTTP/1.1 nor what came before it")
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:

@@ -7,6 +7,7 @@ Binary tensors follow the JSON in the body, in the order of their inputs or outp
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from types import NoneType
@@ -32,10 +33,9 @@ from sigmax.rest.infer_request import (
     Forms,
     InferRequest,
     InputTensor,
-    plain,
     read_request,
 )
-from sigmax.rest.jsons import leniently
+from sigmax.rest.jsons import certain, leniently, plain
 from sigmax.rest.straight import Numbers
 from sigmax.rest.templates import Templates
 
@@ -66,6 +66,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "f?": (int, float, NoneType),
     "s": (str, NoneType),
 }
+
+
+_LARGEST = int(sys.float_info.max)
 
 
 class Kept:
@@ -102,7 +105,8 @@ class InferQuery:
                     if all_within(numbers, schema.largest):
                         return Rows(numbers.reshape(-1, schema.width).astype(schema.dtype, copy=False))
                 return self._array(served, form, numbers, max_rows)
-        return self._any(served, read_request(text), blob, max_rows)
+        request, doubt = read_request(text)
+        return certain(self._any(served, request, blob, max_rows), doubt)
 
     def _any(self, served: Served, request: InferRequest, blob: bytes, max_rows: int) -> Rows:
         self._understand(served, request)
@@ -290,7 +294,8 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
             f"flat or nested as its shape: {plain(error)}",
             tensors.field(tensor.name, "data"),
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        refuse_any(_wrong_cells(schema, columns, tensor, kind, leniently(data)))
         text = f"input {quoted(tensor.name)}: 'data' is not JSON: {error}"
         raise InvalidInput(text, tensors.field(tensor.name, "data")) from None
     return _unnested(tensor, values) if nested else values
@@ -307,13 +312,24 @@ def _wrong_cells(
     for position, value in enumerate(cells):
         if type(value) in (list, dict):
             return
-        infinite = type(value) is float and math.isinf(value)
-        if type(value) not in _TYPES[kind] or infinite:
+        text = _wrong_value(schema, tensor, kind, value)
+        if text is not None:
             row, column = divmod(position, len(columns))
-            expected = "a finite number" if infinite and float in _TYPES[kind] else _one(kind)
-            cannot = value is None and not schema.plain
-            given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(value)
-            yield cell(schema, row, columns[column], f"expected {expected}, got {given}", place)
+            yield cell(schema, row, columns[column], text, place)
+
+
+def _wrong_value(schema: Schema, tensor: InputTensor, kind: str, value: Any) -> str | None:
+    """Why a value is none of a tensor's datatype; None if it is one."""
+    numeric = float in _TYPES[kind]
+    if numeric and type(value) is int and abs(value) > _LARGEST:
+        return f"{quoted(value)} is no number of {tensor.datatype}"
+    if numeric and type(value) is float and not math.isfinite(value):
+        return f"expected a finite number, got {describe(value)}"
+    if type(value) in _TYPES[kind]:
+        return None
+    cannot = value is None and not schema.plain
+    given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(value)
+    return f"expected {_one(kind)}, got {given}"
 
 
 def _one(kind: str) -> str:

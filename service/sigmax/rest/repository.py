@@ -8,9 +8,10 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from sigmax.errors import InvalidInput
+from sigmax.errors import Code, InvalidInput
 from sigmax.inference.control import ModelControl
 from sigmax.protocol.values import describe
+from sigmax.rest.addresses import EXTENSIONS, answers, described
 from sigmax.rest.asgi import read_body
 from sigmax.rest.jsons import read_object, refuse_unknown
 
@@ -24,7 +25,10 @@ _PARAMETERS = {
     "properties": {"parameters": {"type": "object"}},
     "additionalProperties": False,
 }
-_CHOICES: dict[str, Any] = {"tags": ["Open Inference Protocol v2"]}
+_REFUSED = (
+    *(Code.INVALID_INPUT, Code.NOT_FOUND, Code.REQUEST_TIMEOUT, Code.CONFLICT, Code.TOO_LARGE),
+    *(Code.UNSUPPORTED_MEDIA, Code.INTERNAL, Code.UNIMPLEMENTED, Code.NOT_READY, Code.DEADLINE),
+)
 
 
 def add(app: FastAPI, control: ModelControl, max_bytes: int) -> None:
@@ -38,15 +42,14 @@ def add(app: FastAPI, control: ModelControl, max_bytes: int) -> None:
     door = _Addresses(control, max_bytes)
     for root in _ROOTS:
         shown = bool(control.extensions) and root == _ROOTS[0]
-        for path, asked, schema, summary in (
-            ("/index", door.index, _INDEX, "Every version of every model and what it does"),
-            (f"{_MODEL}/load", door.load, _PARAMETERS, "Load the highest version of a model"),
-            (f"{_MODEL}/unload", door.unload, _PARAMETERS, "Let a model answer no more"),
+        for path, asked, schema, answer, summary in (
+            ("/index", door.index, _INDEX, "Index", "Every version of every model and what it does"),
+            (f"{_MODEL}/load", door.load, _PARAMETERS, "Loaded", "Load the highest version of a model"),
+            (f"{_MODEL}/unload", door.unload, _PARAMETERS, "Unloaded", "Let a model answer no more"),
         ):
+            address = described(path.rpartition("/")[2], EXTENSIONS, summary, answers(answer, *_REFUSED))
             body = {"requestBody": {"content": {"application/json": {"schema": schema}}}}
-            app.post(root + path, include_in_schema=shown, summary=summary, openapi_extra=body, **_CHOICES)(
-                asked
-            )
+            app.post(root + path, include_in_schema=shown, openapi_extra=body, **address)(asked)
 
 
 class _Addresses:

@@ -52,8 +52,8 @@ DETAILS = "grpc-status-details-bin"
 MAX_ENCODED = 2_500
 """Bytes of the percent-encoded text: clients refuse 8 KiB of trailing metadata, and it is sent twice."""
 
-MAX_TRAILING = 7 * 2**10
-"""Bytes of trailing metadata, as HTTP/2 counts them: 1 KiB is left for what the library adds, and proxies."""
+MAX_TRAILING = 7_400
+"""Bytes of trailing metadata, as HTTP/2 counts them; the rest of 8 KiB is the library's, and proxies'."""
 
 _ENTRY = 32
 """What HTTP/2 counts for an entry beside its name and its value (RFC 9113, 6.5.2)."""

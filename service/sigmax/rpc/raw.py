@@ -15,19 +15,23 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from sigmax.contract import INPUT, Task
+from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import tensors, timeouts
 from sigmax.protocol.options import DEFAULT, Options, from_parameters
 from sigmax.protocol.tabular import Rows
-from sigmax.protocol.values import surely_finite
+from sigmax.protocol.values import describe, surely_finite
 from sigmax.rpc.labels import Labels
 from sigmax.rpc.varint import varint
 from sigmax.wire import open_inference_grpc_pb2 as pb
 
 RAW_INPUT = b"\x3a"  # raw_input_contents: field 7, length-delimited
 RAW_OUTPUT = b"\x32"  # raw_output_contents: field 6, length-delimited
+
+EMPTY_FINAL = "triton_enable_empty_final_response"
+"""Asks for an empty last answer of a stream, of models that give none or many; ours give one a request."""
 
 _MAX_PREFIX = 4096
 
@@ -207,7 +211,12 @@ def options_of(message: pb.ModelInferRequest) -> Options:
     Raises:
         InvalidInput: one of ours is not what it should be.
     """
-    return from_parameters(_parameters(message)) if message.parameters else DEFAULT
+    if not message.parameters:
+        return DEFAULT
+    given = _parameters(message)
+    if not isinstance(given.get(EMPTY_FINAL, True), bool):
+        raise InvalidInput(f"parameter '{EMPTY_FINAL}' is a boolean, not {describe(given[EMPTY_FINAL])}")
+    return from_parameters(given)
 
 
 def timeout_of(message: pb.ModelInferRequest) -> float | None:

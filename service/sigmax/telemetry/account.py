@@ -1,13 +1,14 @@
 """What one version of a model has done, at every door: requests, runs, and where their time went.
 
-Times are whole nanoseconds, so that the parts of what a request took never add up to more than the whole.
-Most requests are a run of their own: of them only the run is counted, since everything else follows from it.
+It counts in seconds, as the clock says them, and tells whole nanoseconds: what the stages of requests took
+never adds up to more than the requests did. Most requests are a run of their own: of them only the run is
+counted, since everything else follows from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from time import perf_counter_ns, time_ns
+from time import perf_counter, time
 from typing import NamedTuple
 
 from sigmax.telemetry.tally import Tally
@@ -22,13 +23,13 @@ class Share(NamedTuple):
     """What a request had of the runs that it shared with others.
 
     Attributes:
-        queue: nanoseconds that it waited for them.
-        infer: nanoseconds that they took.
+        queue: seconds that it waited for them.
+        infer: seconds that they took.
         rows: of the first of them, with those of others.
     """
 
-    queue: int
-    infer: int
+    queue: float
+    infer: float
     rows: int
 
 
@@ -62,12 +63,13 @@ class Stages(NamedTuple):
 
 
 class Runs:
-    """Runs of one size, and what reading for them, they themselves, and rendering took, in nanoseconds."""
+    """Runs of one size, and what reading for them, they themselves, and rendering took, in seconds."""
 
     __slots__ = ("count", "infer", "input", "output")
 
     def __init__(self) -> None:
-        self.count = self.input = self.infer = self.output = 0
+        self.count = 0
+        self.input = self.infer = self.output = 0.0
 
     def add(self, other: Runs) -> None:
         """Count what another has counted, too."""
@@ -75,6 +77,10 @@ class Runs:
         self.input += other.input
         self.infer += other.infer
         self.output += other.output
+
+    def figures(self) -> list[float]:
+        """The count, then reading, running and rendering in nanoseconds."""
+        return [self.count, *map(_nanoseconds, (self.input, self.infer, self.output))]
 
 
 class Sizes:
@@ -114,7 +120,7 @@ class Sizes:
         tally = Tally(ROWS)
         tally.merge(self.beyond)
         for rows, runs in self.exact.items():
-            tally.add(rows, runs.count)
+            tally.repeat(rows, runs.count)
         return tally
 
 
@@ -123,22 +129,23 @@ class Account:
 
     __slots__ = (
         *("_alone", "_answers", "_ended", "_fail", "_failures", "_infer", "_input", "_last", "_output"),
-        *("_queue", "_rows", "_shared", "_success"),
+        *("_queue", "_rest", "_rows", "_shared"),
     )
 
     def __init__(self) -> None:
         self._alone, self._shared = Sizes(), Sizes()
-        self._answers = self._rows = self._success = 0  # of requests that were not a run of their own
-        self._queue = self._input = self._infer = self._output = 0  # likewise
-        self._failures = self._fail = 0
-        self._ended, self._last = 0, (0, 0)
+        self._failures, self._fail = 0, 0.0
+        # of requests that were not a run of their own:
+        self._answers = self._rows = 0
+        self._queue = self._input = self._infer = self._output = self._rest = 0.0
+        self._ended, self._last = 0.0, (0.0, 0)
 
-    def alone(self, rows: int, started: int, read: int, ran: int, ended: int) -> None:
+    def alone(self, rows: int, started: float, read: float, ran: float, ended: float) -> None:
         """A request was answered that was a run of its own.
 
         Args:
             rows: how many.
-            started: when it came, in nanoseconds of `perf_counter_ns`, as all of these.
+            started: when it came, in seconds of `perf_counter`, as all of these.
             read: when its features were there.
             ran: when the model was through.
             ended: when the answer was there.
@@ -150,64 +157,67 @@ class Account:
         runs.output += ended - ran
         self._ended = ended
 
-    def ran(self, rows: int, infer: int, read: int = 0) -> None:
+    def ran(self, rows: int, infer: float, read: float = 0.0) -> None:
         """A run came to its end whose requests are counted by themselves.
 
         Args:
             rows: of the run.
-            infer: nanoseconds that it took.
-            read: nanoseconds that reading took, of a request that is not counted by `shared`.
+            infer: seconds that it took.
+            read: seconds that reading took, of a request that is not counted by `shared`.
         """
         runs = self._shared.begin(rows)
         runs.count += 1
         runs.infer += infer
         runs.input += read
-        self._ended = perf_counter_ns()
+        self._ended = perf_counter()
 
-    def shared(self, rows: int, share: Share, read: int, rendering: int, took: int) -> None:
+    def shared(self, rows: int, share: Share, read: float, rendering: float, took: float) -> None:
         """A request was answered whose runs were counted by `ran`.
 
         Args:
             rows: how many.
             share: what it had of the runs.
-            read: nanoseconds that reading it took.
-            rendering: nanoseconds that writing the answer took.
-            took: nanoseconds from its first moment to its last.
+            read: seconds that reading it took.
+            rendering: seconds that writing the answer took.
+            took: seconds from its first moment to its last.
         """
         runs = self._shared.exact.get(share.rows, self._shared.others)
         runs.input += read
         runs.output += rendering
         self._answers += 1
         self._rows += rows
-        self._success += took
         self._queue += share.queue
         self._input += read
         self._infer += share.infer
         self._output += rendering
+        self._rest += max(0.0, took - share.queue - read - share.infer - rendering)
 
-    def failed(self, took: int) -> None:
-        """A request was not answered, after so many nanoseconds."""
+    def failed(self, took: float) -> None:
+        """A request was not answered, after so many seconds."""
         self._failures += 1
         self._fail += took
 
     def totals(self) -> Totals:
         """Of all requests."""
-        alone = self._alone.all()
         return Totals(
-            answers=self._answers + alone.count,
+            answers=self._answers + self._alone.all().count,
             failures=self._failures,
-            success=self._success + alone.input + alone.infer + alone.output,
-            fail=self._fail,
-            rows=self._rows + self._alone.rows().total,
-            runs=alone.count + self._shared.all().count,
+            success=sum(self.stages()) + _nanoseconds(self._rest),
+            fail=_nanoseconds(self._fail),
+            rows=self._rows + int(self._alone.rows().total),
+            runs=self._alone.all().count + self._shared.all().count,
         )
 
     def stages(self) -> Stages:
         """Of all answered requests."""
         alone = self._alone.all()
-        return Stages(
-            self._queue, self._input + alone.input, self._infer + alone.infer, self._output + alone.output
+        seconds = (
+            self._queue,
+            self._input + alone.input,
+            self._infer + alone.infer,
+            self._output + alone.output,
         )
+        return Stages(*map(_nanoseconds, seconds))
 
     def rows(self) -> Tally:
         """How many rows every run had."""
@@ -229,6 +239,10 @@ class Account:
         ended, last = self._last
         if ended != self._ended:  # said once of each run: two clocks never differ by quite the same
             ended = self._ended
-            last = (time_ns() - (perf_counter_ns() - ended)) // 1_000_000
+            last = int(1000 * (time() - (perf_counter() - ended)))
             self._last = ended, last
         return last
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(1e9 * seconds)

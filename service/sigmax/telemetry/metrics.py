@@ -11,7 +11,7 @@ by this process, or by all of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from time import perf_counter_ns
+from time import perf_counter
 from typing import Literal, NamedTuple
 
 from sigmax.telemetry.account import ROWS, Account, Share, Stages
@@ -23,8 +23,6 @@ OK = "OK"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_SECOND = 1_000_000_000  # of nanoseconds
-_BOUNDS = tuple([round(seconds * _SECOND) for seconds in _SECONDS])
 _VERSION = ("model", "version")
 _VERB = (*_VERSION, "door", "verb")
 _FEATURE = (*_VERSION, "feature")
@@ -91,7 +89,7 @@ FAMILIES = {
         _VERSION,
         part="stage",
         parts=Stages._fields,
-        unit=_SECOND,
+        unit=1e9,
     ),
     LAST: Family(LATEST, "When the last run came to its end, since 1970.", _VERSION, unit=1000),
     TOTALS: Family(COUNTERS, "What became of requests.", _VERSION, shown=False),
@@ -172,7 +170,7 @@ class Metrics:
         for version, account in self._accounts.items():
             yield from _counted(version, account)
         for version, lane in self._lanes.items():
-            yield "sigmax_queue_seconds", version, lane.waits.figures(_SECOND)
+            yield "sigmax_queue_seconds", version, lane.waits.figures()
             yield "sigmax_queue_rows", version, lane.rows_waiting
             yield "sigmax_queue_dropped", (*version, "expired"), lane.expired
             yield "sigmax_queue_dropped", (*version, "cancelled"), lane.cancelled
@@ -198,14 +196,14 @@ def _counted(version: tuple[str, str], account: Account) -> Iterator[tuple[str, 
         yield STAGES, version, list(account.stages())
         yield LAST, version, last
     for rows, runs in account.sizes():
-        yield SIZES, (*version, str(rows)), [runs.count, runs.input, runs.infer, runs.output]
+        yield SIZES, (*version, str(rows)), runs.figures()
 
 
 class Lane:
     """What was counted of the runs of one version whose requests are put together.
 
     Attributes:
-        waits: what its requests waited for their runs, in nanoseconds.
+        waits: what its requests waited for their runs, in seconds.
         rows_waiting: rows that wait or are computed now.
         expired: requests that were not computed, for their deadline had passed.
         cancelled: likewise, for their caller had left.
@@ -214,16 +212,16 @@ class Lane:
     __slots__ = ("_account", "cancelled", "expired", "rows_waiting", "waits")
 
     def __init__(self, account: Account) -> None:
-        self._account, self.waits = account, Tally(_BOUNDS)
+        self._account, self.waits = account, Tally(_SECONDS)
         self.rows_waiting = self.expired = self.cancelled = 0
 
-    def run(self, rows: int, infer: int) -> None:
-        """Count a run of so many rows, which took so many nanoseconds."""
+    def run(self, rows: int, infer: float) -> None:
+        """Count a run of so many rows, which took so many seconds."""
         self._account.ran(rows, infer)
 
-    def wait(self, nanoseconds: int) -> None:
+    def wait(self, seconds: float) -> None:
         """Count what a request waited for its run."""
-        self.waits.add(nanoseconds)
+        self.waits.add(seconds)
 
     def drop(self, expired: int, cancelled: int) -> None:
         """Count requests that were not computed."""
@@ -234,12 +232,17 @@ class Lane:
 class Series:
     """What was counted of one version at one door and verb, and its account, which is of every door."""
 
-    __slots__ = ("account", "codes", "durations")
+    __slots__ = ("account", "durations", "failures")
 
     def __init__(self, account: Account) -> None:
-        self.codes: dict[str, int] = {}
-        self.durations = Tally(_BOUNDS)  # in nanoseconds
+        self.failures: dict[str, int] = {}
+        self.durations = Tally(_SECONDS)
         self.account = account
+
+    def codes(self) -> dict[str, int]:
+        """How many requests ended how."""
+        answered = self.durations.count - sum(self.failures.values())
+        return {OK: answered, **self.failures} if answered else self.failures
 
 
 class Unusual:
@@ -270,23 +273,23 @@ class Meter:
         """Every series as it stands: name, labels, value."""
         for version, series in self.series.items():
             verb = (*version, self.door, self.verb)
-            for code, count in series.codes.items():
+            for code, count in series.codes().items():
                 yield "sigmax_requests", (*verb, code), count
-            yield "sigmax_request_duration_seconds", verb, series.durations.figures(_SECOND)
+            yield "sigmax_request_duration_seconds", verb, series.durations.figures()
 
     def request(
         self,
         model: str,
         version: str,
         code: str,
-        started: int,
+        started: float,
+        rows: int,
         *,
-        rows: int = 0,
-        read: int = 0,
-        ran: int = 0,
+        read: float = 0.0,
+        ran: float = 0.0,
         share: Share | None = None,
     ) -> None:
-        """Count one request; moments are nanoseconds of `perf_counter_ns`.
+        """Count one request; moments are seconds of `perf_counter`.
 
         Args:
             model: that was asked.
@@ -298,14 +301,14 @@ class Meter:
             ran: when the model was through; 0 if it never was.
             share: what the request had of runs that are counted by a `Lane`; without it, it was one.
         """
-        ended = perf_counter_ns()
+        ended = perf_counter()
         key = model, version
         series = self.series.get(key)
         if series is None:
             series = self.series[key] = Series(self._accounts.setdefault(key, Account()))
-        series.codes[code] = series.codes.get(code, 0) + 1
         series.durations.add(ended - started)
         if code != OK:
+            series.failures[code] = series.failures.get(code, 0) + 1
             series.account.failed(ended - started)
             if ran and share is None:
                 series.account.ran(rows, ran - read, read - started)

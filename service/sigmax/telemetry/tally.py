@@ -1,4 +1,4 @@
-"""A histogram: how many values fell into each bucket, and their sum; whole numbers stay whole."""
+"""A histogram: how many values fell into each bucket, and their sum."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from bisect import bisect_left
 
 
 class Tally:
-    """Counts whole numbers, of rows or nanoseconds."""
+    """Counts values.
+
+    Attributes:
+        total: their sum.
+    """
 
     __slots__ = ("_bounds", "_counts", "total")
 
-    def __init__(self, bounds: tuple[int, ...]) -> None:
+    def __init__(self, bounds: tuple[float, ...]) -> None:
         """Nothing is counted yet.
 
         Args:
@@ -18,10 +22,20 @@ class Tally:
         """
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
-        self.total = 0
+        self.total = 0.0
 
-    def add(self, value: int, times: int = 1) -> None:
-        """Count a value, once or more often."""
+    @property
+    def count(self) -> int:
+        """How many values."""
+        return sum(self._counts)
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+    def repeat(self, value: float, times: int) -> None:
+        """Count a value that came so often."""
         self._counts[bisect_left(self._bounds, value)] += times
         self.total += value * times
 
@@ -30,6 +44,6 @@ class Tally:
         self._counts = [mine + theirs for mine, theirs in zip(self._counts, other._counts, strict=True)]
         self.total += other.total
 
-    def figures(self, unit: float = 1) -> list[float]:
-        """The count of each bucket and, last, the sum, in units."""
-        return [*self._counts, self.total if unit == 1 else self.total / unit]
+    def figures(self) -> list[float]:
+        """The count of each bucket and, last, the sum."""
+        return [*self._counts, self.total]

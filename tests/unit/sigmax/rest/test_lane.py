@@ -29,7 +29,7 @@ from sigmax.rest.front import rest_door
 from sigmax.rest.heads import Asked, Heads, Route
 from sigmax.rest.hot import HotRoutes
 from sigmax.rest.http import HttpProtocol
-from sigmax.rest.wishes import NOTHING, Wishes
+from sigmax.rest.wishes import NOTHING, Wishes, granted
 from sigmax.telemetry.metrics import Metrics
 
 LIMIT = 2**20
@@ -75,7 +75,7 @@ class Watched(HotRoutes):
         promise: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.promises.append(promise)
         self.promised.set()
-        return promise
+        return promise if wishes is NOTHING else granted(promise, wishes)
 
 
 class Wire:

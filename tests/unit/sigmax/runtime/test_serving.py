@@ -23,7 +23,7 @@ class Asked(Worker):
         metrics = Metrics()
         verb = metrics.verb("rest", "classes")
         for number in range(100):
-            verb.request(f"model_{number}", "1", "OK", 0, rows=1, read=0, ran=1)
+            verb.request(f"model_{number}", "1", "OK", 0.0, 1)
         return totals.changes(metrics.figures(), {})
 
 
