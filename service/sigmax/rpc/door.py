@@ -9,6 +9,7 @@ from google.protobuf import struct_pb2
 from grpc_health.v1 import health_pb2
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import DEFAULT, Deployment
 from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
@@ -38,6 +39,7 @@ class RpcDoor:
         max_pixels: int = MAX_PIXELS,
         statistics: Statistics | None = None,
         control: Control | None = None,
+        deployment: Deployment = DEFAULT,
     ) -> None:
         """Make the server; what `statistics` tells is by default of this process alone."""
         models = ModelControl(control, metrics)
@@ -51,6 +53,7 @@ class RpcDoor:
             metrics,
             statistics,
             extensions=models.extensions,
+            deployment=deployment,
             max_bytes=max_bytes,
         )
         self._server = grpc.aio.server(options=_options(max_bytes))
