@@ -158,9 +158,9 @@ def _pixels(feature: Feature, value: Any, row: int, place: Place) -> list[Any]:
         return value
     level = [value]
     for size in feature.shape:
-        wrong = next((item for item in level if type(item) is not list or len(item) != size), None)
-        if wrong is not None:
-            raise InvalidInput.of([_not_nested(feature, wrong, row, place)])
+        wrong = [item for item in level if type(item) is not list or len(item) != size]
+        if wrong:
+            raise InvalidInput.of([_not_nested(feature, wrong[0], row, place)])
         level = list(chain.from_iterable(level))
     return level
 

@@ -1,4 +1,4 @@
-"""From an error to an HTTP status and the one error body: `{"error": "…", "code": "…", "details": […]}`."""
+"""From an error to an HTTP status and the one error body: `{"error", "code", "details", "request_id"}`."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ def headers(error: SigmaxError) -> tuple[tuple[bytes, bytes], ...]:
     return ()
 
 
-def body(error: SigmaxError) -> bytes:
-    """The error body; `details` says the place of each problem, where there is one to say."""
+def body(error: SigmaxError, request_id: str) -> bytes:
+    """The error body, which names the request; `details` says where each problem is, if it is anywhere."""
     document: dict[str, Any] = {"error": str(error), "code": error.code.value}
     if error.problems:
         document["details"] = list(map(_detail, error.problems))
+    document["request_id"] = request_id
     return msgspec.json.encode(document)
 
 

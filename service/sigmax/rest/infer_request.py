@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 from weakref import ref
 
 import msgspec
@@ -12,6 +13,8 @@ import msgspec
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
+from sigmax.protocol import parameters
+from sigmax.protocol.parameters import NONE, Wanted, Wishes
 from sigmax.rest.duplicates import colons, refuse_twice
 from sigmax.rest.jsons import not_json, plain, with_infinities
 
@@ -124,6 +127,39 @@ def _place(text: str) -> str:
     return place.rstrip("'").replace("[...]", "") if found else ""
 
 
+class Understood(NamedTuple):
+    """What a request wants besides its numbers.
+
+    Attributes:
+        wishes: what its parameters say.
+        wanted: the requested outputs; empty for all.
+    """
+
+    wishes: Wishes = NONE
+    wanted: tuple[Wanted, ...] = ()
+
+
+NOTHING = Understood()
+
+
+def understood(request: InferRequest) -> Understood:
+    """Read the parameters of a request, of its inputs and of its outputs.
+
+    Raises:
+        InvalidInput: one of them is wrong.
+        Unimplemented: a sequence, or shared memory.
+    """
+    for tensor in request.inputs:
+        if tensor.parameters:
+            parameters.refuse_shared_memory("input", tensor.name, tensor.parameters)
+    if not (request.parameters or request.outputs):
+        return NOTHING
+    wishes = parameters.of_request(request.parameters)
+    if not request.outputs:
+        return Understood(wishes)
+    return Understood(wishes, parameters.of_outputs([(one.name, one.parameters) for one in request.outputs]))
+
+
 def _nobody() -> None:
     return None
 
@@ -133,15 +169,17 @@ class Form:
 
     Attributes:
         request: without the numbers.
+        understood: what it wants besides.
         count: how many numbers its shape says.
         right_for: the version for which all but the numbers was found right, if they come in its own type
             and any finite ones are; of none at first, and of one that is no longer there.
     """
 
-    __slots__ = ("before", "behind", "count", "request", "right_for")
+    __slots__ = ("before", "behind", "count", "request", "right_for", "understood")
 
     def __init__(self, before: bytes, behind: bytes, request: InferRequest) -> None:
         self.before, self.behind, self.request = before, behind, request
+        self.understood = understood(request)
         self.count = math.prod(request.inputs[0].shape)
         self.right_for: Callable[[], Served | None] = _nobody
 

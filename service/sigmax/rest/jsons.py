@@ -9,13 +9,35 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from sigmax.errors import InvalidInput, Problem, nearest, path, quoted
+from sigmax.errors import InvalidInput, Problem, UnsupportedMedia, nearest, path, quoted
 from sigmax.protocol.values import check_count, describe, refuse_any
 from sigmax.rest.duplicates import refuse_twice
 
 T = TypeVar("T")
 
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # of UTF-8, and of UTF-16 in both orders
+_AS_JSON = (
+    *("", "application/json", "text/json", "text/plain"),
+    *("application/x-www-form-urlencoded", "application/octet-stream"),  # what curl -d and some clients say
+)
+
+
+def says_json(media_type: str) -> bool:
+    """Whether a body of this content-type, in small letters and without its parameters, is read as JSON."""
+    return media_type in _AS_JSON or media_type.endswith("+json")
+
+
+def check_media(content_type: bytes) -> None:
+    """Refuse a body whose content-type says that it is no JSON.
+
+    Raises:
+        UnsupportedMedia: naming it.
+    """
+    if content_type in (b"application/json", b""):
+        return
+    if not says_json(content_type.partition(b";")[0].strip().lower().decode("latin-1")):
+        given = quoted(content_type.decode("latin-1"))
+        raise UnsupportedMedia(f"content-type {given} is not read here: send JSON (application/json)")
 
 
 def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
@@ -90,7 +112,7 @@ def leniently(data: bytes) -> Any:
     """Read JSON, or what is but for numbers that are too large: they become infinite; None for all else."""
     try:
         return msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
         return json.loads(data)

@@ -88,6 +88,7 @@ class ProbabilitiesQuery:
     """A `PredictProbabilitiesRequest`."""
 
     __slots__ = ("_max_pixels", "_message", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(self, request: bytes, max_pixels: int = MAX_PIXELS) -> None:
         self._message = parse(pb.PredictProbabilitiesRequest, request)
@@ -123,6 +124,7 @@ class ClassesQuery:
     """A `PredictClassesRequest`."""
 
     __slots__ = ("_max_pixels", "_message", "_options", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(self, request: bytes, max_pixels: int = MAX_PIXELS) -> None:
         self._message = parse(pb.PredictClassesRequest, request)
