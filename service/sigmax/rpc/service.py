@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import inspect
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 
 from sigmax.errors import SigmaxError, Unimplemented, nearest, quoted
-from sigmax.rpc import ids
+from sigmax.protocol import ids
 from sigmax.rpc.errors import Context, Metadata, abort, end
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ _KINDS = {
     (True, False): "stream_unary",
     (True, True): "stream_stream",
 }
+
+
+_NAMES = frozenset([name.decode() for name in ids.NAMES])
+_MAX_ID = 512
+"""Characters of an id: as many of a `tracestate` have to be carried (W3C), beside all that an error says."""
 
 
 class Service(_Generic):
@@ -58,8 +63,8 @@ class Service(_Generic):
         if known is None:
             return self._refused(handler_call_details) if path.startswith(self._prefix) else None
         for name, _ in handler_call_details.invocation_metadata:
-            if name in ids.NAMES:
-                return known[1](ids.kept(handler_call_details.invocation_metadata))
+            if name in _NAMES:
+                return known[1](kept(handler_call_details.invocation_metadata))
         return known[0]
 
     def _refused(self, details: grpc.HandlerCallDetails) -> Handler:
@@ -68,7 +73,17 @@ class Service(_Generic):
         if reason is None:
             hint = nearest(method, self._methods)
             reason = f"{self._name} has no method {quoted(method)}{hint}"
-        return _naming(refusing(Unimplemented(reason)))(ids.kept(details.invocation_metadata))
+        return _naming(refusing(Unimplemented(reason)))(kept(details.invocation_metadata))
+
+
+def kept(metadata: Iterable[tuple[str, str | bytes]]) -> Metadata:
+    """Of a call's metadata what its end brings back, too."""
+    named = [
+        (name.encode(), value.encode()) for name, value in metadata if name in _NAMES and type(value) is str
+    ]
+    return tuple(
+        [(name.decode(), value.decode()) for name, value in ids.returned(named) if len(value) <= _MAX_ID]
+    )
 
 
 def refusing(error: SigmaxError) -> Handler:
