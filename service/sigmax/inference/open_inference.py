@@ -6,7 +6,7 @@ Both doors of the protocol take it from here, so that they cannot differ.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sigmax import __version__
 from sigmax.contract import INPUT, LOGITS, OUTPUT, Manifest, Task
-from sigmax.errors import InvalidInput, nearest, quoted
+from sigmax.errors import InvalidInput, nearest, path, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.decision import Rule
 from sigmax.inference.dispatch import Prediction
@@ -23,10 +23,17 @@ from sigmax.protocol.options import DEFAULT, Options, without_logits
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tensors import NAMES
 
-SERVER = {"name": "sigmax", "version": __version__, "extensions": ["binary_tensor_data"]}
+EXTENSIONS = ("binary_tensor_data", "statistics")
+"""Those that are always there."""
+
 PLATFORM = "onnx_onnxv1"
 
 LABEL, LABELS, UNSURE = "label", "labels", "unsure"
+
+
+def server(extensions: Iterable[str] = ()) -> dict[str, Any]:
+    """The server's metadata; `extensions` are those that it was told to offer."""
+    return {"name": "sigmax", "version": __version__, "extensions": [*EXTENSIONS, *extensions]}
 
 
 class Output(NamedTuple):
@@ -120,7 +127,8 @@ def outputs(prediction: Prediction, requested: Sequence[str], options: Options =
     if not requested:
         return [_output(prediction, rule, name) for name in known]
     if len(set(requested)) < len(requested):
-        raise InvalidInput(f"an output is requested twice: {[name[:60] for name in requested[:20]]}")
+        text = f"an output is requested twice: {[name[:60] for name in requested[:20]]}"
+        raise InvalidInput(text, "outputs")
     for name in requested:
         if name not in known:
             raise _unknown(manifest, name, known)
@@ -128,15 +136,12 @@ def outputs(prediction: Prediction, requested: Sequence[str], options: Options =
 
 
 def _unknown(manifest: Manifest, name: str, known: Sequence[str]) -> InvalidInput:
+    text = f"unknown output {quoted(name)}{nearest(name, known)}; this model has {', '.join(known)}"
     if name == LOGITS:
-        return InvalidInput(f"output 'logits': {without_logits(manifest)}")
-    if name == UNSURE and manifest.task is not Task.MULTICLASS:
-        return InvalidInput(
-            "output 'unsure': no band applies; parameters 'band_low' and 'band_high' give one"
-        )
-    return InvalidInput(
-        f"unknown output {quoted(name)}{nearest(name, known)}; this model has {', '.join(known)}"
-    )
+        text = f"output 'logits': {without_logits(manifest)}"
+    elif name == UNSURE and manifest.task is not Task.MULTICLASS:
+        text = "output 'unsure': no band applies; parameters 'band_low' and 'band_high' give one"
+    return InvalidInput(text, path("outputs", name))
 
 
 def _output(prediction: Prediction, rule: Rule, name: str) -> Output:

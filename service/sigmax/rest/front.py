@@ -12,8 +12,10 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics, own
 from sigmax.inference.status import Status
 from sigmax.inference.yielding import Yielding
 from sigmax.protocol.containers import MAX_PIXELS
@@ -52,18 +54,24 @@ def rest_door(
     max_pixels: int = MAX_PIXELS,
     scrape: Scrape | None = None,
     status: Status | None = None,
+    statistics: Statistics | None = None,
     gently: Yielding | None = None,
+    control: Control | None = None,
 ) -> HotRoutes:
-    """The whole HTTP application; `scrape` gives what `/metrics` answers, by default this process's own."""
+    """The whole HTTP application.
+
+    What `scrape`, `status` and `statistics` tell is by default of this process alone.
+    """
 
     def make() -> ASGIApp:
         from sigmax.rest.door import documented  # noqa: PLC0415 - see above
 
-        return documented(catalog, readiness)
+        said = statistics or Statistics(catalog, own(metrics))
+        return documented(catalog, readiness, said, ModelControl(control, metrics), max_bytes)
 
-    async def own() -> bytes:
+    async def exposition() -> bytes:
         return metrics.exposition()
 
     pages = OnDemand(make, gently or Yielding())
-    probes = Probes(pages, readiness, scrape or own, status or Status(catalog, readiness))
+    probes = Probes(pages, readiness, scrape or exposition, status or Status(catalog, readiness))
     return HotRoutes(Pages(probes, max_bytes), dispatch, metrics, max_bytes, max_pixels)

@@ -12,7 +12,7 @@ from sigmax.rest.asgi import JSON, Answer, Headers
 log = logging.getLogger(__name__)
 
 
-def refusal(error: Exception, request_id: str, further: Headers | None = None) -> Answer:
+def refusal(error: BaseException, request_id: str, further: Headers | None = None) -> Answer:
     """The answer to a request that ended in an error, without the ids that its caller sent along.
 
     Args:

@@ -5,25 +5,29 @@ An answer comes in the form of its request: raw contents for raw contents, typed
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import grpc
 from google.protobuf import json_format
 
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.inference.dispatch import Dispatch, Prediction
-from sigmax.inference.open_inference import SERVER, Output, metadata, outputs, wants_logits
+from sigmax.inference.open_inference import Output, metadata, outputs, server, wants_logits
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics, own
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
 from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.rpc.forms import Forms
-from sigmax.rpc.raw import Form, KnownQuery, form_of, options_of, raw_response, requested
+from sigmax.rpc.raw import Form, KnownQuery, form_of, options_of, raw_response, requested, timeout_of
+from sigmax.rpc.service import Handler, Service
+from sigmax.rpc.statistics import ModelStatistics
+from sigmax.rpc.stream import MAX_BYTES, Streams
+from sigmax.rpc.stream_infer import StreamInfer
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
@@ -46,19 +50,49 @@ CONTENTS = {
 }
 """Which field of InferTensorContents holds a datatype; FP16 has none, it travels raw."""
 
+_SHARED_MEMORY = "shared memory is not offered: send tensors in the request"
+
+ABSENT = {
+    **dict.fromkeys(
+        [
+            f"{kind}SharedMemory{verb}"
+            for kind in ("System", "Cuda")
+            for verb in ("Status", "Register", "Unregister")
+        ],
+        _SHARED_MEMORY,
+    ),
+    "TraceSetting": "trace settings are not offered: send 'traceparent' with a call, it comes back",
+    "LogSettings": "log settings are not offered while the service runs",
+}
+"""What is said of the extensions of Triton that are not offered."""
+
 
 class InferenceService:
     """The methods of the service, on bytes."""
 
-    def __init__(self, catalog: Catalog, dispatch: Dispatch, readiness: Readiness, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        dispatch: Dispatch,
+        readiness: Readiness,
+        metrics: Metrics,
+        statistics: Statistics | None = None,
+        *,
+        extensions: Sequence[str] = (),
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._model_statistics = ModelStatistics(statistics or Statistics(catalog, own(metrics)))
         self._catalog = catalog
+        self._extensions = extensions
         self._dispatch = dispatch
         self._readiness = readiness
         self._infer = metrics.verb("grpc", "infer")
+        self._stream_infer = metrics.verb("grpc", "stream_infer")
         self._forms: Forms[Form] = Forms()
+        self._streams = Streams(StreamInfer(self.stream_infer), max_bytes)
 
-    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
-        """What a gRPC server adds to answer this service."""
+    def handler(self, further: Mapping[str, Handler] | None = None) -> Service:
+        """What a gRPC server adds to answer this service, its further methods too."""
         methods = {
             "ServerLive": unary(self.server_live),
             "ServerReady": unary(self.server_ready),
@@ -66,8 +100,11 @@ class InferenceService:
             "ServerMetadata": unary(self.server_metadata),
             "ModelMetadata": unary(self.model_metadata),
             "ModelInfer": unary(self.model_infer),
+            "ModelStreamInfer": self._streams.handler(),
+            "ModelStatistics": unary(self._model_statistics),
+            **(further or {}),
         }
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+        return Service(SERVICE, methods, ABSENT)
 
     def server_live(self, request: bytes) -> bytes:
         """An answer is the proof."""
@@ -88,7 +125,8 @@ class InferenceService:
     def server_metadata(self, request: bytes) -> bytes:
         """Name, version and extensions."""
         parse(pb.ServerMetadataRequest, request)
-        return json_format.ParseDict(SERVER, pb.ServerMetadataResponse()).SerializeToString()
+        said = server(self._extensions)
+        return json_format.ParseDict(said, pb.ServerMetadataResponse()).SerializeToString()
 
     def model_metadata(self, request: bytes) -> bytes:
         """Inputs and outputs."""
@@ -103,11 +141,32 @@ class InferenceService:
             return self._dispatch.ask(self._infer, KnownQuery, form, request)
         return self._dispatch.ask(self._infer, InferQuery, request, self._forms)
 
+    def stream_infer(self, request: bytes) -> bytes | Awaitable[bytes]:
+        """Predict, for a stream: counted as that, and a call less for requests of their own."""
+        form = self._forms.find(request)
+        if form is not None:
+            return self._dispatch.ask(self._stream_infer, KnownQuery, form, request)
+        return self._dispatch.ask(self._stream_infer, InferQuery, request, self._forms)
+
+    def leave(self, seconds: float) -> None:
+        """End every stream as soon as it is answered, in `seconds` at the latest."""
+        self._streams.leave(seconds)
+
 
 class InferQuery:
     """A `ModelInferRequest`."""
 
-    __slots__ = ("_forms", "_message", "_options", "_raw", "_request", "model", "version", "wants_logits")
+    __slots__ = (
+        "_forms",
+        "_message",
+        "_options",
+        "_raw",
+        "_request",
+        "model",
+        "timeout",
+        "version",
+        "wants_logits",
+    )
 
     def __init__(self, request: bytes, forms: Forms[Form]) -> None:
         self._request, self._forms = request, forms
@@ -115,10 +174,11 @@ class InferQuery:
         self._raw = len(self._message.raw_input_contents) > 0
         self.model, self.version = self._message.model_name, self._message.model_version
         self._options, self.wants_logits = DEFAULT, False
+        self.timeout: float | None = None
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the input tensors, raw or typed: one, or two of a model with categories."""
-        self._options = options_of(self._message)
+        self._options, self.timeout = options_of(self._message), timeout_of(self._message)
         self.wants_logits = wants_logits(served.manifest, requested(self._message))
         schema, inputs = served.schema, self._message.inputs
         tensors.check_inputs(schema, [tensor.name for tensor in inputs])
@@ -164,12 +224,12 @@ class InferQuery:
         contents, inputs = self._message.raw_input_contents, self._message.inputs
         if len(contents) != len(inputs):
             entries = "1 entry" if len(inputs) == 1 else f"{len(inputs)} entries"
-            raise InvalidInput(f"expected {entries} of raw_input_contents, one an input, got {len(contents)}")
+            text = f"expected {entries} of raw_input_contents, one an input, got {len(contents)}"
+            raise InvalidInput(text, "raw_input_contents")
         for tensor in inputs:
             if tensor.HasField("contents"):
-                raise InvalidInput(
-                    f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
-                )
+                text = f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
+                raise InvalidInput(text, tensors.field(tensor.name, "contents"))
         return contents
 
 
@@ -184,13 +244,15 @@ def _field(tensor: pb.ModelInferRequest.InferInputTensor) -> Sequence[Any]:
     field = CONTENTS.get(tensor.datatype)
     if field is None:
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: {tensor.datatype} travels in raw_input_contents only"
+            f"input {quoted(tensor.name)}: {tensor.datatype} travels in raw_input_contents only",
+            tensors.field(tensor.name, "contents"),
         )
     filled = [descriptor.name for descriptor, _ in tensor.contents.ListFields()]
     if filled not in ([], [field]):
         raise InvalidInput(
             f"input {quoted(tensor.name)}: {tensor.datatype} belongs into contents.{field}, "
-            f"got {', '.join(filled)}"
+            f"got {', '.join(filled)}",
+            tensors.field(tensor.name, "contents"),
         )
     values: Sequence[Any] = getattr(tensor.contents, field)
     return values

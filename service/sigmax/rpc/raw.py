@@ -15,19 +15,23 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from sigmax.contract import INPUT, Task
+from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
-from sigmax.protocol import tensors
+from sigmax.protocol import tensors, timeouts
 from sigmax.protocol.options import DEFAULT, Options, from_parameters
 from sigmax.protocol.tabular import Rows
-from sigmax.protocol.values import surely_finite
+from sigmax.protocol.values import describe, surely_finite
 from sigmax.rpc.labels import Labels
 from sigmax.rpc.varint import varint
 from sigmax.wire import open_inference_grpc_pb2 as pb
 
 RAW_INPUT = b"\x3a"  # raw_input_contents: field 7, length-delimited
 RAW_OUTPUT = b"\x32"  # raw_output_contents: field 6, length-delimited
+
+EMPTY_FINAL = "triton_enable_empty_final_response"
+"""Asks for an empty last answer of a stream, of models that give none or many; ours give one a request."""
 
 _MAX_PREFIX = 4096
 
@@ -145,6 +149,7 @@ class KnownQuery:
     """A request of a known form."""
 
     __slots__ = ("_form", "_plan", "_request", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(self, form: Form, request: bytes) -> None:
         self.model, self.version = form.model, form.version
@@ -175,12 +180,14 @@ class KnownQuery:
 
 
 def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
-    """The form of a raw request; None if it has an id, which changes, or does not end with its numbers.
+    """The form of a raw request; None if it does not end with its numbers, or has what changes: id, timeout.
 
     Of models with categories no request has a form: their texts have no length in common.
     """
     inputs = message.inputs
-    if message.id or len(message.raw_input_contents) != 1 or len(inputs) != 1 or inputs[0].name != INPUT:
+    if message.id or timeouts.TIMEOUT in message.parameters:
+        return None
+    if len(message.raw_input_contents) != 1 or len(inputs) != 1 or inputs[0].name != INPUT:
         return None
     numbers = message.raw_input_contents[0]
     common = request[: len(request) - len(numbers) - len(varint(len(numbers))) - 1]
@@ -206,7 +213,23 @@ def options_of(message: pb.ModelInferRequest) -> Options:
     """
     if not message.parameters:
         return DEFAULT
-    return from_parameters({name: _value(parameter) for name, parameter in message.parameters.items()})
+    given = _parameters(message)
+    if not isinstance(given.get(EMPTY_FINAL, True), bool):
+        raise InvalidInput(f"parameter '{EMPTY_FINAL}' is a boolean, not {describe(given[EMPTY_FINAL])}")
+    return from_parameters(given)
+
+
+def timeout_of(message: pb.ModelInferRequest) -> float | None:
+    """After how many seconds an answer is of no use; None: never.
+
+    Raises:
+        InvalidInput: the parameter is no number of microseconds.
+    """
+    return timeouts.timeout_of(_parameters(message)) if message.parameters else None
+
+
+def _parameters(message: pb.ModelInferRequest) -> dict[str, Any]:
+    return {name: _value(parameter) for name, parameter in message.parameters.items()}
 
 
 def _value(parameter: pb.InferParameter) -> Any:

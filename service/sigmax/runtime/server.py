@@ -19,8 +19,10 @@ from starlette.types import ASGIApp
 
 from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.control import Control
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Gather, Statistics
 from sigmax.inference.status import Processes, Status
 from sigmax.inference.yielding import Yielding
 from sigmax.rest import receiving
@@ -58,7 +60,9 @@ class Doors:
         scrape: Callable[[], Awaitable[bytes]],
         processes: Processes,
         *,
+        figures: Gather,
         gently: Yielding,
+        control: Control | None = None,
     ) -> None:
         self._settings = settings
         self._readiness = Readiness(catalog, settings.require)
@@ -66,7 +70,17 @@ class Doors:
         self._batching = Batching(metrics.lane, limits)
         dispatch = Dispatch(catalog, settings.max_rows, self._batching)
         size, pixels = settings.max_bytes, settings.max_pixels
-        self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
+        statistics = Statistics(catalog, figures)
+        self._rpc = RpcDoor(
+            catalog,
+            dispatch,
+            self._readiness,
+            metrics,
+            size,
+            max_pixels=pixels,
+            statistics=statistics,
+            control=control,
+        )
         self._routes = rest_door(
             catalog,
             dispatch,
@@ -76,7 +90,9 @@ class Doors:
             max_pixels=pixels,
             scrape=scrape,
             status=Status(catalog, self._readiness, processes),
+            statistics=statistics,
             gently=gently,
+            control=control,
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None

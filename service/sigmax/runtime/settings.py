@@ -30,6 +30,7 @@ class Settings:
         workers: processes that answer, beside the one that supervises them.
         start_timeout: seconds that a worker may take until it is ready.
         log_level: of the supervisor and of every worker.
+        model_control: whether models are loaded and unloaded on request.
     """
 
     models: Path
@@ -49,6 +50,7 @@ class Settings:
     workers: int
     start_timeout: float
     log_level: str
+    model_control: bool
 
     def document(self) -> dict[str, Any]:
         """The settings as they travel to a worker, for JSON."""

@@ -228,7 +228,7 @@ def test_a_refused_request_leaves_the_connection_usable(request_bytes: bytes) ->
             await wire.send(request_bytes)
             status, body = await wire.answer()
             assert status >= 400
-            assert set(body) == {"error", "code", "request_id"}
+            assert set(body) >= {"error", "code", "request_id"}
             await wire.send(hot())
             assert await wire.answer() == (200, ANSWER)
 

@@ -24,7 +24,7 @@ from tests.unit.sigmax.manifests import (
 )
 
 from sigmax.contract import Manifest, Missing
-from sigmax.errors import InvalidInput, NotFound, SigmaxError
+from sigmax.errors import DeadlineExceeded, InvalidInput, NotFound, SigmaxError
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.engine import Floats, OnnxEngine
@@ -198,6 +198,21 @@ def test_parameters_that_mean_nothing_here_are_ignored_whole_or_of_a_known_form(
     strange = request(row, parameters={"priority": pb.InferParameter(int64_param=1)})
 
     assert infer(learned, strange) == infer(learned, strange) == infer(service(serving(BANDED)), request(row))
+
+
+@pytest.mark.parametrize("field", ["int64_param", "uint64_param", "string_param"])
+def test_a_timeout_is_read_of_each_request_and_is_no_part_of_a_form(field: str) -> None:
+    learned, row = service(serving(BANDED)), np.full((1, 2), 0.1)
+
+    def timed(microseconds: int) -> pb.ModelInferRequest:
+        value = str(microseconds) if field == "string_param" else microseconds
+        options: Any = {field: value}
+        return request(row, parameters={"timeout": pb.InferParameter(**options)})
+
+    for _ in range(2):
+        assert infer(learned, timed(10**9)) == infer(service(serving(BANDED)), request(row))
+    with pytest.raises(DeadlineExceeded, match="the timeout of the request passed before it was computed"):
+        infer(learned, timed(1))
 
 
 def test_a_whole_number_is_a_threshold_too_and_a_text_is_refused() -> None:

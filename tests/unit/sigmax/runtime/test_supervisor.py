@@ -30,6 +30,7 @@ SETTINGS = Settings(
     workers=1,
     start_timeout=1,
     log_level="error",
+    model_control=False,
 )
 
 
