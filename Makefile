@@ -29,7 +29,7 @@ export ORT_DISABLE_TELEMETRY := 1
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run train serve test lint proto released compose clients conform-peers models learn lifecycle bench bench-stream pins clean
+.PHONY: help run train serve test lint proto released compose clients fuzz conform-peers models learn lifecycle bench bench-stream pins clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,8 +71,12 @@ compose: .venv/.checks  ## Build the images, bring the stack up, ask both doors,
 	$(COMPOSE) up --detach --wait serve || { $(COMPOSE) logs; exit 1; }; \
 	$(BIN)/python -m pytest -m image tests/e2e $(ARGS)
 
-clients: .venv/.checks build/triton/.installed  ## Ask the service with other projects' clients, each in an environment of its own
+clients: .venv/.checks build/triton/.installed build/kserve-client/.installed  ## Ask the service with other projects' clients, each in an environment of its own
 	$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
+
+fuzz: .venv/.checks build/fuzz/.installed  ## Fuzz both doors: a million inputs a target; ARGS="--only surface --seconds 60": one part
+	@$(TRAIN_MISSING)
+	$(BIN)/python -m tests.fuzz.run --models $(MODELS) $(ARGS)
 
 conform-peers: .venv/.checks build/mlserver/.installed build/kserve/.installed  ## Ask Sigmax, MLServer and KServe the checklist of the protocol, write docs/conformance.md
 	$(BIN)/python -m tests.peers.table
@@ -105,16 +109,25 @@ clean:  ## Remove .venv and every cache; models/ stays
 	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	find service training tests benchmarks proto -name __pycache__ -type d -prune -exec rm -rf {} +
 
-build/triton/.installed: .venv/.python tests/clients/triton.txt
-	@echo "==> build/triton: tritonclient, with what it needs"
-	@$(BIN)/python -m venv build/triton
-	@build/triton/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/clients/triton.txt
-	@touch $@
+define ENVIRONMENT
+@echo "==> build/$*: $*, with what it needs"
+@$(BIN)/python -m venv build/$*
+@build/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+@touch $@
+endef
+
+build/%/.installed: tests/clients/%.txt .venv/.python
+	$(ENVIRONMENT)
 
 build/%/.installed: tests/peers/%.txt .venv/.python
-	@echo "==> build/$*: $*, with what it needs"
-	@$(BIN)/python -m venv build/$*
-	@build/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	$(ENVIRONMENT)
+
+build/fuzz/.installed: tests/fuzz/requirements.txt .venv/.python constraints.txt service/pyproject.toml
+	@echo "==> build/fuzz: atheris and Schemathesis beside the service"
+	@$(BIN)/python -m venv build/fuzz
+	@build/fuzz/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt pip
+	@build/fuzz/bin/python -m pip install --quiet --constraint constraints.txt --group build --requirement tests/fuzz/requirements.txt
+	@build/fuzz/bin/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable 'service[serve]'
 	@touch $@
 
 .venv/.python:

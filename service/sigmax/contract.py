@@ -32,6 +32,7 @@ VERSION_PATTERN = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 MODEL_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
+LABELS_FILE = "labels.json"
 GOLDEN_FILE = "golden.json"
 EXAMPLE_FILE = "example.json"
 

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conformance.doors import Door, InProcess, OpenInferenceRest, OpenInferenceRpc, Rest, Rpc
+from tests.conformance.doors import (
+    Door,
+    InProcess,
+    OpenInferenceRest,
+    OpenInferenceRpc,
+    Rest,
+    Rpc,
+    ServingV1,
+)
 from tests.service import Service, running
 
 from sigmax.protocol.tensors import NAMES
@@ -19,6 +27,10 @@ DOORS = (
     "rest ordered",
     "rest named",
     "rest columns",
+    "v1 predict rows",
+    "v1 predict named",
+    "v1 predict columns",
+    "v1 classify",
     "grpc classifier",
     "v2 rest flat",
     "v2 rest nested",
@@ -52,6 +64,10 @@ def doors(service: Service, repository: Path, bundles: dict[str, Bundle]) -> Ite
         "rest ordered": Rest(service, "ordered"),
         "rest named": Rest(service, "named"),
         "rest columns": Rest(service, "columns"),
+        "v1 predict rows": ServingV1(service, "rows"),
+        "v1 predict named": ServingV1(service, "named"),
+        "v1 predict columns": ServingV1(service, "columns"),
+        "v1 classify": ServingV1(service, "examples"),
         "grpc classifier": Rpc(service),
         "v2 rest flat": OpenInferenceRest(service, "flat", datatypes),
         "v2 rest nested": OpenInferenceRest(service, "nested", datatypes),

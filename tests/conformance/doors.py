@@ -109,6 +109,53 @@ class Rest(Door):
         return {"columns": dict(zip(names, features.T.tolist(), strict=True))}
 
 
+class ServingV1(Rest):
+    """`:predict` in rows, by name, in columns, or `:classify`: TensorFlow Serving's and KServe V1's forms."""
+
+    def ask(self, model: str, features: Matrix, version: str = "") -> Said:
+        path = f"/v1/models/{model}" + (f"/versions/{version}" if version else "")
+        rows = features.tolist()
+        names = self.names(model) or [f"feature {column}" for column in range(features.shape[1])]
+        named = [
+            dict.fromkeys(names, row) if len(names) == 1 else dict(zip(names, row, strict=False))
+            for row in rows
+        ]
+        if self._form == "examples":
+            return self._classified(model, self.post(f"{path}:classify", {"examples": named}))
+        bodies: dict[str, dict[str, Any]] = {
+            "rows": {"instances": rows},
+            "named": {"instances": named},
+            "columns": {"inputs": {"features": rows}},
+        }
+        answer = self.post(f"{path}:predict", bodies[self._form])
+        if "outputs" in answer:
+            outputs = answer["outputs"]
+            return self._said(model, outputs["probabilities"], outputs["label"])
+        rows = answer["predictions"]
+        return self._said(model, [row["probabilities"] for row in rows], [row["label"] for row in rows])
+
+    def _classified(self, model: str, answer: dict[str, Any]) -> Said:
+        """Every class with its score; which one is chosen, TensorFlow Serving leaves to the caller."""
+        described = self.client.get(f"/v1/models/{model}").json()
+        rows = [[score for _, score in row] for row in answer["results"]]
+        assert all([label for label, _ in row] == described["classes"] for row in answer["results"])
+        return self._said(model, rows, [_decided(described, row) for row in rows])
+
+    def _said(self, model: str, rows: list[list[float]], labels: list[str]) -> Said:
+        version = self.client.get(f"/v1/models/{model}").json()["version"]
+        return Said(model, version, np.array(rows, np.float64), labels)
+
+
+def _decided(described: dict[str, Any], row: list[float]) -> str:
+    """The label of a row of a binary or multiclass model, by what the model says of its decision."""
+    classes, decision = described["classes"], described["decision"]
+    if "positive" not in decision:
+        return str(classes[row.index(max(row))])
+    positive = decision["positive"]
+    exceeded = row[classes.index(positive)] > decision["thresholds"][positive]
+    return str(positive if exceeded else next(label for label in classes if label != positive))
+
+
 class OpenInferenceRest(Door):
     """`/v2/models/{m}/infer`, JSON flat, JSON nested, or binary."""
 

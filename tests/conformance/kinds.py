@@ -80,6 +80,38 @@ class Rest(Door):
         return np.array(answer[_RESULT])
 
 
+class ServingV1(Door):
+    """`:predict` in rows, by feature, by tensor or in columns, or `:classify`."""
+
+    def __init__(self, model: str, features: Sequence[Feature], service: Service, form: str) -> None:
+        super().__init__(model, features)
+        self.client, self._form = httpx.Client(base_url=service.rest), form
+
+    def ask(self, rows: list[Row]) -> Probabilities:
+        if self._form == "examples":
+            answer = self._post("classify", {"examples": rows})
+            return np.array([[score for _, score in row] for row in answer["results"]])
+        body = {"signature_name": _RESULT, **self._body(rows)}
+        (said,) = self._post("predict", body).values()
+        return np.array(said)
+
+    def _body(self, rows: list[Row]) -> dict[str, Any]:
+        if self._form == "tensors":
+            return {"instances": [self._tensors(row) for row in rows]}
+        if self._form == "columns":
+            return {"inputs": self.form(rows, "columns")["columns"]}
+        return {"instances": self.form(rows, self._form)["rows"]}
+
+    def _tensors(self, row: Row) -> Row:
+        return {
+            "features": [row[name] for name in self.numbers],
+            "categories": [row[name] for name in self.categories],
+        }
+
+    def _post(self, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+        return checked(self.client.post(f"/v1/models/{self.model}:{verb}", json=body))
+
+
 class Rpc(Door):
     """`sigmax.v1.Classifier/PredictProbabilities`."""
 

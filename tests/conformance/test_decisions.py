@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 from google.protobuf import json_format
 from tests.conformance.models import MANIFESTS, ROWS, publish, said
+from tests.openapi import resolved
 from tests.service import Service, call, command, environment, running
 
 from sigmax.cli import cli
@@ -499,7 +500,7 @@ def test_a_description_names_band_and_outputs_alike_over_both_doors(decisions: S
 @pytest.mark.parametrize("model", MANIFESTS)
 def test_the_documentation_offers_what_a_model_can_decide_by(decisions: Service, model: str) -> None:
     manifest = MANIFESTS[model]
-    paths = httpx.get(f"{decisions.rest}/openapi.json").json()["paths"]
+    paths = resolved(httpx.get(f"{decisions.rest}/openapi.json").json())
 
     def options(verb: str) -> set[str]:
         content = paths[f"/v1/models/{model}:{verb}"]["post"]["requestBody"]["content"]

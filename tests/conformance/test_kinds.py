@@ -21,8 +21,10 @@ from tests.conformance.kinds import (
     Rest,
     Row,
     Rpc,
+    ServingV1,
     raw,
 )
+from tests.openapi import resolved
 from tests.service import Service, running
 from tests.unit.sigmax import mixed
 from tests.unit.sigmax.mixed import MATRIX, MIXED, ROWS
@@ -33,6 +35,11 @@ FORMS: dict[str, tuple[type[Any], str]] = {
     "rest named": (Rest, "named"),
     "rest ordered": (Rest, "ordered"),
     "rest columns": (Rest, "columns"),
+    "v1 predict named": (ServingV1, "named"),
+    "v1 predict ordered": (ServingV1, "ordered"),
+    "v1 predict tensors": (ServingV1, "tensors"),
+    "v1 predict columns": (ServingV1, "columns"),
+    "v1 classify": (ServingV1, "examples"),
     "grpc named": (Rpc, "named"),
     "grpc ordered": (Rpc, "ordered"),
     "grpc columns": (Rpc, "columns"),
@@ -44,7 +51,7 @@ FORMS: dict[str, tuple[type[Any], str]] = {
     "predict json": (CommandLine, "json"),
     "predict csv": (CommandLine, "csv"),
 }
-VALUES = [name for name in FORMS if name.startswith(("rest", "grpc", "predict json"))]
+VALUES = [name for name in FORMS if name.startswith(("rest", "v1", "grpc", "predict json"))]
 """The doors that take JSON values."""
 
 ONLINE = [name for name in FORMS if not name.startswith("predict")]
@@ -190,7 +197,7 @@ WRONG: dict[str, tuple[str, Any, str, list[str]]] = {
         list(FORMS),
     ),
     "a number for a text": ("도시", 7, "expected a text, got the number 7", VALUES),
-    "a list for a text": ("도시", ["서울"], "expected a text, got a list of 1 values", VALUES),
+    "a list for a text": ("도시", ["서울", "부산"], "expected a text, got a list of 2 values", VALUES),
 }
 
 
@@ -517,7 +524,7 @@ def test_both_metadata_list_both_inputs(client: httpx.Client, doors: dict[str, D
 def test_the_documented_examples_work_as_they_are(
     client: httpx.Client, doors: dict[str, Door], path: str
 ) -> None:
-    paths = client.get("/openapi.json").json()["paths"]
+    paths = resolved(client.get("/openapi.json").json())
     example = paths[path]["post"]["requestBody"]["content"]["application/json"]["example"]
 
     answer = client.post(path, json=example).json()

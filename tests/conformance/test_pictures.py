@@ -26,6 +26,7 @@ from rich.console import Console
 from tests import pictures as files
 from tests.conformance.doors import InProcess, Refused
 from tests.conftest import JOBS
+from tests.openapi import resolved
 from tests.service import Service, call, command, environment, running
 
 from sigmax.repository import bundle
@@ -157,6 +158,21 @@ class Json(Way):
         return document
 
 
+class B64(Json):
+    """`{"b64": …}` in `:predict` and `:classify`, as TensorFlow Serving's clients send bytes."""
+
+    def ask(self, model: str, contents: Sequence[bytes], **options: Any) -> Said:
+        assert not options
+        texts = [{"b64": base64.b64encode(content).decode()} for content in contents]
+        rows = self.post(f"/v1/models/{model}:predict", json={"instances": texts})["predictions"]
+        columns = self.post(f"/v1/models/{model}:predict", json={"inputs": {"image_bytes": texts}})["outputs"]
+        examples = [{"image_bytes": [text]} for text in texts]
+        scores = self.post(f"/v1/models/{model}:classify", json={"examples": examples})["results"]
+        said = [row["probabilities"] for row in rows]
+        assert columns["probabilities"] == said == [[score for _, score in row] for row in scores]
+        return Said(np.array(said), [row["label"] for row in rows])
+
+
 class Body(Json):
     """Each picture as the body of a request."""
 
@@ -224,9 +240,9 @@ class CommandLine(Way):
 @contextmanager
 def ways_to(service: Service) -> Iterator[dict[str, Way]]:
     """Every way into a service, closed at the end."""
-    as_json, body, rpc = Json(service), Body(service), Rpc(service)
-    with as_json.client, body.client, rpc.channel:
-        yield {"json": as_json, "body": body, "grpc": rpc}
+    as_json, body, b64, rpc = Json(service), Body(service), B64(service), Rpc(service)
+    with as_json.client, body.client, b64.client, rpc.channel:
+        yield {"json": as_json, "body": body, "b64": b64, "grpc": rpc}
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +306,13 @@ WRONG = (
     *("a JPEG in CMYK", "a PNG of 16 bits", "a PNG with a transparent pixel", "a JPEG of 12 bits"),
     *("a bomb in a PNG's colour profile", "unknown bytes"),
 )
-CODES = {"json": "400", "body": "400", "grpc": "INVALID_ARGUMENT", "command line": "exit code 1"}
+CODES = {
+    "json": "400",
+    "body": "400",
+    "b64": "400",
+    "grpc": "INVALID_ARGUMENT",
+    "command line": "exit code 1",
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -300,7 +322,7 @@ def test_a_wrong_picture_is_refused_with_the_same_words_by_every_door(
     content, expected = files.WRONG[name]
 
     refused = {}
-    for way in ("json", "body", "grpc"):
+    for way in ("json", "body", "b64", "grpc"):
         with pytest.raises(Refused) as error:
             ways[way].ask("photos", [content])
         refused[way] = error.value
@@ -442,14 +464,14 @@ def test_a_picture_that_does_not_say_so_is_told_how(client: httpx.Client) -> Non
 
 
 def test_a_model_without_an_image_refuses_pictures_by_its_name(service: Service) -> None:
-    expected = (
-        "model 'iris' takes no pictures: send 'rows' or 'columns' with its features, "
-        "'sepal length (cm)', 'sepal width (cm)', 'petal length (cm)', …"
-    )
+    features = "'sepal length (cm)', 'sepal width (cm)', 'petal length (cm)', …"
+    keys, own = {"b64": "'instances' or 'inputs'"}, "'rows' or 'columns'"
     with ways_to(service) as ways:
         for name, way in ways.items():
             with pytest.raises(Refused) as refused:
                 way.ask("iris", [files.RIGHT_PNG])
+            instead = f"send {keys.get(name, own)} with its features, {features}"
+            expected = f"model 'iris' takes no pictures: {instead}"
             assert (refused.value.code, refused.value.text) == (CODES[name], expected)
 
 
@@ -529,7 +551,7 @@ def test_the_example_is_a_small_file_that_works_when_pasted(
 
 
 def test_the_description_of_the_service_tells_of_pictures(client: httpx.Client) -> None:
-    paths = client.get("/openapi.json").json()["paths"]
+    paths = resolved(client.get("/openapi.json").json())
 
     for verb in ("classes", "probabilities"):
         content = paths[f"/v1/models/digits_png:{verb}"]["post"]["requestBody"]["content"]

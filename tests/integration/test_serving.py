@@ -17,6 +17,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from tests.openapi import resolved
 from tests.service import Service, call, command, environment, running
 
 from sigmax.wire import classifier_pb2, open_inference_grpc_pb2
@@ -119,24 +120,49 @@ def test_the_example_of_a_description_works_when_pasted(client: httpx.Client, mo
     assert len(answer.json()["results"]) == len(example["rows"])
 
 
-def test_the_documentation_has_a_typed_request_with_an_example_for_every_model(client: httpx.Client) -> None:
-    document = client.get("/openapi.json").json()
+def test_the_documentation_has_a_typed_request_for_every_model_and_version(client: httpx.Client) -> None:
+    paths = resolved(client.get("/openapi.json").json())
 
     for model in ("breast_cancer", "digits", "iris", "temple_or_flower"):
-        for verb in ("classes", "probabilities"):
-            operation = document["paths"][f"/v1/models/{model}:{verb}"]["post"]
+        for verb in (":classes", ":probabilities", ":predict", ":classify"):
+            operation = paths[f"/v1/models/{model}{verb}"]["post"]
+            of_version = paths[f"/v1/models/{model}/versions/1{verb}"]["post"]
             assert operation["responses"]["200"]
-            content = operation["requestBody"]["content"]["application/json"]
-            if "example" in content:
-                answer = client.post(f"/v1/models/{model}:{verb}", json=content["example"])
-                assert answer.status_code == 200
-    infer = document["paths"]["/v2/models/iris/infer"]["post"]["requestBody"]["content"]["application/json"]
-    assert client.post("/v2/models/iris/infer", json=infer["example"]).status_code == 200
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
+            assert of_version["requestBody"] == operation["requestBody"]
+        assert f"/v2/models/{model}/versions/1/infer" in paths
+    operations = [operation for path in paths.values() for operation in path.values()]
     assert not [operation for operation in operations if "422" in operation["responses"]]
-    schema = document["paths"]["/v1/models/iris:classes"]["post"]["requestBody"]["content"]
-    named = schema["application/json"]["schema"]["properties"]["rows"]["items"]["anyOf"][0]
+    schema = paths["/v1/models/iris:classes"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    named = schema["properties"]["rows"]["anyOf"][0]["items"]
     assert next(iter(named["properties"])) == "sepal length (cm)"
+
+
+def test_every_example_of_the_documentation_works_when_pasted(client: httpx.Client) -> None:
+    paths = resolved(client.get("/openapi.json").json())
+    examples = {
+        path: content["example"]
+        for path, item in paths.items()
+        for content in item.get("post", {}).get("requestBody", {}).get("content", {}).values()
+        if "example" in content
+    }
+
+    answers = {path: client.post(path, json=example).status_code for path, example in examples.items()}
+
+    assert set(answers.values()) == {200}
+    assert {"/v1/models/iris/versions/1:classes", "/v2/models/iris/infer"} <= set(answers)
+
+
+def test_every_fixed_address_answers_as_it_is_described(client: httpx.Client) -> None:
+    paths = resolved(client.get("/openapi.json").json())
+    fixed = {path: item["get"] for path, item in paths.items() if "get" in item}
+
+    for path, operation in fixed.items():
+        answer = client.get(path.format(model="iris", version="1"))
+        content = operation["responses"]["200"]["content"]
+        assert answer.status_code == 200, path
+        if "application/json" in content:
+            required = content["application/json"]["schema"]["required"]
+            assert set(required) <= set(answer.json()), path
 
 
 def test_the_documentation_page_needs_no_other_host(client: httpx.Client) -> None:

@@ -20,6 +20,7 @@ from sigmax.conform import (
     rest_infer,
     rest_paths,
     rest_refusals,
+    serving_v1,
 )
 from sigmax.conform.check import Check, NoAnswer, NotAsked, Unmet, excerpt
 from sigmax.conform.discovery import (
@@ -41,6 +42,7 @@ GROUPS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("REST: binary tensors", binary.CHECKS),
     ("REST: compression", compression.CHECKS),
     ("REST: extensions", extensions.CHECKS),
+    ("REST: KServe V1 and TensorFlow Serving", serving_v1.CHECKS),
     ("gRPC: the standard's service", grpc_infer.CHECKS),
     ("gRPC: wrong requests", grpc_refusals.CHECKS),
     ("gRPC: health, reflection, Triton's calls", grpc_services.CHECKS),

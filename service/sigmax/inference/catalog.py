@@ -20,6 +20,11 @@ from sigmax.inference.proof import Proof, load
 from sigmax.protocol.schema import Schema
 from sigmax.repository.watcher import Identity
 
+UNLOADED = "unloaded"
+"""Why a model does not answer that was unloaded on request."""
+
+_OF_LABELS = "labels/"
+
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Served:
@@ -43,6 +48,21 @@ class Served:
     def manifest(self) -> Manifest:
         """What was published."""
         return self.predictor.manifest
+
+
+class Label(str):
+    """A version asked for by its label. As a text it is `labels/<label>`, which no version is called."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> Label:
+        """Made of the label as it was sent."""
+        return super().__new__(cls, _OF_LABELS + name)
+
+    @property
+    def name(self) -> str:
+        """The label."""
+        return self[len(_OF_LABELS) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,8 @@ class Entry:
         since: when the served version was loaded, in seconds since 1970.
         note: what is wrong with the model's folder as a whole; empty if nothing is.
         seen: by version, what was there when this was decided.
+        unloaded: whether it was unloaded on request: it does not answer, and its files are left alone.
+        labels: versions by label, as the model's folder says.
     """
 
     name: str
@@ -79,6 +101,25 @@ class Entry:
     since: float = 0.0
     note: str = ""
     seen: Mapping[int, Sight] = field(default_factory=dict)
+    unloaded: bool = False
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> Mapping[int, str]:
+        """Why versions do not answer, highest first; of the served one, what is wrong with its files."""
+        return dict.fromkeys(self.seen, UNLOADED) if self.unloaded else self.rejected
+
+    def without(self) -> Entry:
+        """The same model, unloaded."""
+        return Entry(self.name, None, seen=self.seen, unloaded=True, labels=self.labels)
+
+    def anew(self) -> Entry:
+        """The same model with nothing held against it: what was refused, or unloaded, is read again."""
+        number = self.served.manifest.version if self.served is not None else 0
+        seen = {key: sight for key, sight in self.seen.items() if key == number and key not in self.rejected}
+        if not (self.unloaded or self.rejected) and seen == self.seen:
+            return self
+        return replace(self, rejected={}, seen=seen, unloaded=False)
 
     def describe(self) -> dict[str, Any]:
         """The model as every door describes it; it must be served."""
@@ -92,30 +133,55 @@ class Entry:
         """Whether a version of the model answers.
 
         Raises:
-            NotFound: the version is neither served nor one that was refused.
+            NotFound: the version is neither served nor one that was refused; or no version has the label.
         """
-        if self.served is not None and version in ("", self.served.version):
+        number = self.number_of(version)
+        if self.served is not None and number in ("", self.served.version):
             return True
         error = self.unready(version)
         if isinstance(error, NotFound):
             raise error
         return False
 
+    def number_of(self, version: str) -> str:
+        """The version that is asked for, also where it is by its label.
+
+        Raises:
+            NotFound: there is no such label.
+        """
+        if not isinstance(version, Label):
+            return version
+        number = self.labels.get(version.name)
+        if number is None:
+            known = ", ".join(f"'{name}' (version {number})" for name, number in self.labels.items())
+            there = f"those that there are: {known}" if known else "it has none"
+            hint = nearest(version.name, self.labels)
+            raise NotFound(f"model '{self.name}' has no label {quoted(version.name)}{hint}; {there}")
+        return str(number)
+
     def unready(self, version: str) -> NotFound | NotReady:
         """Why a version that is not served is not."""
+        if isinstance(version, Label):
+            number = self.number_of(version)
+            error = self.unready(number)
+            return type(error)(f"label '{version.name}' is version {number}: {error}", "version")
+        if self.unloaded:
+            return NotReady(f"model '{self.name}' was unloaded")
         refused = {str(number): reason for number, reason in self.rejected.items()}
         if version in refused:
-            return NotReady(f"model '{self.name}' version {version} was refused: {refused[version]}")
+            text = f"model '{self.name}' version {version} was refused: {refused[version]}"
+            return NotReady(text, "version")
         if version and self.served is not None:
             ready = f"version {self.served.version} is"
-            return NotFound(f"model '{self.name}' has no version {quoted(version)} ready, {ready}")
+            text = f"model '{self.name}' has no version {quoted(version)} ready, {ready}"
+            return NotFound(text, "version")
         if version:
-            return NotFound(f"model '{self.name}' has no version {quoted(version)}")
-        return NotReady(f"model '{self.name}' has no version that is ready")
+            return NotFound(f"model '{self.name}' has no version {quoted(version)}", "version")
+        return NotReady(f"model '{self.name}' has no version that is ready", "model")
 
     def summary(self) -> dict[str, Any]:
         """One line about the model."""
-        reason = next(iter(self.rejected.values()), self.note)
+        reason = UNLOADED if self.unloaded else next(iter(self.rejected.values()), self.note)
         return description.summary(self.name, self.served.manifest if self.served else None, reason)
 
 
@@ -159,7 +225,7 @@ class Catalog:
         """
         entry = self._entries.get(name)
         if entry is None:
-            raise NotFound(f"unknown model {quoted(name)}{nearest(name, self._entries)}")
+            raise NotFound(f"unknown model {quoted(name)}{nearest(name, self._entries)}", "model")
         return entry
 
     def find(self, name: str, version: str = "") -> Served:
@@ -167,15 +233,17 @@ class Catalog:
 
         Args:
             name: the model.
-            version: a version number; empty for the one that is served.
+            version: a version number, or a label; empty for the one that is served.
 
         Raises:
-            NotFound: no such model or version.
+            NotFound: no such model, version or label.
             NotReady: the version, or every version of the model, was refused.
         """
         entry = self._entries.get(name) or self.entry(name)
         served = entry.served
         if served is not None and version in ("", served.version):
+            return served
+        if isinstance(version, Label) and served is not None and entry.number_of(version) == served.version:
             return served
         raise entry.unready(version)
 

@@ -28,14 +28,12 @@ class Deployment:
         workers: processes that answer.
         max_batch_rows: of one run of a costly model; None for what its measured costs suggest.
         max_delay: seconds that a request of a costly model waits for company.
-        extensions: of the Open Inference Protocol, those that are enabled beside the ones that always are.
     """
 
     max_rows: int = sys.maxsize
     workers: int = 1
     max_batch_rows: int | None = None
     max_delay: float = 0.0
-    extensions: tuple[str, ...] = ()
 
 
 DEFAULT = Deployment()

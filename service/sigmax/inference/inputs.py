@@ -50,10 +50,11 @@ def read(served: Served, given: Given, options: Options, max_rows: int, max_pixe
         raise InvalidInput(f"both '{filled[0]}' and 'images' are filled: send exactly one of them")
     image = served.manifest.image
     if image is None:
-        raise InvalidInput(_no_pictures(served))
+        raise InvalidInput(no_pictures(served, "'rows' or 'columns'"), "images")
     if options.id is not None:
-        raise InvalidInput("option 'id' names a column, and pictures have none; answers come in their order")
-    check_count(len(given.images), max_rows)
+        text = "option 'id' names a column, and pictures have none; answers come in their order"
+        raise InvalidInput(text, "options.id")
+    check_count(len(given.images), max_rows, "images")
     return Rows(decode_all(given.images, image, max_pixels).astype(served.schema.dtype))
 
 
@@ -66,10 +67,8 @@ def _tabular(served: Served, given: Given, options: Options, max_rows: int) -> R
     return read_rows(served.schema, given.rows, given.columns, options, max_rows)
 
 
-def _no_pictures(served: Served) -> str:
+def no_pictures(served: Served, keys: str) -> str:
+    """What to say of pictures for a model that takes none; `keys` hold what it does take."""
     names = [quoted(name) for name in served.schema.names[:_SHOWN]]
     more = ", …" if len(served.schema.names) > _SHOWN else ""
-    return (
-        f"model '{served.name}' takes no pictures: send 'rows' or 'columns' with its features, "
-        f"{', '.join(names)}{more}"
-    )
+    return f"model '{served.name}' takes no pictures: send {keys} with its features, {', '.join(names)}{more}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from sigmax.contract import MANIFEST_FILE
 from sigmax.errors import BundleRejected
 from sigmax.inference.catalog import Catalog, Entry, Served, Sight, measured, open_version
 from sigmax.inference.onnx_runtime import OnnxRuntimeMissing
-from sigmax.repository import bundle, layout, watcher
+from sigmax.repository import bundle, labels, layout, watcher
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,15 @@ def load_entry(root: Path, name: str) -> Entry:
     return look(root, new).entry or new
 
 
+def unloaded_entry(root: Path, name: str) -> Entry:
+    """A model that was unloaded before this process began: of its versions only the numbers are read."""
+    try:
+        numbers = watcher.versions_in(root / name)
+    except OSError:
+        numbers = []
+    return Entry(name, None, seen=dict.fromkeys(numbers, Sight(None)), unloaded=True)
+
+
 def look(
     root: Path, before: Entry, opened: Open = open_measured, clock: Callable[[], float] = time.time
 ) -> Looked:
@@ -108,15 +117,27 @@ class _Look:
         if served is None and before.served is not None:
             served, note = before.served, GONE
         again = min(self._again, default=None)
-        if self._is_as_before(served, note):
+        by_label, trouble = self._labels()
+        note = "; ".join(filter(None, (note, trouble)))
+        if self._is_as_before(served, note, by_label):
             return Looked(before, tuple(self._refused), again)
         since = before.since if served is before.served else clock()
-        entry = Entry(before.name, served, self._rejected, since, note, self._seen)
+        entry = Entry(before.name, served, self._rejected, since, note, self._seen, labels=by_label)
         return Looked(entry, tuple(self._refused), again)
 
-    def _is_as_before(self, served: Served | None, note: str) -> bool:
+    def _labels(self) -> tuple[Mapping[str, int], str]:
+        """Versions by label, and what is wrong with the file that says so: then those before it stay."""
+        folder, before = self._root / self._before.name, self._before.labels
+        if not folder.is_dir():
+            return before, ""
+        try:
+            return labels.read(folder), ""
+        except BundleRejected as error:
+            return before, f"{error}; {'the labels before it stay' if before else 'it has no labels'}"
+
+    def _is_as_before(self, served: Served | None, note: str, by_label: Mapping[str, int]) -> bool:
         before = self._before
-        same = served is before.served and note == before.note
+        same = served is before.served and note == before.note and by_label == before.labels
         return same and self._rejected == before.rejected and self._seen == before.seen
 
     def _look_at(self, number: int) -> Served | None:

@@ -6,7 +6,7 @@ Both doors of the protocol take it from here, so that they cannot differ.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sigmax import __version__
 from sigmax.contract import INPUT, LOGITS, MODEL_FILE, OUTPUT, Manifest, Task
-from sigmax.errors import InvalidInput, nearest, quoted
+from sigmax.errors import InvalidInput, nearest, path, quoted
 from sigmax.inference import classification
 from sigmax.inference.catalog import Served
 from sigmax.inference.decision import Rule
@@ -31,6 +31,7 @@ EXTENSIONS = (
     "binary_tensor_data",
     "parameters",
     "schedule_policy",
+    "statistics",
 )
 """What is there in every service, named as Triton names it. Of the schedule policy `timeout` acts; each model
 has one level of `priority`."""
@@ -59,7 +60,7 @@ class Output(NamedTuple):
         return to_bytes(self.values, repeated=self.repeated)
 
 
-def server(extensions: Sequence[str] = ()) -> dict[str, Any]:
+def server(extensions: Iterable[str] = ()) -> dict[str, Any]:
     """The server's metadata, as `GET /v2` and `ServerMetadata` answer.
 
     Args:
@@ -170,7 +171,8 @@ def outputs(prediction: Prediction, requested: Sequence[Wanted], options: Option
         return [_output(prediction, rule, name) for name in known]
     names = [wanted.name for wanted in requested]
     if len(set(names)) < len(names):
-        raise InvalidInput(f"an output is requested twice: {[name[:60] for name in names[:20]]}")
+        text = f"an output is requested twice: {[name[:60] for name in names[:20]]}"
+        raise InvalidInput(text, "outputs")
     for name in names:
         if name not in known:
             raise _unknown(manifest, name, known)
@@ -184,7 +186,8 @@ def _wanted(prediction: Prediction, rule: Rule, wanted: Wanted) -> Output:
     if wanted.name not in (OUTPUT, LOGITS):
         raise InvalidInput(
             f"output {quoted(wanted.name)}: parameter 'classification' is for outputs that have a number for "
-            f"each class: '{OUTPUT}', and '{LOGITS}' where a model gives them"
+            f"each class: '{OUTPUT}', and '{LOGITS}' where a model gives them",
+            path("outputs", wanted.name, "parameters", "classification"),
         )
     labels, rows = prediction.served.manifest.classes, len(prediction.probabilities)
     shown = min(wanted.classes, len(labels))
@@ -195,15 +198,12 @@ def _wanted(prediction: Prediction, rule: Rule, wanted: Wanted) -> Output:
 
 
 def _unknown(manifest: Manifest, name: str, known: Sequence[str]) -> InvalidInput:
+    text = f"unknown output {quoted(name)}{nearest(name, known)}; this model has {', '.join(known)}"
     if name == LOGITS:
-        return InvalidInput(f"output 'logits': {without_logits(manifest)}")
-    if name == UNSURE and manifest.task is not Task.MULTICLASS:
-        return InvalidInput(
-            "output 'unsure': no band applies; parameters 'band_low' and 'band_high' give one"
-        )
-    return InvalidInput(
-        f"unknown output {quoted(name)}{nearest(name, known)}; this model has {', '.join(known)}"
-    )
+        text = f"output 'logits': {without_logits(manifest)}"
+    elif name == UNSURE and manifest.task is not Task.MULTICLASS:
+        text = "output 'unsure': no band applies; parameters 'band_low' and 'band_high' give one"
+    return InvalidInput(text, path("outputs", name))
 
 
 def _output(prediction: Prediction, rule: Rule, name: str) -> Output:

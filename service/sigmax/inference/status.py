@@ -59,8 +59,10 @@ def _model(entry: Entry) -> dict[str, Any]:
         "ready": entry.served is not None,
         "version": entry.served.version if entry.served else "",
         "since": _said(entry.since) if entry.served else "",
+        "labels": dict(entry.labels),
         "refused": refused,
         "note": entry.note,
+        "unloaded": entry.unloaded,
     }
 
 

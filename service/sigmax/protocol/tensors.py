@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sigmax.contract import INPUT
-from sigmax.errors import InvalidInput, quoted
+from sigmax.errors import InvalidInput, Problem, path, quoted
 from sigmax.protocol.categories import check_kinds
+from sigmax.protocol.places import cell, in_features
 from sigmax.protocol.schema import MAX_EXACT, Schema
-from sigmax.protocol.values import all_within, check_count, check_pixels, refuse
+from sigmax.protocol.values import all_within, check_pixels, refuse, too_many
 
 DTYPES = {
     "BOOL": np.dtype("?"),
@@ -53,9 +54,13 @@ def dtype_of(datatype: str) -> np.dtype[Any]:
     try:
         return DTYPES[datatype]
     except KeyError:
-        raise InvalidInput(
-            f"input '{INPUT}': datatype {quoted(datatype)} is not one of {', '.join(DTYPES)}"
-        ) from None
+        text = f"input '{INPUT}': datatype {quoted(datatype)} is not one of {', '.join(DTYPES)}"
+        raise InvalidInput(text, field(INPUT, "datatype")) from None
+
+
+def field(name: str, *key: str) -> str:
+    """The path of an input, or of one of its keys."""
+    return path("inputs", name, *key)
 
 
 def check_inputs(schema: Schema, names: Sequence[str]) -> None:
@@ -64,7 +69,8 @@ def check_inputs(schema: Schema, names: Sequence[str]) -> None:
     if tuple(names) != inputs and sorted(names) != sorted(inputs):
         which = "the inputs" if len(inputs) > 1 else "the one input"
         expected = " and ".join(f"'{name}'" for name in inputs)
-        raise InvalidInput(f"expected {which} {expected}, got {[name[:60] for name in names[:20]]}")
+        text = f"expected {which} {expected}, got {[name[:60] for name in names[:20]]}"
+        raise InvalidInput(text, "inputs")
 
 
 def check_shape(name: str, width: int, shape: Sequence[int], max_rows: int) -> int:
@@ -74,10 +80,12 @@ def check_shape(name: str, width: int, shape: Sequence[int], max_rows: int) -> i
         How many values the tensor holds.
     """
     if len(shape) != 2 or shape[1] != width or shape[0] < 0:
-        raise InvalidInput(f"input '{name}': expected shape [-1, {width}], got {list(shape[:8])}")
+        text = f"input '{name}': expected shape [-1, {width}], got {list(shape[:8])}"
+        raise InvalidInput(text, field(name, "shape"))
     if shape[0] == 0:
-        raise InvalidInput(f"input '{name}' is empty: send at least one row")
-    check_count(shape[0], max_rows)
+        raise InvalidInput(f"input '{name}' is empty: send at least one row", field(name, "shape"))
+    if shape[0] > max_rows:
+        raise too_many(shape[0], max_rows, field(name, "shape"))
     return math.prod(shape)
 
 
@@ -122,9 +130,8 @@ def check_bytes(
     dtype = dtype_of(datatype)
     expected = check_shape(INPUT, schema.width, shape, max_rows) * dtype.itemsize
     if size != expected:
-        raise InvalidInput(
-            f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {size}"
-        )
+        text = f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {size}"
+        raise InvalidInput(text, field(INPUT))
     return dtype
 
 
@@ -145,12 +152,11 @@ def from_values(
     """
     dtype = dtype_of(datatype)
     if datatype in RAW_ONLY:
-        raise InvalidInput(f"input '{INPUT}': {datatype} has no form but bytes")
+        raise InvalidInput(f"input '{INPUT}': {datatype} has no form but bytes", field(INPUT, "datatype"))
     expected = check_shape(INPUT, schema.width, shape, max_rows)
     if len(values) != expected:
-        raise InvalidInput(
-            f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
-        )
+        text = f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
+        raise InvalidInput(text, field(INPUT))
     if dtype.kind in "iu":
         _check_range(schema, datatype, dtype, values)
     elif dtype.kind == "f" and dtype.itemsize < 8:
@@ -187,7 +193,7 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if not kept.all():
             raise refuse(_changed(schema, tensor, kept))
     if schema.pixels and tensor.dtype != np.uint8:
-        check_pixels(schema, wide)
+        check_pixels(schema, wide, in_features)
     if not schema.plain:
         check_kinds(schema, wide)
     return wide
@@ -198,7 +204,7 @@ def _flags(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
     held = tensor.view(np.uint8)
     if held.size and held.max() > 1:
         raise refuse(
-            f"row {row}, {schema.column_name(column)}: byte {held[row, column]} is no BOOL: those are 0 and 1"
+            _cell(schema, row, column, f"byte {held[row, column]} is no BOOL: those are 0 and 1")
             for row, column in _positions(held > 1)
         )
     return held.astype(schema.dtype)
@@ -227,8 +233,7 @@ def _narrow(
     inside = (np.abs(exact) <= float(np.finfo(dtype).max)) | np.isnan(exact)
     if not inside.all():
         raise refuse(
-            f"row {row}, {schema.column_name(column)}: "
-            f"{float(exact[row, column])!r} is no number of {datatype}"
+            _cell(schema, row, column, f"{float(exact[row, column])!r} is no number of {datatype}")
             for row, column in _positions(~inside)
         )
     return widen(schema, exact.astype(dtype))
@@ -245,11 +250,14 @@ def _check_range(
         values = values.tolist()
     if not low <= min(values) <= max(values) <= high:
         raise refuse(
-            f"row {index // schema.width}, {schema.column_name(index % schema.width)}: "
-            f"{quoted(value)} is outside {datatype}"
+            _cell(schema, *divmod(index, schema.width), f"{quoted(value)} is outside {datatype}")
             for index, value in enumerate(values)
             if not low <= value <= high
         )
+
+
+def _cell(schema: Schema, row: int, column: int, message: str) -> Problem:
+    return cell(schema, row, column, message, in_features)
 
 
 def _positions(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -257,9 +265,9 @@ def _positions(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(row), int(column)) for row, column in zip(rows[:100], columns[:100], strict=True)]
 
 
-def _not_finite(schema: Schema, tensor: npt.NDArray[Any], good: npt.NDArray[np.bool_]) -> list[str]:
+def _not_finite(schema: Schema, tensor: npt.NDArray[Any], good: npt.NDArray[np.bool_]) -> list[Problem]:
     return [
-        f"row {row}, {schema.column_name(column)}: {_unfit(schema, tensor[row, column].item())}"
+        _cell(schema, row, column, _unfit(schema, tensor[row, column].item()))
         for row, column in _positions(~good)
     ]
 
@@ -270,10 +278,15 @@ def _unfit(schema: Schema, value: float) -> str:
     return f"expected a finite number, got {value!r}"
 
 
-def _changed(schema: Schema, tensor: npt.NDArray[Any], kept: npt.NDArray[np.bool_]) -> list[str]:
+def _changed(schema: Schema, tensor: npt.NDArray[Any], kept: npt.NDArray[np.bool_]) -> list[Problem]:
     return [
-        f"row {row}, {schema.column_name(column)}: {tensor[row, column].item()!r} cannot be held by "
-        f"{schema.dtype}, which the model computes in, without changing it"
+        _cell(
+            schema,
+            row,
+            column,
+            f"{tensor[row, column].item()!r} cannot be held by {schema.dtype}, which the model computes in, "
+            "without changing it",
+        )
         for row, column in _positions(~kept)
     ]
 

@@ -50,7 +50,7 @@ def read(directory: Path) -> Bundle:
         BundleRejected: a file is missing, too large, not a plain file, or not the one that was
             sealed; or the manifest or the golden rows are malformed.
     """
-    manifest = Manifest.from_json(_read_file(directory, MANIFEST_FILE, MAX_MANIFEST_BYTES))
+    manifest = Manifest.from_json(read_plain(directory, MANIFEST_FILE, MAX_MANIFEST_BYTES))
     for name in REQUIRED:
         if name not in manifest.files:
             raise BundleRejected(f"the manifest does not list {name}")
@@ -103,7 +103,7 @@ def _write_file(path: Path, content: bytes) -> None:
 def _read_sealed(directory: Path, name: str, entry: FileEntry) -> bytes:
     if name in (".", "..", MANIFEST_FILE) or "/" in name or "\0" in name:
         raise BundleRejected(f"{name!r} is no file name of a bundle")
-    content = _read_file(directory, name, MAX_FILE_BYTES)
+    content = read_plain(directory, name, MAX_FILE_BYTES)
     if len(content) != entry.size:
         raise BundleRejected(f"{name} has {len(content)} bytes, the manifest says {entry.size}")
     if hashlib.sha256(content).hexdigest() != entry.sha256:
@@ -111,8 +111,12 @@ def _read_sealed(directory: Path, name: str, entry: FileEntry) -> bytes:
     return content
 
 
-def _read_file(directory: Path, name: str, limit: int) -> bytes:
-    """Read a plain file of the directory itself: no link, no pipe, no device."""
+def read_plain(directory: Path, name: str, limit: int) -> bytes:
+    """Read a plain file of the directory itself: no link, no pipe, no device.
+
+    Raises:
+        BundleRejected: it cannot be read, caused by the system's error, or has more bytes than the limit.
+    """
     try:
         with open(directory / name, "rb", opener=_open_plain) as file:
             status = os.fstat(file.fileno())

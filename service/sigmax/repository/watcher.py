@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from sigmax.contract import MANIFEST_FILE, NAME_PATTERN, VERSION_PATTERN
+from sigmax.contract import LABELS_FILE, MANIFEST_FILE, NAME_PATTERN, VERSION_PATTERN
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Watcher:
         self._turn = 0
 
     def changed(self) -> set[str]:
-        """The models of which a version was added, removed or changed, or that came or went.
+        """The models of which a version or the labels were added, removed or changed, or that came or went.
 
         A repository that is not there, or cannot be read, has not changed.
         """
@@ -173,7 +173,17 @@ def watch(
 
 def _versions(folder: str) -> int:
     numbers = versions_in(folder)
-    return hash((tuple(numbers), *(identity(f"{folder}/{number}") for number in numbers[:_HIGHEST])))
+    return hash(
+        (tuple(numbers), _labels(folder), *(identity(f"{folder}/{number}") for number in numbers[:_HIGHEST]))
+    )
+
+
+def _labels(folder: str) -> _Marks:
+    """What the file of version labels is now; nothing if there is none."""
+    try:
+        return _marks(os.lstat(f"{folder}/{LABELS_FILE}"))
+    except OSError:
+        return ()
 
 
 def _marks(status: os.stat_result) -> _Marks:

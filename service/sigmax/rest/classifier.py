@@ -16,7 +16,7 @@ from sigmax.protocol.containers import MAX_PIXELS, recognised
 from sigmax.protocol.options import DEFAULT, NAMES, Options, logits_included, parse
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.jsons import read_images, read_object, refuse_unknown
+from sigmax.rest.jsons import certain, read_images, read_object, refuse_unknown, says_json
 from sigmax.rest.straight import Models
 from sigmax.rest.templates import Templates
 
@@ -24,11 +24,6 @@ KEYS = ("rows", "columns", "images", "options")
 
 PICTURES = ("image/png", "image/jpeg")
 """A body of these types is one picture, which says itself which of the two it is."""
-
-_AS_JSON = (
-    *("", "application/json", "text/json", "text/plain"),
-    *("application/x-www-form-urlencoded", "application/octet-stream"),  # what curl -d and some clients say
-)
 
 _USUAL = (b"application/json", b"")
 
@@ -71,7 +66,7 @@ class ProbabilitiesQuery:
         given, options, doubt = _read(self._body, max_rows)
         refuse_class_options(options)
         self.wants_logits = logits_included(served.manifest, options)
-        return _certain(inputs.read(served, given, options, max_rows, self._max_pixels), doubt)
+        return certain(inputs.read(served, given, options, max_rows, self._max_pixels), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "classes", "probabilities"}`, and `ids` and `logits` where asked for."""
@@ -110,7 +105,7 @@ class ClassesQuery:
                 return straight
         given, self._options, doubt = _read(self._body, max_rows)
         self.wants_logits = logits_included(served.manifest, self._options)
-        return _certain(inputs.read(served, given, self._options, max_rows, self._max_pixels), doubt)
+        return certain(inputs.read(served, given, self._options, max_rows, self._max_pixels), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "results"}`, one result a row."""
@@ -149,7 +144,7 @@ def _read(body: Body, max_rows: int) -> tuple[Given, Options, InvalidInput | Non
     media_type = body.media_type.partition(b";")[0].strip().lower().decode("latin-1")
     if media_type in PICTURES:
         return Given(images=(body.content,)), DEFAULT, None
-    if media_type not in _AS_JSON and not media_type.endswith("+json"):
+    if not says_json(media_type):
         raise _unsupported(body.media_type)
     if recognised(body.content):
         raise InvalidInput(f"the body is a picture: say so with content-type {' or '.join(PICTURES)}")
@@ -167,9 +162,3 @@ def _unsupported(media_type: bytes) -> UnsupportedMedia:
         f"content-type {given} is not read here: send JSON (application/json), "
         f"or one picture as it is ({' or '.join(PICTURES)})"
     )
-
-
-def _certain(rows: Rows, doubt: InvalidInput | None) -> Rows:
-    if doubt is not None:
-        raise doubt
-    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -13,31 +14,48 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from sigmax import __version__
-from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, SigmaxError
-from sigmax.inference.catalog import Catalog
+from sigmax.errors import Code, InvalidInput, MethodNotAllowed, NotFound, SigmaxError
+from sigmax.inference.catalog import Catalog, Entry, Label
 from sigmax.inference.configuration import DEFAULT, Deployment
+from sigmax.inference.control import ModelControl
 from sigmax.inference.description import statuses
-from sigmax.inference.dispatch import unforeseen
 from sigmax.inference.open_inference import metadata, server
 from sigmax.inference.readiness import Readiness
-from sigmax.rest import errors, openapi, probes
+from sigmax.inference.statistics import Statistics
+from sigmax.rest import addresses, openapi, openapi_v1, probes, repository, signatures, unoffered
+from sigmax.rest.addresses import answers, described
+from sigmax.rest.asgi import Headers
 from sigmax.rest.extensions import add_extensions
+from sigmax.rest.refusal import refusal
+from sigmax.rest.statistics import add_statistics
+from sigmax.rest.wishes import heard
 
 
-def documented(catalog: Catalog, readiness: Readiness, deployment: Deployment = DEFAULT) -> ASGIApp:
+def documented(
+    catalog: Catalog,
+    readiness: Readiness,
+    statistics: Statistics,
+    control: ModelControl,
+    max_bytes: int,
+    *,
+    deployment: Deployment = DEFAULT,
+) -> ASGIApp:
     """The application."""
     app = Documented(catalog)
     _add_errors(app)
     _add_models(app, catalog)
-    _add_inference_protocol(app, catalog, readiness, deployment)
+    _add_serving_v1(app, catalog)
+    add_statistics(app, statistics)
+    _add_inference_protocol(app, catalog, readiness, control.extensions)
     add_extensions(app, catalog, deployment)
+    repository.add(app, control, max_bytes)
     _add_documentation(app)
     _add_service(app)
     return app
 
 
 class Documented(FastAPI):
-    """FastAPI whose description has a typed request for every model."""
+    """FastAPI whose description has a typed request for every model and version."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -53,30 +71,37 @@ class Documented(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The description, made anew each time: models come and go."""
         self.openapi_schema = None
-        document = openapi.without_422(super().openapi())
         served = [entry.served for entry in self._catalog.entries if entry.served is not None]
-        document["paths"] = openapi.paths(served) | document["paths"]
-        return document
+        return openapi.complete(super().openapi(), served, (*openapi.VERBS, openapi_v1.serving_verbs))
 
 
-def _failed(error: SigmaxError, headers: dict[str, str] | None = None) -> Response:
-    return Response(errors.body(error), errors.STATUS[error.code], headers, "application/json")
+def _failed(request: Request, error: Exception, headers: Headers | None = None) -> Response:
+    answer = refusal(error, heard(request.headers.raw).request_id, headers)
+    response = Response(answer.body, answer.status)
+    response.raw_headers.extend(answer.headers)
+    return response
+
+
+def _with_head(allowed: str) -> str:
+    """The methods of an address, where HEAD is as good as GET (`pages.py`)."""
+    methods = [method for method in allowed.split(", ") if method != "HEAD"]
+    return ", ".join(method.replace("GET", "GET, HEAD") for method in methods)
 
 
 def _add_errors(app: FastAPI) -> None:
-    async def known(_: Request, error: Exception) -> Response:
-        return _failed(error if isinstance(error, SigmaxError) else unforeseen(error))
+    async def known(request: Request, error: Exception) -> Response:
+        return _failed(request, error)
 
     async def framework(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             return await known(request, error)
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "GET")
+            allowed = _with_head((error.headers or {}).get("Allow", "GET"))
             text = f"method {request.method[:20]} is not for this address: use {allowed}"
-            return _failed(MethodNotAllowed(text), {"allow": allowed})
+            return _failed(request, MethodNotAllowed(text), ((b"allow", allowed.encode()),))
         if error.status_code == 404:
-            return _failed(NotFound("no such address; /docs lists those that there are"))
-        return _failed(InvalidInput(str(error.detail)))
+            return _failed(request, NotFound("no such address; /docs lists those that there are"))
+        return _failed(request, InvalidInput(str(error.detail)))
 
     app.add_exception_handler(SigmaxError, known)
     app.add_exception_handler(HTTPException, framework)
@@ -84,53 +109,129 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _add_models(app: FastAPI, catalog: Catalog) -> None:
-    tags: list[Any] = ["models"]
+    said = answers("Listing", text="The models that answer, and a line about each model.")
 
-    @app.get("/v1/models", tags=tags, summary="Every model")
+    @app.get("/v1/models", **described("models", addresses.MODELS, "Every model", said))
     async def list_models() -> JSONResponse:
         return JSONResponse(catalog.listing())
 
-    @app.get("/v1/models/{model}", tags=tags, summary="What a model takes and answers")
-    @app.get("/v1/models/{model}/versions/{version}", tags=tags, summary="The same, of one version")
-    async def describe_model(model: str, version: str = "") -> JSONResponse:
-        entry = catalog.entry(model)
-        if entry.answers(version):
-            return JSONResponse(entry.describe())
-        document = {"name": model, "ready": False, "model_version_status": statuses(None, entry.rejected)}
-        return JSONResponse(document, 503)
+    def describe(model: str, version: str) -> JSONResponse:
+        return _described(catalog.entry(model), version)
+
+    said = answers("Description", Code.NOT_FOUND, instead="NoDescription")
+    address = described("model", addresses.MODELS, "What a model takes and answers", said)
+    add_versioned(app, "/v1/models/{model}", describe, address, labels=True)
+
+
+def _described(entry: Entry, version: str) -> JSONResponse:
+    """The model as `GET /v1/models/{m}` answers, or the states of its versions if it is not ready."""
+    if entry.answers(version):
+        document, status = entry.describe(), 200
+    else:
+        document, status = {"name": entry.name, "ready": False}, 503
+        document["model_version_status"] = statuses(None, entry.idle)
+    if version:
+        states, number = document["model_version_status"], entry.number_of(version)
+        document["model_version_status"] = [state for state in states if state["version"] == number]
+    return JSONResponse({**document, "labels": dict(entry.labels)}, status)
+
+
+def _add_serving_v1(app: FastAPI, catalog: Catalog) -> None:
+    def signed(model: str, version: str) -> JSONResponse:
+        return JSONResponse(signatures.metadata(catalog.find(model, version)))
+
+    async def named_twice() -> Response:
+        raise unoffered.both()
+
+    said = answers("Signatures", Code.NOT_FOUND, Code.NOT_READY)
+    address = described(
+        "signatures", addresses.V1, "A model's signatures, as TensorFlow Serving says them", said
+    )
+    add_versioned(app, "/v1/models/{model}/metadata", signed, address, labels=True)
+    for path in unoffered.BOTH:
+        app.add_api_route(path, named_twice, include_in_schema=False)
+
+
+def add_versioned(
+    app: FastAPI,
+    path: str,
+    answer: Callable[[str, str], Response],
+    address: dict[str, Any],
+    *,
+    labels: bool = False,
+) -> None:
+    """Add an address of a model, and the same of one of its versions.
+
+    Args:
+        app: gets both.
+        path: of the model, with `{model}`.
+        answer: given the model and its version, which may be empty.
+        address: what the description says of it, from `addresses.described`.
+        labels: whether the version may be asked for by its label, too.
+    """
+    versioned = path.replace("{model}", "{model}/versions/{version}")
+    name, summary = address["operation_id"], address["summary"]
+    of_one = {**address, "operation_id": f"{name}.version", "summary": f"{summary}: of one version"}
+
+    @app.get(path, **address)
+    async def of_model(model: str) -> Response:
+        return answer(model, "")
+
+    @app.get(versioned, **of_one)
+    async def of_version(model: str, version: str) -> Response:
+        return answer(model, version)
+
+    if not labels:
+        return
+    labelled = path.replace("{model}", "{model}/labels/{label}")
+
+    @app.get(labelled, include_in_schema=False)
+    async def of_labelled(model: str, label: str) -> Response:
+        return answer(model, Label(label))
 
 
 def _add_inference_protocol(
-    app: FastAPI, catalog: Catalog, readiness: Readiness, deployment: Deployment
+    app: FastAPI, catalog: Catalog, readiness: Readiness, extensions: Sequence[str]
 ) -> None:
-    tags: list[Any] = ["Open Inference Protocol v2"]
+    tag = addresses.OPEN_INFERENCE
+    summary = "Name, version and extensions of the server"
 
     @app.get("/v2/", include_in_schema=False)
-    @app.get("/v2", tags=tags, summary="Name, version and extensions of the server")
+    @app.get("/v2", **described("server", tag, summary, answers("Server")))
     async def server_metadata() -> JSONResponse:
-        return JSONResponse(server(deployment.extensions))
+        return JSONResponse(server(extensions))
 
-    @app.head("/v2/health/live", include_in_schema=False)
-    @app.get("/v2/health/live", tags=tags, summary="Is the process alive?")
+    _add_health(app, readiness)
+
+    def model_metadata(model: str, version: str) -> JSONResponse:
+        return JSONResponse(metadata(catalog.find(model, version)))
+
+    said = answers("Metadata", Code.NOT_FOUND, Code.NOT_READY)
+    address = described("metadata", tag, "Inputs and outputs of a model", said)
+    add_versioned(app, "/v2/models/{model}", model_metadata, address)
+
+    def model_ready(model: str, version: str) -> JSONResponse:
+        ready = catalog.entry(model).answers(version)
+        return JSONResponse({"name": model, "ready": ready}, 200 if ready else 503)
+
+    said = answers("ModelReady", Code.NOT_FOUND, instead="ModelNotReady")
+    address = described("model_ready", tag, "Does a model answer?", said)
+    add_versioned(app, "/v2/models/{model}/ready", model_ready, address)
+
+
+def _add_health(app: FastAPI, readiness: Readiness) -> None:
+    tag = addresses.OPEN_INFERENCE
+
+    @app.get("/v2/health/live", **described("live", tag, "Is the process alive?", answers("Live")))
     async def live() -> JSONResponse:
         return JSONResponse(probes.LIVE)
 
-    @app.head("/v2/health/ready", include_in_schema=False)
-    @app.get("/v2/health/ready", tags=tags, summary="Are requests answered?")
+    said = answers("Ready", instead="NotReady")
+
+    @app.get("/v2/health/ready", **described("ready", tag, "Are requests answered?", said))
     async def ready() -> JSONResponse:
         status, document = probes.ready(readiness)
         return JSONResponse(document, status)
-
-    @app.get("/v2/models/{model}", tags=tags, summary="Inputs and outputs of a model")
-    @app.get("/v2/models/{model}/versions/{version}", tags=tags, summary="The same, of one version")
-    async def model_metadata(model: str, version: str = "") -> JSONResponse:
-        return JSONResponse(metadata(catalog.find(model, version)))
-
-    @app.get("/v2/models/{model}/ready", tags=tags, summary="Does a model answer?")
-    @app.get("/v2/models/{model}/versions/{version}/ready", tags=tags, summary="Does one version answer?")
-    async def model_ready(model: str, version: str = "") -> JSONResponse:
-        answers = catalog.entry(model).answers(version)
-        return JSONResponse({"name": model, "ready": answers}, 200 if answers else 503)
 
 
 def _add_documentation(app: FastAPI) -> None:
@@ -160,6 +261,6 @@ def _add_documentation(app: FastAPI) -> None:
 
 
 def _add_service(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
+    @app.get("/", **described("front", addresses.SERVICE, "Is it there?", answers("Front")))
     async def front() -> JSONResponse:
         return JSONResponse({"status": "alive", "docs": "/docs", "models": "/v1/models"})

@@ -13,12 +13,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.configuration import DEFAULT, Deployment
+from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics, own
 from sigmax.inference.status import Status
 from sigmax.inference.yielding import Yielding
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest.hot import HotRoutes
+from sigmax.rest.pages import Pages
 from sigmax.rest.probes import Probes, Scrape
 from sigmax.telemetry.metrics import Metrics
 
@@ -52,19 +55,26 @@ def rest_door(
     max_pixels: int = MAX_PIXELS,
     scrape: Scrape | None = None,
     status: Status | None = None,
+    statistics: Statistics | None = None,
     gently: Yielding | None = None,
     deployment: Deployment = DEFAULT,
+    control: Control | None = None,
 ) -> HotRoutes:
-    """The whole HTTP application; `scrape` gives what `/metrics` answers, by default this process's own."""
+    """The whole HTTP application.
+
+    What `scrape`, `status` and `statistics` tell is by default of this process alone.
+    """
 
     def make() -> ASGIApp:
         from sigmax.rest.door import documented  # noqa: PLC0415 - see above
 
-        return documented(catalog, readiness, deployment)
+        said = statistics or Statistics(catalog, own(metrics))
+        models = ModelControl(control, metrics)
+        return documented(catalog, readiness, said, models, max_bytes, deployment=deployment)
 
-    async def own() -> bytes:
+    async def exposition() -> bytes:
         return metrics.exposition()
 
     pages = OnDemand(make, gently or Yielding())
-    probes = Probes(pages, readiness, scrape or own, status or Status(catalog, readiness))
-    return HotRoutes(probes, dispatch, metrics, max_bytes, max_pixels)
+    probes = Probes(pages, readiness, scrape or exposition, status or Status(catalog, readiness))
+    return HotRoutes(Pages(probes, max_bytes), dispatch, metrics, max_bytes, max_pixels)

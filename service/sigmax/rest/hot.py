@@ -14,18 +14,22 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sigmax.errors import InvalidInput, MethodNotAllowed, NotFound, NotReady, SigmaxError
-from sigmax.inference.dispatch import Dispatch, Query, unforeseen
+from sigmax.errors import InvalidInput, MethodNotAllowed, NotReady, SigmaxError
+from sigmax.inference.catalog import Label
+from sigmax.inference.dispatch import Dispatch, Query, is_cancelled
 from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.rest import classifier, errors, inference_protocol
-from sigmax.rest.asgi import JSON, ONLY_JSON, Answer, Body, read_body, send_answer, wait_for
+from sigmax.rest import classifier, classify, inference_protocol, predict, unoffered
+from sigmax.rest.asgi import Answer, Body, read_body, send_answer, wait_for
 from sigmax.rest.heads import Heads, Route
+from sigmax.rest.refusal import refusal
 from sigmax.rest.straight import Models
 from sigmax.rest.templates import Templates
+from sigmax.rest.wishes import NOTHING, Wishes, granted, heard, signed
 from sigmax.telemetry.metrics import UNKNOWN, Meter, Metrics
 
 _PATH = re.compile(
-    r"/v1/models/(?P<v1>[^/:]+)(?:/versions/(?P<v1_version>[^/:]+))?:(?P<verb>probabilities|classes)"
+    r"/v1/models/(?P<v1>[^/:]+)(?:/(?:versions/(?P<v1_version>[^/:]+)|labels/(?P<label>[^/:]+)))?"
+    r":(?P<verb>probabilities|classes|predict|classify)"
     r"|/v2/models/(?P<v2>[^/]+)(?:/versions/(?P<v2_version>[^/]+))?/infer"
 )
 
@@ -58,10 +62,15 @@ class HotRoutes:
         kept = classifier.Kept(Models(), templates)
         probabilities = partial(classifier.ProbabilitiesQuery, kept=kept, max_pixels=max_pixels)
         classes = partial(classifier.ClassesQuery, kept=kept, max_pixels=max_pixels)
+        predicted = partial(predict.PredictQuery, kept=predict.Kept(templates), max_pixels=max_pixels)
+        examples = Models(classify.EXAMPLES)
+        classified = partial(classify.ClassifyQuery, kept=examples, max_pixels=max_pixels)
         infer = partial(inference_protocol.InferQuery, kept=inference_protocol.Kept(templates))
         self._verbs: dict[str | None, tuple[Meter, _Read]] = {
             "probabilities": (metrics.verb("rest", "probabilities"), probabilities),
             "classes": (metrics.verb("rest", "classes"), classes),
+            "predict": (metrics.verb("rest", "predict"), predicted),
+            "classify": (metrics.verb("rest", "classify"), classified),
             None: (metrics.verb("rest", "infer"), infer),
         }
 
@@ -74,8 +83,7 @@ class HotRoutes:
                 await self._predict(route, scope, receive, send)
                 return
             if ":" in path and path.startswith("/v1/models/"):
-                unknown = NotFound("no such address: the verbs are :probabilities and :classes")
-                await send_answer(send, _failed(unknown))
+                await send_answer(send, _failed(unoffered.refusal(path), heard(scope["headers"])))
                 return
         await self._app(scope, receive, send)
 
@@ -84,33 +92,36 @@ class HotRoutes:
         match = _PATH.fullmatch(path)
         if match is None:
             return None
-        v1, v1_version, verb, v2, v2_version = match.groups()
-        return Route(*self._verbs[verb], v1 or v2, v1_version or v2_version or "")
+        v1, v1_version, label, verb, v2, v2_version = match.groups()
+        version = v1_version or v2_version or (Label(label) if label else "")
+        return Route(*self._verbs[verb], v1 or v2, version)
 
-    def answer(self, route: Route, body: Body) -> Answer | Awaitable[Answer]:
+    def answer(self, route: Route, body: Body, wishes: Wishes = NOTHING) -> Answer | Awaitable[Answer]:
         """Answer one POST: at once, an error too, or with the promise of an answer, which may raise."""
         try:
-            return self._dispatch.ask(route.meter, route.read, route.model, route.version, body)
+            said = self._dispatch.ask(route.meter, route.read, route.model, route.version, body)
         except Exception as error:
-            return _failed(error)
+            return _failed(error, wishes)
+        return said if wishes is NOTHING else granted(said, wishes)
 
     def lost(self, route: Route, started: float) -> None:
         """Count a request whose client went away in the middle of its body."""
         route.meter.request(UNKNOWN, "", InvalidInput.code.value, started, 0)
 
     async def _predict(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        wishes = heard(scope["headers"])
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"method {scope['method'][:20]} is not for this address: use POST")
             body = await self._read(route.meter, scope, receive)
         except Exception as error:
-            await send_answer(send, _failed(error))
+            await send_answer(send, _failed(error, wishes))
             return
-        answer = self.answer(route, body)
+        answer = self.answer(route, body, wishes)
         if isinstance(answer, Answer):
             await send_answer(send, answer)
         else:
-            await Promised(answer)(scope, receive, send)
+            await Promised(answer, wishes)(scope, receive, send)
 
     async def _read(self, meter: Meter, scope: Scope, receive: Receive) -> Body:
         """The body; a refusal of it is counted here, since dispatch never sees the request."""
@@ -125,22 +136,20 @@ class HotRoutes:
 class Promised:
     """An application that sends one answer when it is there, or gives it up when the client or we leave."""
 
-    def __init__(self, answer: Awaitable[Answer]) -> None:
-        self._answer = answer
+    def __init__(self, answer: Awaitable[Answer], wishes: Wishes = NOTHING) -> None:
+        self._answer, self._wishes = answer, wishes
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Serve the request whose body has been read."""
         try:
             answer = await wait_for(self._answer, receive)
-        except CancelledError:  # the grace of a service that leaves is over
-            answer = _failed(NotReady("the service is shutting down"))
+        except CancelledError as error:  # of this task: the grace of a service that leaves is over
+            left = NotReady("the service is shutting down") if is_cancelled() else error
+            answer = _failed(left, self._wishes)
         except Exception as error:
-            answer = _failed(error)
+            answer = _failed(error, self._wishes)
         await send_answer(send, answer)
 
 
-def _failed(error: Exception) -> Answer:
-    known = error if isinstance(error, SigmaxError) else unforeseen(error)
-    further = errors.headers(known)
-    headers = (JSON, *further) if further else ONLY_JSON
-    return Answer(errors.body(known), headers, errors.STATUS[known.code])
+def _failed(error: BaseException, wishes: Wishes) -> Answer:
+    return signed(refusal(error, wishes.request_id), wishes)

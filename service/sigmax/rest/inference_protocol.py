@@ -7,6 +7,7 @@ Binary tensors follow the JSON in the body, in the order of their inputs or outp
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from types import NoneType
@@ -16,13 +17,14 @@ import msgspec
 import numpy.typing as npt
 
 from sigmax.contract import INPUT
-from sigmax.errors import InvalidInput, quoted
+from sigmax.errors import InvalidInput, Problem, path, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
 from sigmax.protocol.parameters import Wishes
+from sigmax.protocol.places import cell, in_categories, in_features
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import NOT_TAKEN, all_within, describe, refuse_any
@@ -34,11 +36,10 @@ from sigmax.rest.infer_request import (
     InferRequest,
     InputTensor,
     Understood,
-    plain,
     read_request,
     understood,
 )
-from sigmax.rest.jsons import leniently
+from sigmax.rest.jsons import certain, leniently, plain
 from sigmax.rest.straight import Numbers
 from sigmax.rest.templates import Templates
 
@@ -71,6 +72,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "f?": (int, float, NoneType),
     "s": (str, NoneType),
 }
+
+
+_LARGEST = int(sys.float_info.max)
 
 
 class Kept:
@@ -113,7 +117,8 @@ class InferQuery:
                 return self._array(served, form, numbers, max_rows)
         if self._body.json_length == 0:
             return self._bare(served, blob, max_rows)
-        return self._any(served, read_request(text), blob, max_rows)
+        request, doubt = read_request(text)
+        return certain(self._any(served, request, blob, max_rows), doubt)
 
     def _bare(self, served: Served, blob: bytes, max_rows: int) -> Rows:
         """A body that is the bytes of the only input, in the model's own datatype; all outputs are bytes."""
@@ -130,7 +135,8 @@ class InferQuery:
         if rest or not rows:
             raise InvalidInput(
                 f"input '{INPUT}': a row is {row} bytes, {schema.width} numbers of {datatype}; "
-                f"the body has {len(blob)} bytes, which are no whole rows"
+                f"the body has {len(blob)} bytes, which are no whole rows",
+                tensors.field(INPUT),
             )
         return Rows(tensors.from_bytes(schema, datatype, (rows, schema.width), blob, max_rows))
 
@@ -248,7 +254,8 @@ def _binary_size(tensor: InputTensor, available: int) -> int | None:
     size = _announced(tensor)
     if (size or 0) != available:
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {_came(available)}"
+            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {_came(available)}",
+            tensors.field(tensor.name),
         )
     return size
 
@@ -264,10 +271,14 @@ def _announced(tensor: InputTensor) -> int | None:
     given = bytes(tensor.data) != b""
     if (size is None) == (not given):
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'"
+            f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'",
+            tensors.field(tensor.name),
         )
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
-        raise InvalidInput(f"input {quoted(tensor.name)}: 'binary_data_size' is a number of bytes")
+        raise InvalidInput(
+            f"input {quoted(tensor.name)}: 'binary_data_size' is a number of bytes",
+            tensors.field(tensor.name, "parameters", "binary_data_size"),
+        )
     return size
 
 
@@ -295,17 +306,20 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
     """
     kind = tensors.dtype_of(tensor.datatype).kind
     if tensor.datatype in tensors.RAW_ONLY:
-        raise InvalidInput(
-            f"input {quoted(tensor.name)}: {tensor.datatype} has no form in JSON: send it as binary data"
-        )
+        text = f"input {quoted(tensor.name)}: {tensor.datatype} has no form in JSON: send it as binary data"
+        raise InvalidInput(text, tensors.field(tensor.name, "datatype"))
     columns, optional = range(schema.width), schema.optional
     if kind != "f" or optional is None:
         return _decoded(schema, columns, tensor, kind)
     values = _decoded(schema, columns, tensor, "f?")
     if None in values:
         refuse_any(
-            f"row {position // schema.width}, {schema.column_name(position % schema.width)}: "
-            f"expected a number, got null, {NOT_TAKEN}"
+            cell(
+                schema,
+                *divmod(position, schema.width),
+                f"expected a number, got null, {NOT_TAKEN}",
+                in_features,
+            )
             for position, value in enumerate(values)
             if value is None and not optional[position % schema.width]
         )
@@ -322,30 +336,45 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
         refuse_any(_wrong_cells(schema, columns, tensor, kind, leniently(data)))
         raise InvalidInput(
             f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_KINDS[kind]}s, "
-            f"flat or nested as its shape: {plain(error)}"
+            f"flat or nested as its shape: {plain(error)}",
+            tensors.field(tensor.name, "data"),
         ) from None
-    except msgspec.DecodeError as error:
-        raise InvalidInput(f"input {quoted(tensor.name)}: 'data' is not JSON: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        refuse_any(_wrong_cells(schema, columns, tensor, kind, leniently(data)))
+        text = f"input {quoted(tensor.name)}: 'data' is not JSON: {error}"
+        raise InvalidInput(text, tensors.field(tensor.name, "data")) from None
     return _unnested(tensor, values) if nested else values
 
 
 def _wrong_cells(
     schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str, data: Any
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     """Which values are not of the datatype, by row and feature; none if it is the nesting that is wrong."""
     if type(data) is not list:
         return
     cells = list(chain.from_iterable(data)) if all(type(row) is list for row in data) else data
-    for position, cell in enumerate(cells):
-        if type(cell) in (list, dict):
+    place = in_categories if tensor.name == CATEGORIES else in_features
+    for position, value in enumerate(cells):
+        if type(value) in (list, dict):
             return
-        infinite = type(cell) is float and math.isinf(cell)
-        if type(cell) not in _TYPES[kind] or infinite:
-            row, place = divmod(position, len(columns))
-            expected = "a finite number" if infinite and float in _TYPES[kind] else _one(kind)
-            cannot = cell is None and not schema.plain
-            given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(cell)
-            yield f"row {row}, {schema.column_name(columns[place])}: expected {expected}, got {given}"
+        text = _wrong_value(schema, tensor, kind, value)
+        if text is not None:
+            row, column = divmod(position, len(columns))
+            yield cell(schema, row, columns[column], text, place)
+
+
+def _wrong_value(schema: Schema, tensor: InputTensor, kind: str, value: Any) -> str | None:
+    """Why a value is none of a tensor's datatype; None if it is one."""
+    numeric = float in _TYPES[kind]
+    if numeric and type(value) is int and abs(value) > _LARGEST:
+        return f"{quoted(value)} is no number of {tensor.datatype}"
+    if numeric and type(value) is float and not math.isfinite(value):
+        return f"expected a finite number, got {describe(value)}"
+    if type(value) in _TYPES[kind]:
+        return None
+    cannot = value is None and not schema.plain
+    given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(value)
+    return f"expected {_one(kind)}, got {given}"
 
 
 def _one(kind: str) -> str:
@@ -356,14 +385,16 @@ def _unnested(tensor: InputTensor, rows: list[list[Any]]) -> list[Any]:
     if len(tensor.shape) == 2:
         for index, row in enumerate(rows):
             if len(row) != tensor.shape[1]:
-                raise InvalidInput(
+                text = (
                     f"input {quoted(tensor.name)}: row {index} of 'data' has {len(row)} values, "
                     f"shape {tensor.shape} says {tensor.shape[1]}"
                 )
+                raise InvalidInput.of([Problem(text, path("inputs", tensor.name, index), index)])
         if len(rows) != tensor.shape[0]:
             raise InvalidInput(
                 f"input {quoted(tensor.name)}: 'data' has {len(rows)} rows, shape {tensor.shape[:8]} says "
-                f"{tensor.shape[0]}"
+                f"{tensor.shape[0]}",
+                tensors.field(tensor.name, "data"),
             )
     return list(chain.from_iterable(rows))
 

@@ -62,6 +62,31 @@ class Numbers:
             return None
         return values if right and values.size else None
 
+    def rows(self, schema: Schema, data: bytes, max_rows: int) -> Rows | None:
+        """The rows of a list of lists in feature order, of a model that takes numbers alone.
+
+        Args:
+            schema: of the model.
+            data: JSON, beginning with its bracket.
+            max_rows: more are left to the code that refuses them.
+
+        Returns:
+            None for anything else.
+
+        Raises:
+            InvalidInput: numbers that are no pixels.
+        """
+        count = data.count(b"[") - 1
+        if not (schema.plain and 0 < count <= max_rows):
+            return None
+        exact = self.read(data, "f", (count, schema.width))
+        if exact is None or not all_within(exact, schema.exact):  # an integer beyond may have lost a digit
+            return None
+        features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
+        if schema.pixels:
+            check_pixels(schema, features)
+        return Rows(features)
+
 
 def _has_shape(array: Any, data: bytes, shape: Sequence[int]) -> bool:
     """Whether nothing but rows of numbers are in a list: it has numbers only, so a bracket begins a list."""
@@ -71,11 +96,16 @@ def _has_shape(array: Any, data: bytes, shape: Sequence[int]) -> bool:
 
 
 class NamedRows:
-    """Reads `{"rows": [{"feature": number, …}, …]}` of one model: every feature, nothing else."""
+    """Reads `{"rows": [{"feature": number, …}, …]}` of one model: every feature, nothing else.
+
+    Args:
+        schema: of the model.
+        key: what stands for `rows`.
+    """
 
     __slots__ = ("_decoder", "_packed", "_schema")
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, key: str = "rows") -> None:
         fields = [f"f{number}" for number in range(len(schema.names))]
         row = msgspec.defstruct(
             "Row",
@@ -84,7 +114,8 @@ class NamedRows:
             forbid_unknown_fields=True,
             gc=False,
         )
-        body = msgspec.defstruct("Body", [("rows", list[row])], forbid_unknown_fields=True)  # type: ignore[valid-type]
+        listed: Any = list[row]  # type: ignore[valid-type]
+        body = msgspec.defstruct("Body", [("rows", listed)], rename={"rows": key}, forbid_unknown_fields=True)
         self._schema = schema
         self._packed = Struct(f"{len(fields)}d")
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
@@ -103,7 +134,7 @@ class NamedRows:
             return None
         check_count(len(rows), max_rows)
         schema, exact = self._schema, self._exact(rows)
-        if not all_within(exact, schema.exact):  # an integer beyond may have lost a digit
+        if not all_within(exact, schema.exact - 1):  # what is beyond may be an integer that lost a digit
             return None
         features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
         if schema.pixels:
@@ -117,21 +148,26 @@ class NamedRows:
 
 
 class Models:
-    """What reads the named rows of each model, kept while its version serves; it keeps no version alive."""
+    """What reads the named rows of each model, kept while its version serves; it keeps no version alive.
 
-    __slots__ = ("_kept",)
+    Args:
+        key: under which they stand in the body.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_kept", "_key")
+
+    def __init__(self, key: str = "rows") -> None:
+        self._key = key
         self._kept: dict[str, tuple[ref[Served], NamedRows | None]] = {}
 
     def named_rows(self, served: Served) -> NamedRows | None:
         """What reads a model's named rows; None if they are not numbers alone, too many, or oddly named."""
         kept = self._kept.get(served.name)
         if kept is None or kept[0]() is not served:
-            kept = self._kept[served.name] = (ref(served), _reader(served.schema))
+            kept = self._kept[served.name] = (ref(served), _reader(served.schema, self._key))
         return kept[1]
 
 
-def _reader(schema: Schema) -> NamedRows | None:
+def _reader(schema: Schema, key: str) -> NamedRows | None:
     fits = schema.plain and schema.scalar and len(schema.names) <= _MAX_NAMES
-    return None if not fits or any(map(_ESCAPED.search, schema.names)) else NamedRows(schema)
+    return None if not fits or any(map(_ESCAPED.search, schema.names)) else NamedRows(schema, key)

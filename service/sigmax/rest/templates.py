@@ -26,13 +26,14 @@ _DOUBT = (b',"unsure":false', b',"unsure":true')
 class Template:
     """The usual answers of one version."""
 
-    __slots__ = ("_classes", "_infer", "_labels", "_results", "_rule")
+    __slots__ = ("_chosen", "_classes", "_infer", "_labels", "_results", "_rule")
 
     def __init__(self, served: Served) -> None:
         self._rule = served.predictor.rule
         self._labels = [_encode(label) for label in served.manifest.classes]
         self._classes = _open({"model": served.name, "version": served.version}) + b',"results":['
         self._results = [b'{"label":' + label + b',"probability":' for label in self._labels]
+        self._chosen = [b'],"label":' + label for label in self._labels]
         head = {"model_name": served.name, "model_version": served.version}
         first = {"name": OUTPUT, "datatype": NAMES[served.predictor.dtype]}
         self._infer = _open(head) + b',"outputs":[' + _open(first) + b',"shape":['
@@ -53,6 +54,31 @@ class Template:
         if unsure is not None:
             said = [text + _DOUBT[doubt] for text, doubt in zip(said, unsure, strict=True)]
         return self._classes + b"},".join(said) + b"}]}"
+
+    def predictions(self, probabilities: npt.NDArray[Any]) -> bytes:
+        """The answer of `:predict` to rows, with all outputs.
+
+        Args:
+            probabilities: (n_samples, n_classes).
+        """
+        chosen, unsure = _decided(self._rule, probabilities)
+        rows = _encode(probabilities.tolist())[2:-2].split(b"],[")
+        said = [row + self._chosen[column] for row, column in zip(rows, chosen, strict=True)]
+        if unsure is not None:
+            said = [text + _DOUBT[doubt] for text, doubt in zip(said, unsure, strict=True)]
+        return b'{"predictions":[{"probabilities":[' + b'},{"probabilities":['.join(said) + b"}]}"
+
+    def outputs(self, probabilities: npt.NDArray[Any]) -> bytes:
+        """The answer of `:predict` to columns, with all outputs.
+
+        Args:
+            probabilities: (n_samples, n_classes).
+        """
+        chosen, unsure = _decided(self._rule, probabilities)
+        labels = b",".join(map(self._labels.__getitem__, chosen))
+        doubt = b"" if unsure is None else b',"unsure":' + _encode(unsure)
+        numbers = _encode(probabilities.tolist())
+        return b'{"outputs":{"probabilities":%b,"label":[%b]%b}}' % (numbers, labels, doubt)
 
     def infer(self, probabilities: npt.NDArray[Any]) -> bytes:
         """The response of the Open Inference Protocol with all outputs.

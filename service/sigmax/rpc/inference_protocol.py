@@ -6,11 +6,10 @@ parameter `binary_data_output` says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import grpc
 from google.protobuf import json_format
 
 from sigmax.errors import InvalidInput, quoted
@@ -19,6 +18,7 @@ from sigmax.inference.configuration import DEFAULT, Deployment
 from sigmax.inference.dispatch import Dispatch, Prediction
 from sigmax.inference.open_inference import Output, metadata, outputs, server, wants_logits
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics, own
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
 from sigmax.protocol.parameters import NONE, Wanted
@@ -27,6 +27,10 @@ from sigmax.protocol.tabular import Rows
 from sigmax.rpc.configuration import model_config
 from sigmax.rpc.forms import Forms
 from sigmax.rpc.raw import Form, KnownQuery, form_of, raw_response, requested, wishes_of
+from sigmax.rpc.service import Handler, Service
+from sigmax.rpc.statistics import ModelStatistics
+from sigmax.rpc.stream import MAX_BYTES, Streams
+from sigmax.rpc.stream_infer import StreamInfer
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import open_inference_grpc_pb2 as pb
@@ -49,6 +53,22 @@ CONTENTS = {
 }
 """Which field of InferTensorContents holds a datatype; FP16 and BF16 have none, they travel raw."""
 
+_SHARED_MEMORY = "shared memory is not offered: send tensors in the request"
+
+ABSENT = {
+    **dict.fromkeys(
+        [
+            f"{kind}SharedMemory{verb}"
+            for kind in ("System", "Cuda")
+            for verb in ("Status", "Register", "Unregister")
+        ],
+        _SHARED_MEMORY,
+    ),
+    "TraceSetting": "trace settings are not offered: send 'traceparent' with a call, it comes back",
+    "LogSettings": "log settings are not offered while the service runs",
+}
+"""What is said of the extensions of Triton that are not offered."""
+
 
 class InferenceService:
     """The methods of the service, on bytes."""
@@ -59,18 +79,24 @@ class InferenceService:
         dispatch: Dispatch,
         readiness: Readiness,
         metrics: Metrics,
+        statistics: Statistics | None = None,
         *,
+        extensions: Sequence[str] = (),
         deployment: Deployment = DEFAULT,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
+        self._model_statistics = ModelStatistics(statistics or Statistics(catalog, own(metrics)))
         self._catalog = catalog
-        self._deployment = deployment
+        self._extensions, self._deployment = extensions, deployment
         self._dispatch = dispatch
         self._readiness = readiness
         self._infer = metrics.verb("grpc", "infer")
+        self._stream_infer = metrics.verb("grpc", "stream_infer")
         self._forms: Forms[Form] = Forms()
+        self._streams = Streams(StreamInfer(self.stream_infer), max_bytes)
 
-    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
-        """What a gRPC server adds to answer this service."""
+    def handler(self, further: Mapping[str, Handler] | None = None) -> Service:
+        """What a gRPC server adds to answer this service, its further methods too."""
         methods = {
             "ServerLive": unary(self.server_live),
             "ServerReady": unary(self.server_ready),
@@ -79,8 +105,11 @@ class InferenceService:
             "ModelMetadata": unary(self.model_metadata),
             "ModelConfig": unary(partial(model_config, self._catalog, self._deployment)),
             "ModelInfer": unary(self.model_infer),
+            "ModelStreamInfer": self._streams.handler(),
+            "ModelStatistics": unary(self._model_statistics),
+            **(further or {}),
         }
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+        return Service(SERVICE, methods, ABSENT)
 
     def server_live(self, request: bytes) -> bytes:
         """An answer is the proof."""
@@ -101,7 +130,7 @@ class InferenceService:
     def server_metadata(self, request: bytes) -> bytes:
         """Name, version and extensions."""
         parse(pb.ServerMetadataRequest, request)
-        said = server(self._deployment.extensions)
+        said = server(self._extensions)
         return json_format.ParseDict(said, pb.ServerMetadataResponse()).SerializeToString()
 
     def model_metadata(self, request: bytes) -> bytes:
@@ -116,6 +145,17 @@ class InferenceService:
         if form is not None:
             return self._dispatch.ask(self._infer, KnownQuery, form, request)
         return self._dispatch.ask(self._infer, InferQuery, request, self._forms)
+
+    def stream_infer(self, request: bytes) -> bytes | Awaitable[bytes]:
+        """Predict, for a stream: counted as that, and a call less for requests of their own."""
+        form = self._forms.find(request)
+        if form is not None:
+            return self._dispatch.ask(self._stream_infer, KnownQuery, form, request)
+        return self._dispatch.ask(self._stream_infer, InferQuery, request, self._forms)
+
+    def leave(self, seconds: float) -> None:
+        """End every stream as soon as it is answered, in `seconds` at the latest."""
+        self._streams.leave(seconds)
 
 
 class InferQuery:
@@ -195,12 +235,12 @@ class InferQuery:
         contents, inputs = self._message.raw_input_contents, self._message.inputs
         if len(contents) != len(inputs):
             entries = "1 entry" if len(inputs) == 1 else f"{len(inputs)} entries"
-            raise InvalidInput(f"expected {entries} of raw_input_contents, one an input, got {len(contents)}")
+            text = f"expected {entries} of raw_input_contents, one an input, got {len(contents)}"
+            raise InvalidInput(text, "raw_input_contents")
         for tensor in inputs:
             if tensor.HasField("contents"):
-                raise InvalidInput(
-                    f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
-                )
+                text = f"input {quoted(tensor.name)}: contents and raw_input_contents are both filled"
+                raise InvalidInput(text, tensors.field(tensor.name, "contents"))
         return contents
 
 
@@ -215,13 +255,15 @@ def _field(tensor: pb.ModelInferRequest.InferInputTensor) -> Sequence[Any]:
     field = CONTENTS.get(tensor.datatype)
     if field is None:
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: {tensor.datatype} travels in raw_input_contents only"
+            f"input {quoted(tensor.name)}: {tensor.datatype} travels in raw_input_contents only",
+            tensors.field(tensor.name, "contents"),
         )
     filled = [descriptor.name for descriptor, _ in tensor.contents.ListFields()]
     if filled not in ([], [field]):
         raise InvalidInput(
             f"input {quoted(tensor.name)}: {tensor.datatype} belongs into contents.{field}, "
-            f"got {', '.join(filled)}"
+            f"got {', '.join(filled)}",
+            tensors.field(tensor.name, "contents"),
         )
     values: Sequence[Any] = getattr(tensor.contents, field)
     return values

@@ -165,6 +165,16 @@ DIES = _dies
 """What is wrong ends the connection."""
 
 REFUSALS = {
+    "V1.ready.unknown": "mixed",
+    "V1.predict.unknown": "mixed",
+    "V1.predict.key": "mixed",
+    "V1.predict.json": "mixed",
+    "V1.predict.list": "mixed",
+    "V1.predict.row": "mixed",
+    "TF.both": "mixed",
+    "TF.signature": "mixed",
+    "TF.version.unknown": "mixed",
+    "TF.classify": "mixed",
     "E.shape": "mixed",
     "E.shape.rank": "mixed",
     "E.shape.negative": "mixed",
@@ -322,7 +332,43 @@ def _refuses_empty(asked: Asked, right: Callable[[Asked], Answered]) -> Answered
     return Answered(500, b"") if infers(asked) and empty else right(asked)
 
 
+V1_MODEL = r"GET /v1/models/mixed"
+PREDICT = r"POST /v1/models/mixed:predict"
+
+
+def _refusing(key: str) -> Fault:
+    """Requests of `:predict` with a key are refused though they are right."""
+
+    def http(asked: Asked, right: Callable[[Asked], Answered]) -> Answered:
+        document = request(asked)
+        wrong = asked.path.endswith(":predict") and isinstance(document, dict) and key in document
+        return said({"error": "not that"}, 400) if wrong else right(asked)
+
+    return Fault(http)
+
+
+def _as_predictions(answer: Any) -> Any:
+    return {"predictions": answer["outputs"]} if "outputs" in answer else answer
+
+
+def _twice(answer: Any) -> Any:
+    return {"model_version_status": answer["model_version_status"] * 2}
+
+
 REST: dict[str, Fault] = {
+    "V1.models": instead("GET /v1/models", said({"models": []})),
+    "V1.ready": edited(V1_MODEL, _with(ready="yes")),
+    "V1.alive": instead("GET /", said({"status": "well"})),
+    "V1.predict": edited(PREDICT, _with(predictions=[])),
+    "V1.predict.same": edited(PREDICT, lambda answer: {"predictions": answer["predictions"][::-1]}),
+    "V1.explain": instead("POST .*:explain", said({"detail": "Not Found"}, 404)),
+    "TF.status": edited(V1_MODEL, _with(model_version_status=[{"version": 3}])),
+    "TF.status.version": edited(V1_MODEL + "/versions/3", _twice),
+    "TF.metadata": edited(V1_MODEL + "/metadata", _drops("model_spec")),
+    "TF.inputs": edited(PREDICT, _as_predictions),
+    "TF.signature.default": _refusing("signature_name"),
+    "TF.version": instead("POST /v1/models/mixed/versions/3:predict", NOWHERE),
+    "TF.regress": instead("POST .*:regress", said({"detail": "Not Found"}, 404)),
     "R1": instead("GET /v2/health/live", Answered(400, b"")),
     "R1.body": instead("GET /v2/health/live", Answered(200, b"")),
     "R1.head": instead("HEAD /v2/health/live", Answered(405, b"")),

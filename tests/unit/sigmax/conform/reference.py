@@ -152,7 +152,61 @@ class Reference:
             ("GET", model + "/stats", lambda _, *of: said({"model_stats": [self._stats(self._known(*of))]})),
             ("GET", model + "/config", lambda _, *of: said(self._config(self._known(*of)))),
             ("POST", model + "/infer", self._infer),
+            *self._v1_routes(),
         ]
+
+    def _v1_routes(self) -> list[tuple[str, str, Callable[..., Answered]]]:
+        model = r"/v1/models/([^/:]+)(?:/versions/([^/:]+))?"
+        return [
+            ("GET", "/", lambda _: said({"status": "alive"})),
+            ("GET", "/v1/models", lambda _: said({"models": list(MODELS)})),
+            ("GET", model, self._v1_status),
+            ("GET", model + "/metadata", self._v1_metadata),
+            ("POST", model + ":(predict|classify|explain|regress)", self._v1_verb),
+        ]
+
+    def _v1_status(self, _: Asked, name: str, version: str | None) -> Answered:
+        state = {"version": "3", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        return said({"name": self._known(name, version), "ready": True, "model_version_status": [state]})
+
+    def _v1_metadata(self, _: Asked, name: str, version: str | None) -> Answered:
+        dtypes = {"FP64": "DT_DOUBLE", "INT32": "DT_INT32", "BOOL": "DT_BOOL", BYTES: "DT_STRING"}
+
+        def signed(promised: Sequence[tuple[str, str, list[int]]]) -> dict[str, Any]:
+            return {
+                one[0]: {
+                    "dtype": dtypes[one[1]],
+                    "tensor_shape": {"dim": [{"size": str(size), "name": ""} for size in one[2]]},
+                }
+                for one in promised
+            }
+
+        default = {"inputs": signed(MODELS[self._known(name, version)]), "outputs": signed(OUTPUTS)}
+        spec = {"name": name, "signature_name": "", "version": "3"}
+        signatures = {"signature_def": {"signature_def": {"serving_default": default}}}
+        return said({"model_spec": spec, "metadata": signatures})
+
+    def _v1_verb(self, asked: Asked, name: str, version: str | None, verb: str) -> Answered:
+        self._known(name, version)
+        if verb in ("explain", "regress"):
+            raise Wrong("that is not offered", 501)
+        document, _ = _opened(name, asked)
+        if verb == "classify":
+            raise Wrong("examples are missing")
+        keys = [key for key in ("instances", "inputs") if key in document]
+        if len(keys) != 1 or document.get("signature_name", "serving_default") != "serving_default":
+            raise Wrong("exactly one of instances and inputs, and no other signature")
+        outputs = self.outputs(name, _serving_inputs(name, keys[0], document[keys[0]]))
+        columns = {
+            one.name: [list(row) for row in np.array(one.values).reshape(one.shape).tolist()]
+            if len(one.shape) > 1
+            else [value.decode() for value in one.values if isinstance(value, bytes)]
+            for one in outputs
+        }
+        if keys == ["inputs"]:
+            return said({"outputs": columns})
+        rows = zip(*columns.values(), strict=True)
+        return said({"predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
 
     def _known(self, name: str, version: str | None) -> str:
         if name not in MODELS or version not in (None, "", "3"):
@@ -307,6 +361,26 @@ class Reference:
         if method == "Check" and not known:
             raise Wrong("unknown", code="NOT_FOUND")
         return Returned([(serving if known else messages().HealthResponse(status=3)).SerializeToString()])
+
+
+def _serving_inputs(name: str, key: str, given: Any) -> list[Tensor]:
+    """The inputs of `:predict`, in rows or in columns, as tensors."""
+    names = [one[0] for one in MODELS[name]]
+    columns = given if isinstance(given, dict) else {names[0]: given}
+    if key == "instances" and len(names) > 1:
+        if not isinstance(given, list) or not all(isinstance(row, dict) for row in given):
+            raise Wrong("instances are a list of objects")
+        columns = {one: [row.get(one) for row in given] for one in names}
+    tensors = []
+    for one, datatype, shape in MODELS[name]:
+        rows = columns.get(one)
+        if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+            raise Wrong(f"input {one}: a list of rows")
+        try:
+            tensors.append(from_json(one, datatype, [len(rows), shape[1]], rows))
+        except Unmet as error:
+            raise Wrong(f"input {one}: {error}") from error
+    return tensors
 
 
 def _reflected(message: bytes) -> Any:

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.openapi.models import OpenAPI
+from tests.openapi import references, resolved, target
 from tests.unit.sigmax import mixed
 from tests.unit.sigmax.mixed import CITY, GRADE, MEMBER, MIXED, VISITS, WAGE
 
 from sigmax.contract import Feature, Kind, Missing, Unknown
+from sigmax.errors import Code
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
 from sigmax.protocol.schema import Schema
-from sigmax.rest import openapi
+from sigmax.rest import addresses, errors, openapi
 from sigmax.rest.asgi import Body
 from sigmax.rest.inference_protocol import InferQuery
 from sigmax.telemetry.metrics import Metrics
@@ -25,9 +28,9 @@ def value(feature: Feature, served: Served) -> Any:
     """How one feature stands in the rows of a model that has no other."""
     manifest = replace(MIXED, features=(feature,))
     alone = replace_in(served, manifest)
-    paths = openapi.paths([alone])
+    paths = resolved(openapi.complete({"paths": {}}, [alone]))
     body = paths["/v1/models/mixed:classes"]["post"]["requestBody"]["content"]["application/json"]
-    named, ordered = body["schema"]["properties"]["rows"]["items"]["anyOf"]
+    named, ordered = [rows["items"] for rows in body["schema"]["properties"]["rows"]["anyOf"]]
     described = named["properties"][feature.name]
     assert body["schema"]["properties"]["columns"]["properties"][feature.name]["items"] == described
     assert ordered["prefixItems"] == [described]
@@ -89,7 +92,8 @@ def test_a_feature_is_described_by_its_kind(tmp_path: Path, feature: Feature, ex
 
 def test_the_example_of_open_inference_is_that_of_the_classifier(tmp_path: Path) -> None:
     served = mixed.served(tmp_path)
-    body = openapi.paths([served])["/v2/models/mixed/infer"]["post"]["requestBody"]
+    paths = resolved(openapi.complete({"paths": {}}, [served]))
+    body = paths["/v2/models/mixed/infer"]["post"]["requestBody"]
     example = body["content"]["application/json"]["example"]
     dispatch = Dispatch(Catalog([Entry("mixed", served)]), 10)
     meter = Metrics().verb("test", "infer")
@@ -101,3 +105,73 @@ def test_the_example_of_open_inference_is_that_of_the_classifier(tmp_path: Path)
     assert said == expected.ravel().tolist()
     assert [tensor["name"] for tensor in example["inputs"]] == ["features", "categories"]
     assert example["inputs"][0]["data"][5] is None
+
+
+def described(served: Served) -> dict[str, Any]:
+    return openapi.complete(
+        {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {}}, [served]
+    )
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for item in document["paths"].values() for operation in item.values()]
+
+
+def test_the_description_holds_together(tmp_path: Path) -> None:
+    document = described(mixed.served(tmp_path))
+
+    OpenAPI.model_validate(document)  # the framework's own reading of the standard
+    names = [operation["operationId"] for operation in operations(document)]
+    assert len(set(names)) == len(names)
+    assert all(target(document, reference) for reference in references(document))
+    used = {tag for operation in operations(document) for tag in operation["tags"]}
+    assert used <= {tag["name"] for tag in document["tags"]}
+
+
+def test_a_version_has_the_schemas_of_its_model_and_names_of_its_own(tmp_path: Path) -> None:
+    document = described(mixed.served(tmp_path))
+
+    for path, of_version in (
+        ("/v1/models/mixed:classes", "/v1/models/mixed/versions/1:classes"),
+        ("/v1/models/mixed:probabilities", "/v1/models/mixed/versions/1:probabilities"),
+        ("/v2/models/mixed/infer", "/v2/models/mixed/versions/1/infer"),
+    ):
+        one, other = document["paths"][path]["post"], document["paths"][of_version]["post"]
+        assert one["requestBody"] == other["requestBody"]
+        assert one["responses"] == other["responses"]
+        assert one["operationId"] != other["operationId"]
+
+
+def test_what_a_new_user_needs_is_shown_first_and_other_protocols_are_compatibility() -> None:
+    names = [tag["name"] for tag in addresses.TAGS]
+
+    assert names[:2] == ["Models", "Classifier"]
+    assert all(name.startswith("Compatibility: ") for name in names[2:-1])
+
+
+def test_every_error_is_described_under_its_status() -> None:
+    said = addresses.failures(Code)
+
+    assert set(said) == {str(status) for status in errors.STATUS.values()}
+    assert set(addresses.FAILURES) == set(Code)
+
+
+FULL = Feature("f", Kind.CATEGORY, (), "string", (0.0, 189.0), vocabulary=MANY[:190], unknown=Unknown.REJECT)
+LONG = tuple(f"word {number}" for number in range(20_000))
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        tuple(replace(WAGE, name=f"number {index}") for index in range(30_000)),
+        tuple(replace(FULL, name=f"category {index}") for index in range(300)),
+        (replace(FULL, vocabulary=LONG, range=(0.0, 19_999.0)),),
+    ],
+    ids=["30,000 numbers", "300 categories", "a vocabulary of 20,000"],
+)
+def test_the_description_of_a_large_model_stays_small(tmp_path: Path, features: tuple[Feature, ...]) -> None:
+    served = mixed.served(tmp_path)
+
+    document = described(replace_in(served, replace(MIXED, features=features)))
+
+    assert len(json.dumps(document)) < 300_000
