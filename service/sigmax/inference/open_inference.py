@@ -60,7 +60,7 @@ class Output(NamedTuple):
         return to_bytes(self.values, repeated=self.repeated)
 
 
-def server(extensions: Sequence[str] = ()) -> dict[str, Any]:
+def server(extensions: Iterable[str] = ()) -> dict[str, Any]:
     """The server's metadata, as `GET /v2` and `ServerMetadata` answer.
 
     Args:
@@ -186,7 +186,8 @@ def _wanted(prediction: Prediction, rule: Rule, wanted: Wanted) -> Output:
     if wanted.name not in (OUTPUT, LOGITS):
         text = (
             f"output {quoted(wanted.name)}: parameter 'classification' is for outputs that have a number for "
-            f"each class: '{OUTPUT}', and '{LOGITS}' where a model gives them"
+            f"each class: '{OUTPUT}', and '{LOGITS}' where a model gives them",
+            path("outputs", wanted.name, "parameters", "classification"),
         )
         raise InvalidInput(text, path("outputs", wanted.name, "parameters", "classification"))
     labels, rows = prediction.served.manifest.classes, len(prediction.probabilities)
