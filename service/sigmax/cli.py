@@ -103,6 +103,13 @@ def cli(context: click.Context, config: Path | None) -> None:
     help="Rows of costly models that may wait; what comes beyond them is told to try again later.",
 )
 @click.option(
+    "--receive-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds that a client may take to send a REST request.",
+)
+@click.option(
     "--grace",
     type=click.FloatRange(0),
     default=10.0,
@@ -134,6 +141,11 @@ def cli(context: click.Context, config: Path | None) -> None:
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
 )
+@click.option(
+    "--model-control",
+    is_flag=True,
+    help="Whoever reaches a door may list, load and unload models (Triton's model_repository).",
+)
 def serve(workers: int | None, **options: Any) -> None:
     """Load every model, prove it, and answer over REST and gRPC until SIGTERM."""
     from sigmax.runtime import machine, ports
@@ -143,7 +155,12 @@ def serve(workers: int | None, **options: Any) -> None:
     settings = Settings(**options, workers=workers or machine.cores().granted)
     machine.raise_open_files()
     taken = ports.take(settings.host, settings.rest_port, settings.grpc_port)
-    orders = {"settings": settings.document(), "ports": taken.numbers, "program": sys.argv[0]}
+    orders = {
+        "settings": settings.document(),
+        "ports": taken.numbers,
+        "program": sys.argv[0],
+        "unloaded": [],
+    }
     hold_signals()
     first = [spawn(taken.rest, orders) for _ in range(settings.workers)]  # they load while this process does
     import asyncio
@@ -229,8 +246,7 @@ def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
         died = ", ".join(f"{count} by {cause}" for cause, count in sorted(processes["restarts"].items()))
         yield f"workers that died: {died}; the last: {processes['last_death']['reason']}"
     for model in said["models"]:
-        state = f"version {model['version']} since {model['since']}" if model["ready"] else "nothing to serve"
-        yield f"{model['name']}: {state}"
+        yield f"{model['name']}: {_model_state(model)}"
         if model.get("labels"):
             yield f"  labels: {', '.join(f'{label} {number}' for label, number in model['labels'].items())}"
         yield from (f"  version {one['version']} refused: {one['reason']}" for one in model["refused"])
@@ -238,11 +254,23 @@ def _status_lines(said: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {model['note']}"
 
 
+def _model_state(model: Mapping[str, Any]) -> str:
+    if model["ready"]:
+        return f"version {model['version']} since {model['since']}"
+    return "unloaded on request" if model.get("unloaded") else "nothing to serve"
+
+
 def _is_well(said: Mapping[str, Any]) -> bool:
-    """Whether every process answers, and every model with its highest version, which is on the disk."""
+    """Whether every process answers, and every model with its highest version, which is on the disk.
+
+    A model that was unloaded on request is as it should be.
+    """
     processes = said["processes"]
     answering = sum(worker["state"] == "ready" for worker in processes["workers"])
-    models = all(model["ready"] and not model["refused"] and not model["note"] for model in said["models"])
+    models = all(
+        model.get("unloaded") or (model["ready"] and not model["refused"] and not model["note"])
+        for model in said["models"]
+    )
     return bool(said["ready"] and models and answering >= processes["wanted"])
 
 

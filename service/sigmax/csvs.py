@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from sigmax.contract import Feature, Kind
-from sigmax.errors import InvalidInput, quoted
+from sigmax.errors import InvalidInput, Problem, quoted
 from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import refuse_any
 
@@ -76,7 +76,7 @@ def read(data: bytes, schema: Schema, id_column: str | None, dialect: Dialect) -
     if len(set(names)) < len(names):
         raise InvalidInput("the CSV's header names a column twice")
     refuse_any(
-        f"row {index}: {len(row)} values, the CSV's header names {len(names)} columns"
+        Problem(f"{len(row)} values, the CSV's header names {len(names)} columns", where=f"row {index}")
         for index, row in enumerate(rows)
         if len(row) != len(names)
     )

@@ -23,12 +23,15 @@ which feature, what was expected and what came. They never hold a path, a class 
 from __future__ import annotations
 
 import difflib
+import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from heapq import nlargest
 from itertools import islice, pairwise
-from typing import ClassVar
+from typing import ClassVar, Self
 
 MAX_PROBLEMS = 20
 """How many problems one message lists."""
@@ -44,6 +47,8 @@ MAX_CANDIDATES = 2_000
 
 _COMPARED = 50
 """How many of them are compared letter by letter."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Code(StrEnum):
@@ -67,16 +72,61 @@ class Code(StrEnum):
     DEADLINE = "DEADLINE"
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a request; `str(problem)` is what people read of it.
+
+    Attributes:
+        message: what was expected and what came.
+        field: where, as a path (see `path`); empty where no place is known.
+        row: which row, from 0; None where it is not about one.
+        feature: which feature; None where it is not about one.
+        where: the place as the text names it; empty where the message does.
+    """
+
+    message: str
+    field: str = ""
+    row: int | None = None
+    feature: str | None = None
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
 class SigmaxError(Exception):
-    """The root of the tree; `str(error)` is the text for the caller."""
+    """The root of the tree; `str(error)` is the text for the caller.
+
+    Attributes:
+        problems: what the text says, each with its place, as many as the text lists; empty where no place
+            is known.
+    """
 
     code: ClassVar[Code] = Code.INTERNAL
+
+    def __init__(self, text: str = "", field: str = "") -> None:
+        """Say what is wrong.
+
+        Args:
+            text: for the caller.
+            field: the one place in the request that it is about, if there is one.
+        """
+        super().__init__(text)
+        self.problems: tuple[Problem, ...] = (Problem(text, field),) if field else ()
 
 
 class InvalidInput(SigmaxError):
     """The caller's data or options are wrong."""
 
     code = Code.INVALID_INPUT
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> Self:
+        """The error that lists problems, bounded as `listed`; at least one."""
+        texts = list(map(str, problems))
+        error = cls(listed(texts))
+        error.problems = tuple(problems[: _shown(texts)])
+        return error
 
 
 class Unauthenticated(SigmaxError):
@@ -142,7 +192,7 @@ class Overloaded(SigmaxError):
 
     code = Code.OVERLOADED
 
-    def __init__(self, text: str, retry_after: float = 1.0) -> None:
+    def __init__(self, text: str = "", retry_after: float = 1.0) -> None:
         super().__init__(text)
         self.retry_after = retry_after
 
@@ -154,9 +204,17 @@ class Cancelled(SigmaxError):
 
 
 class Internal(SigmaxError):
-    """Our fault; the details are in the log under an opaque id."""
+    """Our fault; the details are in the log under an opaque id.
+
+    Attributes:
+        reference: that id.
+    """
 
     code = Code.INTERNAL
+
+    def __init__(self, text: str = "", reference: str = "") -> None:
+        super().__init__(text)
+        self.reference = reference
 
 
 class Unimplemented(SigmaxError):
@@ -185,21 +243,51 @@ class BundleRejected(SigmaxError):
 
 def listed(problems: Sequence[str]) -> str:
     """Join problems into one text: all of them, or as many as fit and a word that there are more."""
-    shown: list[str] = []
+    count = _shown(problems)
+    return "; ".join(problems[:count]) + ("; and more" if len(problems) > count else "")
+
+
+def _shown(problems: Sequence[str]) -> int:
+    """How many of them one text lists."""
     length = 0
-    for problem in problems[:MAX_PROBLEMS]:
+    for count, problem in enumerate(problems[:MAX_PROBLEMS]):
         length += len(problem)
-        if shown and length > MAX_TEXT:
-            break
-        shown.append(problem)
-    return "; ".join(shown) + ("; and more" if len(problems) > len(shown) else "")
+        if count and length > MAX_TEXT:
+            return count
+    return min(len(problems), MAX_PROBLEMS)
+
+
+def path(*steps: str | int) -> str:
+    """Where in a request, as JSONPath (RFC 9535) writes it without its `$`: `rows[3]['petal width (cm)']`.
+
+    Args:
+        steps: names, which are shortened as in a message, and positions from 0.
+    """
+    return "".join(map(_step, steps)).removeprefix(".")
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    name = shortened(step)
+    if _IDENTIFIER.fullmatch(name):
+        return f".{name}"
+    inner = json.dumps(name, ensure_ascii=not name.isprintable())[1:-1]
+    return "['" + inner.replace('\\"', '"').replace("'", "\\'") + "']"
+
+
+def shortened(text: str) -> str:
+    """A caller's name or value, as much of it as a message repeats; what is no character is replaced."""
+    return _bounded(text).encode("utf-8", "replace").decode()
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 1] + "…"
 
 
 def quoted(value: object) -> str:
     """Repeat a caller's value in a message: readable, on one line and bounded in length."""
-    text = value if isinstance(value, str) else repr(value)
-    if len(text) > MAX_QUOTED:
-        text = text[: MAX_QUOTED - 1] + "…"
+    text = _bounded(value if isinstance(value, str) else repr(value))
     if not text.isprintable():
         text = text.encode("unicode_escape", "backslashreplace").decode()
     return f"'{text}'"

@@ -18,7 +18,7 @@ import msgspec
 from sigmax import csvs
 from sigmax.contract import MANIFEST_FILE, MODEL_FILE, Feature, Graph, Manifest, Missing
 from sigmax.csvs import Dialect
-from sigmax.errors import BundleRejected, InvalidInput, NotFound, nearest, quoted
+from sigmax.errors import BundleRejected, InvalidInput, NotFound, Problem, nearest, quoted
 from sigmax.inference.catalog import Catalog, Entry, Served, open_version
 from sigmax.inference.description import RULES
 from sigmax.inference.dispatch import Dispatch
@@ -210,8 +210,10 @@ def _refuse_extra(served: Served, columns: Iterable[str], id_column: str | None)
     schema = served.schema
     absent = [name for name in schema.names if name not in set(columns)]
     refuse_any(
-        f"unknown column {quoted(name)}{nearest(name, absent)} "
-        "(--extra ignore passes over such columns, --id gives one of them back)"
+        Problem(
+            f"unknown column {quoted(name)}{nearest(name, absent)} "
+            "(--extra ignore passes over such columns, --id gives one of them back)"
+        )
         for name in columns
         if name not in schema.known and name != id_column
     )

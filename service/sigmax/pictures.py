@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from sigmax.contract import Colour, Image, Resize
-from sigmax.errors import InvalidInput
+from sigmax.errors import InvalidInput, Problem, path
 from sigmax.protocol.containers import MAX_PIXELS, Format, Picture, damaged, look, transparent
 from sigmax.protocol.values import refuse_any
 
@@ -80,7 +80,8 @@ def decode_all(contents: Sequence[bytes], image: Image, max_pixels: int = MAX_PI
         size = f"of {came} pixels" if came > max_pixels else f"resized to {image.width}x{image.height}"
         raise InvalidInput(
             f"{len(looked)} pictures {size}, more than the {max_pixels} pixels that one request may hold; "
-            "send fewer of them in one request"
+            "send fewer of them in one request",
+            "images",
         )
     return np.array(_each(looked, lambda picture: _pixels(picture, image)))
 
@@ -89,12 +90,12 @@ def _each(values: Sequence[S], read: Callable[[S], T]) -> list[T]:
     """Read every value, and refuse all that are wrong together, by row."""
     found: list[T] = []
 
-    def problems() -> Iterator[str]:
+    def problems() -> Iterator[Problem]:
         for row, value in enumerate(values):
             try:
                 found.append(read(value))
             except InvalidInput as error:
-                yield f"row {row}: {error}"
+                yield Problem(str(error), path("images", row), row, None, f"row {row}")
 
     refuse_any(problems())
     return found

@@ -110,7 +110,7 @@ class Rest(Door):
 
 
 class ServingV1(Rest):
-    """`:predict` in rows, by name or in columns, or `:classify`: as TensorFlow Serving has them."""
+    """`:predict` in rows, by name, in columns, or `:classify`: TensorFlow Serving's and KServe V1's forms."""
 
     def ask(self, model: str, features: Matrix, version: str = "") -> Said:
         path = f"/v1/models/{model}" + (f"/versions/{version}" if version else "")

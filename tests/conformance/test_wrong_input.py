@@ -516,7 +516,8 @@ def test_a_body_over_the_limit_is_a_413_before_it_is_read(service: Service, rest
     response = rest.client.post("/v1/models/iris:classes", content=b" " * (16 * 2**20 + 1))
 
     assert response.status_code == 413
-    assert response.json() == {"error": "the body is larger than 16777216 bytes", "code": "TOO_LARGE"}
+    said = response.json()
+    assert (said["error"], said["code"]) == ("the body is larger than 16777216 bytes", "TOO_LARGE")
 
 
 def test_a_body_over_the_limit_that_does_not_announce_its_length_is_a_413(rest: Rest) -> None:
@@ -532,13 +533,6 @@ def test_a_message_over_the_limit_is_resource_exhausted(oip_rpc: OpenInferenceRp
         oip_rpc.call("ModelInfer", b"\0" * (16 * 2**20 + 1))
 
     assert refused.value.code == "RESOURCE_EXHAUSTED"
-
-
-def test_a_compressed_body_is_a_415(rest: Rest) -> None:
-    response = rest.client.post("/v1/models/iris:classes", content=b"x", headers={"content-encoding": "gzip"})
-
-    assert response.status_code == 415
-    assert response.json()["code"] == "UNSUPPORTED_MEDIA"
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from tests.service import Service, running
+from tests.wire import Wire
 
 BODY = b'{"rows": [[5.1, 3.5, 1.4, 0.2]]}'
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
@@ -24,29 +22,11 @@ def service(repository: Path) -> Any:
         yield started
 
 
-class Wire:
-    """One connection."""
-
-    def __init__(self, service: Service) -> None:
-        address = urlsplit(service.rest)
-        self.socket = socket.create_connection((address.hostname, address.port), timeout=20)
-        self.file = self.socket.makefile("rb")
-
-    def answer(self) -> tuple[int, Any]:
-        status = int(self.file.readline().split()[1])
-        length = 0
-        while (line := self.file.readline().strip()) != b"":
-            name, _, value = line.partition(b":")
-            length = int(value) if name.lower() == b"content-length" else length
-        return status, json.loads(self.file.read(length))
-
-
 @pytest.fixture
 def wire(service: Service) -> Any:
     made = Wire(service)
     yield made
-    made.file.close()
-    made.socket.close()
+    made.close()
 
 
 @pytest.mark.parametrize("offer", [H2C, WEBSOCKET])
@@ -91,4 +71,7 @@ def test_what_is_no_request_gets_the_error_body_of_every_other_error(
 ) -> None:
     wire.socket.sendall(request_bytes)
 
-    assert wire.answer() == (400, {"error": "this is no HTTP/1.1 request", "code": "INVALID_INPUT"})
+    status, body = wire.answer()
+
+    assert (status, body["error"], body["code"]) == (400, "this is no HTTP/1.1 request", "INVALID_INPUT")
+    assert body["request_id"]

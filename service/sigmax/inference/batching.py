@@ -14,7 +14,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import count
@@ -28,6 +28,7 @@ from sigmax.errors import DeadlineExceeded, NotReady, Overloaded
 from sigmax.inference.costs import MAX_BATCH_BYTES, Costs
 from sigmax.inference.engine import Floats
 from sigmax.inference.predictor import Predictor
+from sigmax.telemetry.account import Share
 from sigmax.telemetry.metrics import Lane
 
 HERE_SECONDS = 1e-3
@@ -56,10 +57,16 @@ class Limits:
 
 
 class Numbers(NamedTuple):
-    """What a model says of one request, (n_samples, n_classes) each; logits where they were wanted."""
+    """What a model says of one request, (n_samples, n_classes) each.
+
+    Attributes:
+        logits: where they were wanted.
+        share: what the request had of the runs that it was in.
+    """
 
     probabilities: Floats
     logits: Floats | None = None
+    share: Share = Share(0.0, 0.0, 0)
 
 
 class Waiting(NamedTuple):
@@ -162,7 +169,7 @@ class Queue:
                 rows += waiting.rows
             heapq.heappop(self._heap)
             self.rows -= waiting.rows
-            (taken.cancelled if gone else taken.expired if late else taken.batch).append(waiting)
+            (taken.expired if late else taken.cancelled if gone else taken.batch).append(waiting)
         return taken
 
 
@@ -242,17 +249,17 @@ class Batching:
         self._rows += rows
         lane.rows_waiting += rows
         try:
-            deadline = math.inf if seconds is None else self._clock() + seconds
+            since = self._clock()
+            deadline = math.inf if seconds is None else since + seconds
             if rows <= most and await self._alone(rows, costs) and self._clock() < deadline:
-                lane.run(rows, [0.0])
-                return _said(predictor, features, both)
+                return self._here(predictor, lane, features, both, since)
             if rows <= most:
                 return await self._hand_over(predictor, most, features, both, deadline)
             parts = [
                 await self._hand_over(predictor, most, features[start : start + most], both, deadline)
                 for start in range(0, rows, most)
             ]
-            return Numbers(*map(_joined, zip(*parts, strict=True)))
+            return _joined(parts)
         finally:
             self._rows -= rows
             lane.rows_waiting -= rows
@@ -282,6 +289,16 @@ class Batching:
         await asyncio.sleep(0)
         return self._rows == rows and not self._handed
 
+    def _here(self, predictor: Predictor, lane: Lane, features: Any, both: bool, since: float) -> Numbers:
+        """Compute a request that is alone."""
+        started = self._clock()
+        waited = started - since
+        lane.wait(waited)
+        said = _said(predictor, features, both)
+        infer = self._clock() - started
+        lane.run(len(features), infer)
+        return said._replace(share=Share(waited, infer, len(features)))
+
     def _admit(self, rows: int, costs: Costs) -> None:
         """Refuse what would wait behind too many rows; what would wait behind none is never too large."""
         if self._closed:
@@ -309,34 +326,65 @@ class Batching:
         return future
 
     def _done(self, run: Run) -> None:
-        """Give everybody of a run their answer; called on the event loop."""
+        """Give everybody of a batch their answer; called on the event loop."""
         lane = self._lane(run.predictor.manifest.name, str(run.predictor.manifest.version))
         batch, expired, cancelled = run.taken
         self._handed -= len(batch) + len(expired) + len(cancelled)
-        lane.run(sum([waiting.rows for waiting in batch]), [run.started - waiting.since for waiting in batch])
         lane.drop(len(expired), len(cancelled))
         for waiting in expired:
             if not waiting.future.done():
                 waiting.future.set_exception(
                     DeadlineExceeded("the deadline passed while the request waited to be computed")
                 )
-        for waiting, answer in zip(batch, run.answers, strict=True):
-            if waiting.future.done():  # its caller went away meanwhile
-                continue
-            if isinstance(answer, Numbers):
-                waiting.future.set_result(answer)
-            else:
-                waiting.future.set_exception(answer)
+        for ran in run.ran:
+            _settle(lane, ran)
+
+
+class Ran(NamedTuple):
+    """A run of the model that is over.
+
+    Attributes:
+        batch: whose requests it was.
+        answers: what each of them is answered; of a run that failed, the error.
+        rows: how many; 0 if it failed.
+        started: when it began, in seconds of the clock.
+        ended: when it was over.
+    """
+
+    batch: list[Waiting]
+    answers: Sequence[Numbers | Exception]
+    rows: int
+    started: float
+    ended: float
+
+    @property
+    def infer(self) -> float:
+        """What it took, in seconds."""
+        return self.ended - self.started
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that is over: when it began, of what, and what each of the batch is answered."""
+    """What left a queue together, computed: in one run, or in one for each after a run that failed."""
 
     predictor: Predictor
-    started: float
     taken: Taken
-    answers: list[Numbers | Exception]
+    ran: list[Ran]
+
+
+def _settle(lane: Lane, ran: Ran) -> None:
+    """Count a run, and give everybody of it their answer."""
+    if ran.rows:
+        lane.run(ran.rows, ran.infer)
+    for waiting, answer in zip(ran.batch, ran.answers, strict=True):
+        waited = ran.started - waiting.since
+        lane.wait(waited)
+        if waiting.future.done():  # its caller went away meanwhile
+            continue
+        if isinstance(answer, Numbers):
+            waiting.future.set_result(answer._replace(share=Share(waited, ran.infer, ran.rows)))
+        else:
+            waiting.future.set_exception(answer)
 
 
 class _Compute:
@@ -410,22 +458,26 @@ class _Compute:
         predictor, taken = queue.predictor, queue.take(now)
         if not len(queue):
             del self._queues[predictor]
-        run = Run(predictor, now, taken, self._answers(predictor, taken.batch))
+        ran = list(self._runs(predictor, taken.batch)) if taken.batch else []
         with contextlib.suppress(RuntimeError):  # the loop is closed, nobody waits
-            self._loop.call_soon_threadsafe(self._done, run)
+            self._loop.call_soon_threadsafe(self._done, Run(predictor, taken, ran))
 
-    def _answers(self, predictor: Predictor, batch: list[Waiting]) -> list[Numbers | Exception]:
-        """What each is answered; after a run that failed each is run alone, and only the cause fails."""
+    def _runs(self, predictor: Predictor, batch: list[Waiting]) -> Iterator[Ran]:
+        """Run a batch; after a run that failed each request is run alone, and only the cause fails."""
+        started = self._clock()
         try:
-            return list(self._together(predictor, batch))
+            answers = self._together(predictor, batch)
         except Exception as error:  # ONNX Runtime's own classes share no root but Exception
             if len(batch) == 1:
-                return [error]
-            return [answer for waiting in batch for answer in self._answers(predictor, [waiting])]
+                yield Ran(batch, [error], 0, started, self._clock())
+            else:
+                for waiting in batch:
+                    yield from self._runs(predictor, [waiting])
+        else:
+            rows = sum([waiting.rows for waiting in batch])
+            yield Ran(batch, answers, rows, started, self._clock())
 
     def _together(self, predictor: Predictor, batch: list[Waiting]) -> list[Numbers]:
-        if not batch:
-            return []
         features = self._gathering.gather(batch, predictor.dtype)
         said = _said(predictor, features, any(waiting.both for waiting in batch))
         return [said] if len(batch) == 1 else _divided(said, batch)
@@ -461,6 +513,10 @@ def _divided(said: Numbers, batch: list[Waiting]) -> list[Numbers]:
     return answers
 
 
-def _joined(parts: tuple[Floats | None, ...]) -> Any:
-    arrays = [part for part in parts if part is not None]
-    return np.concatenate(arrays) if arrays else None
+def _joined(parts: list[Numbers]) -> Numbers:
+    """The answer to a request that was computed in pieces."""
+    probabilities: Any = np.concatenate([part.probabilities for part in parts])
+    logits: list[Any] = [part.logits for part in parts if part.logits is not None]
+    joined: Any = np.concatenate(logits) if logits else None
+    queue, infer, rows = zip(*[part.share for part in parts], strict=True)
+    return Numbers(probabilities, joined, Share(sum(queue), sum(infer), rows[0]))

@@ -20,6 +20,9 @@ from sigmax.inference.proof import Proof, load
 from sigmax.protocol.schema import Schema
 from sigmax.repository.watcher import Identity
 
+UNLOADED = "unloaded"
+"""Why a model does not answer that was unloaded on request."""
+
 _OF_LABELS = "labels/"
 
 
@@ -88,6 +91,7 @@ class Entry:
         since: when the served version was loaded, in seconds since 1970.
         note: what is wrong with the model's folder as a whole; empty if nothing is.
         seen: by version, what was there when this was decided.
+        unloaded: whether it was unloaded on request: it does not answer, and its files are left alone.
         labels: versions by label, as the model's folder says.
     """
 
@@ -97,7 +101,25 @@ class Entry:
     since: float = 0.0
     note: str = ""
     seen: Mapping[int, Sight] = field(default_factory=dict)
+    unloaded: bool = False
     labels: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> Mapping[int, str]:
+        """Why versions do not answer, highest first; of the served one, what is wrong with its files."""
+        return dict.fromkeys(self.seen, UNLOADED) if self.unloaded else self.rejected
+
+    def without(self) -> Entry:
+        """The same model, unloaded."""
+        return Entry(self.name, None, seen=self.seen, unloaded=True, labels=self.labels)
+
+    def anew(self) -> Entry:
+        """The same model with nothing held against it: what was refused, or unloaded, is read again."""
+        number = self.served.manifest.version if self.served is not None else 0
+        seen = {key: sight for key, sight in self.seen.items() if key == number and key not in self.rejected}
+        if not (self.unloaded or self.rejected) and seen == self.seen:
+            return self
+        return replace(self, rejected={}, seen=seen, unloaded=False)
 
     def describe(self) -> dict[str, Any]:
         """The model as every door describes it; it must be served."""
@@ -142,20 +164,24 @@ class Entry:
         if isinstance(version, Label):
             number = self.number_of(version)
             error = self.unready(number)
-            return type(error)(f"label '{version.name}' is version {number}: {error}")
+            return type(error)(f"label '{version.name}' is version {number}: {error}", "version")
+        if self.unloaded:
+            return NotReady(f"model '{self.name}' was unloaded")
         refused = {str(number): reason for number, reason in self.rejected.items()}
         if version in refused:
-            return NotReady(f"model '{self.name}' version {version} was refused: {refused[version]}")
+            text = f"model '{self.name}' version {version} was refused: {refused[version]}"
+            return NotReady(text, "version")
         if version and self.served is not None:
             ready = f"version {self.served.version} is"
-            return NotFound(f"model '{self.name}' has no version {quoted(version)} ready, {ready}")
+            text = f"model '{self.name}' has no version {quoted(version)} ready, {ready}"
+            return NotFound(text, "version")
         if version:
-            return NotFound(f"model '{self.name}' has no version {quoted(version)}")
-        return NotReady(f"model '{self.name}' has no version that is ready")
+            return NotFound(f"model '{self.name}' has no version {quoted(version)}", "version")
+        return NotReady(f"model '{self.name}' has no version that is ready", "model")
 
     def summary(self) -> dict[str, Any]:
         """One line about the model."""
-        reason = next(iter(self.rejected.values()), self.note)
+        reason = UNLOADED if self.unloaded else next(iter(self.rejected.values()), self.note)
         return description.summary(self.name, self.served.manifest if self.served else None, reason)
 
 
@@ -199,7 +225,7 @@ class Catalog:
         """
         entry = self._entries.get(name)
         if entry is None:
-            raise NotFound(f"unknown model {quoted(name)}{nearest(name, self._entries)}")
+            raise NotFound(f"unknown model {quoted(name)}{nearest(name, self._entries)}", "model")
         return entry
 
     def find(self, name: str, version: str = "") -> Served:

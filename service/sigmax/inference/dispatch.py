@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from asyncio import CancelledError
+from asyncio import CancelledError, current_task
 from collections.abc import Callable, Generator
 from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -16,14 +16,21 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.errors import Cancelled, Internal, InvalidInput, SigmaxError
+from sigmax.errors import Cancelled, DeadlineExceeded, Internal, InvalidInput, Problem, SigmaxError
 from sigmax.inference.batching import Batching
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import surely_finite
+from sigmax.telemetry.account import Share
 from sigmax.telemetry.metrics import OK, UNKNOWN, Meter
 
 log = logging.getLogger(__name__)
+
+_PASSED = "the timeout of the request passed before it was computed"
+
+_ROUNDED, _ON_ITS_WAY = 0.01, 0.005
+"""A caller gives up when its own deadline passes, a little before the one that it told us: gRPC rounds up to
+three digits, and a message takes a few milliseconds."""
 
 Answer_co = TypeVar("Answer_co", covariant=True)
 T = TypeVar("T")
@@ -67,6 +74,11 @@ class Query(Protocol[Answer_co]):
         """Whether the logits are asked for, too, of a model that gives them; known once the rows are read."""
         ...
 
+    @property
+    def timeout(self) -> float | None:
+        """Seconds after which, from its coming, its answer is of no use; None: always. Known likewise."""
+        ...
+
     def render(self, prediction: Prediction) -> Answer_co:
         """Put the prediction into the door's own form."""
         ...
@@ -99,36 +111,41 @@ class Dispatch:
             SigmaxError: for the door to translate; never any other exception.
         """
         started = perf_counter()
-        model, version, code, predicted = UNKNOWN, "", OK, 0
+        model, version, code, count, read_at, ran = UNKNOWN, "", OK, 0, 0.0, 0.0
         try:
             query = read(*request)
             served = self._catalog.find(query.model, query.version)
             model, version = served.name, served.version
             rows = query.rows(served, self._max_rows)
-            if len(rows.features) == 0:
+            count = len(rows.features)
+            if count == 0:
                 raise InvalidInput("no rows: send at least one")
+            read_at = perf_counter()
+            if query.timeout is not None and read_at - started >= query.timeout:
+                raise DeadlineExceeded(_PASSED)
             if served.costs.batch_rows and self._batching is not None:
                 code = ""
-                return Promise(self._batching, meter, query, served, rows, started=started)
+                return Promise(self._batching, meter, query, served, rows, started=started, read=read_at)
             if query.wants_logits:
                 probabilities, logits = served.predictor.probabilities_and_logits(rows.features)
-                _check_logits(logits)
             else:
                 probabilities, logits = served.predictor.probabilities(rows.features), None
+            ran = perf_counter()
+            if logits is not None:
+                _check_logits(logits)
             _check_numbers(probabilities)
-            predicted = len(rows.features)
             if served.schema.usual is not None:
                 _count_unusual(meter, served, rows.features)
             return query.render(Prediction(served, probabilities, rows.ids, logits))
         except SigmaxError as error:
             code = error.code.value
             raise
-        except Exception as error:
+        except (Exception, CancelledError) as error:  # nothing is awaited here that could be cancelled
             code = Internal.code.value
             raise unforeseen(error) from error
         finally:
             if code:
-                meter.request(model, version, code, started, predicted)
+                meter.request(model, version, code, started, count, read=read_at, ran=ran)
 
     def answer(self, meter: Meter, read: Callable[..., Query[T]], *request: Any) -> T:
         """Answer one request here and now; of a dispatch without batching. Arguments and errors as `ask`."""
@@ -141,7 +158,7 @@ class Dispatch:
 class Promise(Generic[T]):
     """The answer to a request of a costly model: read and checked, computed when it is awaited, once."""
 
-    __slots__ = ("_batching", "_meter", "_query", "_rows", "_served", "_started")
+    __slots__ = ("_batching", "_meter", "_query", "_read", "_rows", "_served", "_started")
 
     def __init__(
         self,
@@ -152,8 +169,9 @@ class Promise(Generic[T]):
         rows: Rows,
         *,
         started: float,
+        read: float,
     ) -> None:
-        self._batching, self._meter, self._started = batching, meter, started
+        self._batching, self._meter, self._started, self._read = batching, meter, started, read
         self._query, self._served, self._rows = query, served, rows
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -169,11 +187,14 @@ class Promise(Generic[T]):
         Raises:
             SigmaxError: for the door to translate.
         """
-        code = OK
+        code, ran, share = OK, 0.0, None
+        until = _until(seconds, self._query.timeout, self._started)
         try:
-            return await self._answered(seconds)
+            prediction, share = await self._predicted(None if until is None else until - perf_counter())
+            ran = perf_counter()
+            return self._query.render(prediction)
         except CancelledError:
-            code = Cancelled.code.value
+            code = (DeadlineExceeded if _is_over(until, seconds) else Cancelled).code.value
             raise
         except SigmaxError as error:
             code = error.code.value
@@ -182,12 +203,15 @@ class Promise(Generic[T]):
             code = Internal.code.value
             raise unforeseen(error) from error
         finally:
-            self._meter.request(self._served.name, self._served.version, code, self._started, 0)
+            name, version, rows = self._served.name, self._served.version, len(self._rows.features)
+            self._meter.request(
+                name, version, code, self._started, rows, read=self._read, ran=ran, share=share
+            )
 
-    async def _answered(self, seconds: float | None) -> T:
+    async def _predicted(self, seconds: float | None) -> tuple[Prediction, Share]:
         served, features, ids = self._served, self._rows.features, self._rows.ids
         both = self._query.wants_logits
-        probabilities, logits = await self._batching.run(
+        probabilities, logits, share = await self._batching.run(
             served.predictor, served.costs, features, both=both, seconds=seconds
         )
         if logits is not None:
@@ -195,7 +219,22 @@ class Promise(Generic[T]):
         _check_numbers(probabilities)
         if served.schema.usual is not None:
             _count_unusual(self._meter, served, features)
-        return self._query.render(Prediction(served, probabilities, ids, logits))
+        return Prediction(served, probabilities, ids, logits), share
+
+
+def _until(seconds: float | None, timeout: float | None, started: float) -> float | None:
+    """When an answer is of no use any more, of `perf_counter`: whichever comes first; None: never."""
+    ends = [perf_counter() + seconds] if seconds is not None else []
+    if timeout is not None:
+        ends.append(started + timeout)
+    return min(ends, default=None)
+
+
+def _is_over(until: float | None, seconds: float | None) -> bool:
+    """Whether a caller that gave up did so for its deadline."""
+    if until is None:
+        return False
+    return until - perf_counter() <= _ON_ITS_WAY + _ROUNDED * (seconds or 0.0)
 
 
 def _count_unusual(meter: Meter, served: Served, features: npt.NDArray[Any]) -> None:
@@ -231,11 +270,18 @@ def _check_logits(logits: npt.NDArray[Any]) -> None:
 
 def _overflow(where: npt.NDArray[np.bool_]) -> InvalidInput:
     row = int(where.any(axis=1).argmax())
-    return InvalidInput(f"row {row}: these features are so large that the model's arithmetic overflows")
+    text = "these features are so large that the model's arithmetic overflows"
+    return InvalidInput.of([Problem(text, row=row, where=f"row {row}")])
 
 
-def unforeseen(error: Exception) -> Internal:
+def is_cancelled() -> bool:
+    """Whether it is the running task that was cancelled, and not something that it waits for."""
+    task = current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def unforeseen(error: BaseException) -> Internal:
     """Log an error that nobody foresaw and give the caller an opaque id to ask about."""
     reference = secrets.token_hex(8)
     log.error("unforeseen error %s", reference, exc_info=error)
-    return Internal(f"internal error, reference {reference}")
+    return Internal(f"internal error, reference {reference}", reference)

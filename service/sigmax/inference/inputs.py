@@ -50,10 +50,11 @@ def read(served: Served, given: Given, options: Options, max_rows: int, max_pixe
         raise InvalidInput(f"both '{filled[0]}' and 'images' are filled: send exactly one of them")
     image = served.manifest.image
     if image is None:
-        raise InvalidInput(no_pictures(served, "'rows' or 'columns'"))
+        raise InvalidInput(no_pictures(served, "'rows' or 'columns'"), "images")
     if options.id is not None:
-        raise InvalidInput("option 'id' names a column, and pictures have none; answers come in their order")
-    check_count(len(given.images), max_rows)
+        text = "option 'id' names a column, and pictures have none; answers come in their order"
+        raise InvalidInput(text, "options.id")
+    check_count(len(given.images), max_rows, "images")
     return Rows(decode_all(given.images, image, max_pixels).astype(served.schema.dtype))
 
 

@@ -68,6 +68,15 @@ def load_entry(root: Path, name: str) -> Entry:
     return look(root, new).entry or new
 
 
+def unloaded_entry(root: Path, name: str) -> Entry:
+    """A model that was unloaded before this process began: of its versions only the numbers are read."""
+    try:
+        numbers = watcher.versions_in(root / name)
+    except OSError:
+        numbers = []
+    return Entry(name, None, seen=dict.fromkeys(numbers, Sight(None)), unloaded=True)
+
+
 def look(
     root: Path, before: Entry, opened: Open = open_measured, clock: Callable[[], float] = time.time
 ) -> Looked:
@@ -113,7 +122,7 @@ class _Look:
         if self._is_as_before(served, note, by_label):
             return Looked(before, tuple(self._refused), again)
         since = before.since if served is before.served else clock()
-        entry = Entry(before.name, served, self._rejected, since, note, self._seen, by_label)
+        entry = Entry(before.name, served, self._rejected, since, note, self._seen, labels=by_label)
         return Looked(entry, tuple(self._refused), again)
 
     def _labels(self) -> tuple[Mapping[str, int], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sigmax.errors import listed
 from sigmax.inference.catalog import Catalog
 
 
@@ -31,7 +32,12 @@ class Readiness:
         missing = sorted(self._required.difference(names))
         if missing:
             return f"required models are not ready: {', '.join(missing)}"
-        return "" if names else "no model is ready: the repository holds no version that can be served"
+        if names:
+            return ""
+        unloaded = [entry.name for entry in self._catalog.entries if entry.unloaded]
+        if unloaded:
+            return f"no model is ready: unloaded on request: {listed(unloaded)}"
+        return "no model is ready: the repository holds no version that can be served"
 
     def drain(self) -> None:
         """From now on the service is not ready."""

@@ -97,7 +97,8 @@ def refuse_class_options(options: Options) -> None:
     """Refuse options that mean nothing where only probabilities are asked for."""
     given = [name for name in ("top_k", "threshold", "band") if getattr(options, name) is not None]
     if given:
-        raise InvalidInput(f"option '{given[0]}' is for classes; probabilities are given whole, undecided")
+        text = f"option '{given[0]}' is for classes; probabilities are given whole, undecided"
+        raise InvalidInput(text, f"options.{given[0]}")
 
 
 def _top(classes: tuple[str, ...], probabilities: npt.NDArray[Any], count: int) -> list[dict[str, float]]:

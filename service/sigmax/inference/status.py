@@ -62,6 +62,7 @@ def _model(entry: Entry) -> dict[str, Any]:
         "labels": dict(entry.labels),
         "refused": refused,
         "note": entry.note,
+        "unloaded": entry.unloaded,
     }
 
 

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sigmax.contract import Feature, Kind, Missing
-from sigmax.errors import MAX_PROBLEMS, nearest, quoted
+from sigmax.errors import MAX_PROBLEMS, Problem, nearest, quoted
 from sigmax.protocol.codes import EXACT_FLOAT, category
+from sigmax.protocol.places import Place, cell, in_features, in_rows
 from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import NOT_TAKEN, all_within, describe, integers_fit, refuse
 from sigmax.protocol.values import problem as number_problem
@@ -110,7 +111,7 @@ def _finite(schema: Schema, exact: npt.NDArray[np.float64], missing: int) -> boo
 
 
 def check_kinds(schema: Schema, features: npt.NDArray[Any]) -> None:
-    """Refuse integers that are not whole and booleans that are neither 1 nor 0; NaN is passed over.
+    """Refuse integers of a tensor that are not whole, booleans that are neither 1 nor 0; NaN is passed over.
 
     Args:
         schema: of the model.
@@ -127,8 +128,7 @@ def check_kinds(schema: Schema, features: npt.NDArray[Any]) -> None:
     wrong[:, schema.flags] = (flags != 0) & (flags != 1) & ~np.isnan(flags)
     if wrong.any():
         raise refuse(
-            f"row {row}, {schema.column_name(column)}: "
-            f"{_wrong_kind(schema, column, features[row, column].item())}"
+            cell(schema, row, column, _wrong_kind(schema, column, features[row, column].item()), in_features)
             for row, column in np.argwhere(wrong)[: MAX_PROBLEMS + 1].tolist()
         )
 
@@ -152,19 +152,19 @@ def _all_flags(schema: Schema, features: npt.NDArray[Any]) -> bool:
     return not np.count_nonzero(block * block - block)
 
 
-def _wrong_kind(schema: Schema, column: int, value: float) -> str | None:
+def _wrong_kind(schema: Schema, column: int, value: float) -> str:
     if column in schema.whole:
-        return not_whole(schema, value)
+        return not_whole(schema, value) or ""
     return f"expected true or false, as 1 or 0, got {describe(value)}"
 
 
-def wrong_cells(schema: Schema, cells: list[Any]) -> Iterator[str]:
+def wrong_cells(schema: Schema, cells: list[Any], place: Place = in_rows) -> Iterator[Problem]:
     """Name each cell, row by row, that its feature does not take, and why."""
-    for position, cell in enumerate(cells):
+    for position, value in enumerate(cells):
         row, column = divmod(position, schema.width)
-        text = problem(schema, column, cell)
+        text = problem(schema, column, value)
         if text is not None:
-            yield f"row {row}, {schema.column_name(column)}: {text}"
+            yield cell(schema, row, column, text, place)
 
 
 def problem(schema: Schema, column: int, value: Any) -> str | None:

@@ -2,7 +2,7 @@
 
 `features` (n_samples, n_numbers) holds the columns that are no categories, in feature order; a model of
 nothing but categories has none. `categories` (n_samples, n_categories) holds the others: of datatype BYTES,
-an element of length 0 being a missing value, or of INT64 where all of them are integers.
+an element of length 0 being a missing value, or of any integers where all of them are.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from sigmax.contract import INPUT
-from sigmax.errors import InvalidInput, quoted
+from sigmax.errors import InvalidInput, Problem, quoted
 from sigmax.protocol import tensors
 from sigmax.protocol.categories import problem
+from sigmax.protocol.places import cell, in_categories
 from sigmax.protocol.schema import CATEGORIES, Schema
-from sigmax.protocol.values import refuse
+from sigmax.protocol.values import refuse, refuse_any
 
 _LENGTH_BYTES = 4
+_INTEGERS = tuple(
+    [name for name, dtype in tensors.DTYPES.items() if dtype.kind in "iu" and name != tensors.BF16]
+)
 
 
 class Tensor(NamedTuple):
@@ -41,15 +45,14 @@ def check_datatype(schema: Schema, datatype: str) -> None:
     """Refuse a datatype that the input `categories` of a model cannot be of."""
     known = datatypes(schema)
     if datatype not in known:
-        raise InvalidInput(
-            f"input '{CATEGORIES}': datatype {quoted(datatype)} is not one of {', '.join(known)}"
-        )
+        text = f"input '{CATEGORIES}': datatype {quoted(datatype)} is not one of {', '.join(known)}"
+        raise InvalidInput(text, tensors.field(CATEGORIES, "datatype"))
 
 
 def datatypes(schema: Schema) -> tuple[str, ...]:
     """What the input `categories` of a model may be of."""
     whole = all(schema.feature(column).dtype == "int64" for column in schema.categories)
-    return ("BYTES", "INT64") if whole else ("BYTES",)
+    return ("BYTES", *_INTEGERS) if whole else ("BYTES",)
 
 
 def read(schema: Schema, given: Sequence[Tensor], max_rows: int) -> npt.NDArray[Any]:
@@ -83,7 +86,8 @@ def _numbers(schema: Schema, tensor: Tensor, rows: int, max_rows: int) -> npt.ND
     read: Any = tensors.from_bytes if raw else tensors.from_values
     numbers: npt.NDArray[Any] = read(schema, tensor.datatype, tensor.shape, tensor.content, max_rows)
     if len(numbers) != rows:
-        raise InvalidInput(f"input '{INPUT}' has {len(numbers)} rows, input '{CATEGORIES}' has {rows}")
+        text = f"input '{INPUT}' has {len(numbers)} rows, input '{CATEGORIES}' has {rows}"
+        raise InvalidInput(text, tensors.field(INPUT, "shape"))
     return numbers
 
 
@@ -92,20 +96,32 @@ def _cells(schema: Schema, tensor: Tensor, expected: int) -> list[Any]:
     values: Sequence[Any] = tensor.content
     if isinstance(tensor.content, bytes):
         raw = tensor.content
-        values = _integers(raw) if tensor.datatype == "INT64" else _elements(schema, raw, expected)
+        texts = tensor.datatype == "BYTES"
+        values = _elements(schema, raw, expected) if texts else _integers(raw, tensor.datatype)
     if len(values) != expected:
         raise _other_count(schema, tensor.shape, expected, len(values))
+    if tensor.datatype != "BYTES":
+        refuse_any(_outside(schema, tensor.datatype, values))
     return _decoded(schema, values) if isinstance(values[0], bytes) else list(values)
 
 
-def _integers(raw: bytes) -> list[int]:
-    dtype = tensors.DTYPES["INT64"]
+def _integers(raw: bytes, datatype: str) -> list[int]:
+    dtype = tensors.DTYPES[datatype]
     if len(raw) % dtype.itemsize:
-        raise InvalidInput(
-            f"input '{CATEGORIES}': {len(raw)} bytes are not whole INT64 numbers of {dtype.itemsize}"
-        )
+        text = f"input '{CATEGORIES}': {len(raw)} bytes are not whole {datatype} numbers of {dtype.itemsize}"
+        raise InvalidInput(text, tensors.field(CATEGORIES))
     numbers: list[int] = np.frombuffer(raw, dtype).tolist()
     return numbers
+
+
+def _outside(schema: Schema, datatype: str, values: Sequence[int]) -> Iterator[Problem]:
+    """Which integers are none of their datatype: JSON and fields that small ones share hold larger ones."""
+    dtype: np.dtype[Any] = tensors.DTYPES[datatype]
+    bounds = np.iinfo(dtype)
+    low, high = int(bounds.min), int(bounds.max)
+    for position, value in enumerate(values):
+        if not low <= value <= high:
+            yield _cell(schema, position, f"{quoted(value)} is outside {datatype}")
 
 
 def _elements(schema: Schema, raw: bytes, expected: int) -> list[bytes]:
@@ -117,8 +133,8 @@ def _elements(schema: Schema, raw: bytes, expected: int) -> list[bytes]:
         place = start + int.from_bytes(raw[place:start], "little")
         found.append(raw[start:place])
     if place > size and len(found) <= expected:
-        where = _where(schema, len(found) - 1)
-        raise InvalidInput(f"{where}: the element is cut off, {place - size} bytes of it are not there")
+        text = f"the element is cut off, {place - size} bytes of it are not there"
+        raise refuse([_cell(schema, len(found) - 1, text)])
     return found
 
 
@@ -129,28 +145,32 @@ def _decoded(schema: Schema, elements: Sequence[bytes]) -> list[str]:
         raise refuse(_not_utf8(schema, elements)) from None
 
 
-def _not_utf8(schema: Schema, elements: Sequence[bytes]) -> Iterator[str]:
+def _not_utf8(schema: Schema, elements: Sequence[bytes]) -> Iterator[Problem]:
     for position, element in enumerate(elements):
         try:
             element.decode()
         except UnicodeDecodeError as error:
-            yield f"{_where(schema, position)}: expected a text in UTF-8, byte {error.start} is none"
+            yield _cell(schema, position, f"expected a text in UTF-8, byte {error.start} is none")
 
 
 def _other_count(schema: Schema, shape: Sequence[int], expected: int, count: int) -> InvalidInput:
     first = f"; {_where(schema, count)} is the first without one" if count < expected else ""
     given = count if count < expected else "more"
-    return InvalidInput(
-        f"input '{CATEGORIES}': shape {list(shape)} needs {expected} elements, got {given}{first}"
-    )
+    text = f"input '{CATEGORIES}': shape {list(shape)} needs {expected} elements, got {given}{first}"
+    return InvalidInput(text, tensors.field(CATEGORIES))
 
 
-def _wrong_cells(schema: Schema, cells: list[Any]) -> Iterator[str]:
-    for position, cell in enumerate(cells):
+def _wrong_cells(schema: Schema, cells: list[Any]) -> Iterator[Problem]:
+    for position, value in enumerate(cells):
         column = schema.categories[position % len(schema.categories)]
-        text = problem(schema, column, cell)
+        text = problem(schema, column, value)
         if text is not None:
-            yield f"{_where(schema, position)}: {text}"
+            yield _cell(schema, position, text)
+
+
+def _cell(schema: Schema, position: int, message: str) -> Problem:
+    row, place = divmod(position, len(schema.categories))
+    return cell(schema, row, schema.categories[place], message, in_categories)
 
 
 def _where(schema: Schema, position: int) -> str:

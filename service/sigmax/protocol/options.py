@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sigmax.contract import LOGITS, Decision, Manifest, Task
-from sigmax.errors import InvalidInput, nearest, quoted
+from sigmax.errors import InvalidInput, Problem, nearest, path, quoted
 from sigmax.protocol.values import describe, refuse_any
 
 NAMES = ("top_k", "threshold", "extra", "id", "band", "include")
@@ -52,7 +52,7 @@ def parse(value: Any) -> Options:
         InvalidInput: an unknown option, or a value of the wrong kind; all of them at once.
     """
     if type(value) is not dict:
-        raise InvalidInput(f"'options' is an object, not {describe(value)}")
+        raise InvalidInput(f"'options' is an object, not {describe(value)}", "options")
     given = {name: entry for name, entry in value.items() if entry is not None}
     refuse_any(_problems(given))
     extra = given.get("extra") == "ignore"
@@ -82,65 +82,70 @@ def from_parameters(parameters: Mapping[str, Any]) -> Options:
     if not given:
         return DEFAULT
     refuse_any(
-        f"parameter '{name}' is a number from 0 to 1, not {describe(value)}"
+        Problem(
+            f"parameter '{name}' is a number from 0 to 1, not {describe(value)}", path("parameters", name)
+        )
         for name, value in given.items()
         if not _is_probability(value)
     )
     bounds = [float(given[name]) for name in ("band_low", "band_high") if name in given]
     if bounds and not (len(bounds) == 2 and bounds[0] < bounds[1]):
-        raise InvalidInput(
-            "parameters 'band_low' and 'band_high' come together, 'band_low' below 'band_high'"
-        )
+        text = "parameters 'band_low' and 'band_high' come together, 'band_low' below 'band_high'"
+        raise InvalidInput(text, "parameters")
     return Options(threshold=given.get("threshold"), band=(bounds[0], bounds[1]) if bounds else None)
 
 
-def _problems(given: Mapping[str, Any]) -> Iterator[str]:
+def _problems(given: Mapping[str, Any]) -> Iterator[Problem]:
     for name in given:
         if name not in NAMES:
-            yield f"unknown option {quoted(name)}{nearest(name, NAMES)}"
+            yield _of_option(f"unknown option {quoted(name)}{nearest(name, NAMES)}", name)
     top_k, extra, identity = given.get("top_k"), given.get("extra", "reject"), given.get("id")
     if top_k is not None and (type(top_k) is not int or top_k < 1):
-        yield f"option 'top_k' is a whole number of at least 1, not {describe(top_k)}"
+        yield _of_option(f"option 'top_k' is a whole number of at least 1, not {describe(top_k)}", "top_k")
     if extra not in _EXTRA:
-        yield f"option 'extra' is 'reject' or 'ignore', not {describe(extra)}"
+        yield _of_option(f"option 'extra' is 'reject' or 'ignore', not {describe(extra)}", "extra")
     if identity is not None and type(identity) is not str:
-        yield f"option 'id' is the name of a column, not {describe(identity)}"
+        yield _of_option(f"option 'id' is the name of a column, not {describe(identity)}", "id")
     yield from _threshold_problems(given.get("threshold"))
     yield from _band_problems(given.get("band"))
     yield from _include_problems(given.get("include", []))
 
 
-def _threshold_problems(value: Any) -> Iterator[str]:
+def _of_option(message: str, name: str, *label: str) -> Problem:
+    return Problem(message, path("options", name, *filter(None, label)))
+
+
+def _threshold_problems(value: Any) -> Iterator[Problem]:
     if value is None:
         return
     for label, entry in value.items() if type(value) is dict else [("", value)]:
         if not _is_probability(entry):
             which = f" of {quoted(label)}" if label else ""
-            yield f"option 'threshold'{which} is a number from 0 to 1, not {describe(entry)}"
+            text = f"option 'threshold'{which} is a number from 0 to 1, not {describe(entry)}"
+            yield _of_option(text, "threshold", label)
 
 
-def _band_problems(value: Any) -> Iterator[str]:
+def _band_problems(value: Any) -> Iterator[Problem]:
     if value is None:
         return
     for label, entry in value.items() if type(value) is dict else [("", value)]:
         pair = type(entry) is list and len(entry) == 2 and all(map(_is_probability, entry))
         if not pair or entry[0] >= entry[1]:
             which = f" of {quoted(label)}" if label else ""
-            yield (
-                f"option 'band'{which} is [low, high], two numbers from 0 to 1 and the lower one first, "
-                f"not {entry if pair else describe(entry)}"
-            )
+            text = f"option 'band'{which} is [low, high], two numbers from 0 to 1 and the lower one first, "
+            yield _of_option(f"{text}not {entry if pair else describe(entry)}", "band", label)
 
 
-def _include_problems(value: Any) -> Iterator[str]:
+def _include_problems(value: Any) -> Iterator[Problem]:
     if type(value) is not list:
-        yield f"option 'include' is a list of texts, not {describe(value)}"
+        yield _of_option(f"option 'include' is a list of texts, not {describe(value)}", "include")
         return
-    for entry in value:
+    for place, entry in enumerate(value):
         if entry not in INCLUDE:
             known = ", ".join(INCLUDE)
             hint = nearest(entry, INCLUDE) if type(entry) is str else ""
-            yield f"option 'include': nothing is called {quoted(entry)}{hint}; there is {known}"
+            text = f"option 'include': nothing is called {quoted(entry)}{hint}; there is {known}"
+            yield Problem(text, path("options", "include", place))
 
 
 def _is_probability(value: Any) -> bool:
@@ -162,7 +167,7 @@ def logits_included(manifest: Manifest, options: Options) -> bool:
     if LOGITS not in options.include:
         return False
     if LOGITS not in manifest.graph.outputs:
-        raise InvalidInput(f"option 'include': {without_logits(manifest)}")
+        raise InvalidInput(f"option 'include': {without_logits(manifest)}", "options.include")
     return True
 
 
@@ -187,8 +192,12 @@ def decision(manifest: Manifest, options: Options) -> Decision:
     thresholds = {**own.thresholds, **moved}
     kept = {label: bounds for label, bounds in own.band.items() if label not in moved}
     refuse_any(
-        f"option 'band'{_of(manifest, label)}: {low!r} to {high!r} does not lie around the threshold "
-        f"{thresholds[label]!r}"
+        _of_option(
+            f"option 'band'{_of(manifest, label)}: {low!r} to {high!r} does not lie around the threshold "
+            f"{thresholds[label]!r}",
+            "band",
+            label if manifest.task is Task.MULTILABEL else "",
+        )
         for label, (low, high) in bands.items()
         if not low <= thresholds[label] <= high
     )
@@ -204,12 +213,14 @@ def _thresholds(manifest: Manifest, threshold: float | Mapping[str, float]) -> d
     own = manifest.decision.thresholds
     if manifest.task is Task.MULTICLASS:
         raise InvalidInput(
-            "option 'threshold': a multiclass model takes the most probable class, it has no threshold"
+            "option 'threshold': a multiclass model takes the most probable class, it has no threshold",
+            "options.threshold",
         )
     if not isinstance(threshold, Mapping):
         return dict.fromkeys(own, float(threshold))
     if manifest.task is Task.BINARY:
-        raise InvalidInput("option 'threshold': a binary model takes one number, not an object")
+        text = "option 'threshold': a binary model takes one number, not an object"
+        raise InvalidInput(text, "options.threshold")
     _refuse_unknown("threshold", threshold, own)
     return {label: float(entry) for label, entry in threshold.items()}
 
@@ -217,18 +228,20 @@ def _thresholds(manifest: Manifest, threshold: float | Mapping[str, float]) -> d
 def _bands(manifest: Manifest, band: Band | Mapping[str, Band]) -> dict[str, Band]:
     """The bands by label that a caller's `band` means for this model."""
     if manifest.task is Task.MULTICLASS:
-        raise InvalidInput("option 'band': a multiclass model has no threshold that a band could lie around")
+        text = "option 'band': a multiclass model has no threshold that a band could lie around"
+        raise InvalidInput(text, "options.band")
     if not isinstance(band, Mapping):
         return dict.fromkeys(manifest.decision.thresholds, band)
     if manifest.task is Task.BINARY:
-        raise InvalidInput("option 'band': a binary model takes [low, high], not an object")
+        text = "option 'band': a binary model takes [low, high], not an object"
+        raise InvalidInput(text, "options.band")
     _refuse_unknown("band", band, manifest.decision.thresholds)
     return dict(band)
 
 
 def _refuse_unknown(option: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     refuse_any(
-        f"option '{option}': unknown label {quoted(label)}{nearest(label, known)}"
+        _of_option(f"option '{option}': unknown label {quoted(label)}{nearest(label, known)}", option, label)
         for label in given
         if label not in known
     )

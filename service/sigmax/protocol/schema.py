@@ -141,13 +141,15 @@ class Schema:
 
     def column_name(self, column: int) -> str:
         """Name a column of the matrix for a message: `feature 'x'`, or `feature 'photo'[2, 0, 7]`."""
+        return f"feature '{self.feature(column).name}'{self.index(column) or ''}"
+
+    def index(self, column: int) -> list[int]:
+        """Where in its block a column of the matrix is: by axis; empty of a block that is one value."""
         block = bisect_right(self.starts, column) - 1
         feature = self.features[block]
-        if feature.shape == ():
-            return f"feature '{feature.name}'"
         index, offset = [], column - self.starts[block]
         for axis in range(len(feature.shape)):
             stride = math.prod(feature.shape[axis + 1 :])
             index.append(offset // stride)
             offset %= stride
-        return f"feature '{feature.name}'{index}"
+        return index

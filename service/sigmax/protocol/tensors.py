@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sigmax.contract import INPUT
-from sigmax.errors import InvalidInput, quoted
+from sigmax.errors import InvalidInput, Problem, path, quoted
 from sigmax.protocol.categories import check_kinds
+from sigmax.protocol.places import cell, in_features
 from sigmax.protocol.schema import MAX_EXACT, Schema
-from sigmax.protocol.values import all_within, check_count, check_pixels, refuse
+from sigmax.protocol.values import all_within, check_pixels, refuse, too_many
 
 DTYPES = {
     "BOOL": np.dtype("?"),
@@ -28,10 +29,17 @@ DTYPES = {
     "INT32": np.dtype("<i4"),
     "INT64": np.dtype("<i8"),
     "FP16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
 }
-"""The datatypes of the standard that a features matrix can come in, as they lie in raw bytes."""
+"""The datatypes of the standard that a features matrix can come in, as they lie in raw bytes; numpy has no
+BF16: its 16 bits are the upper half of an FP32."""
+
+BF16 = "BF16"
+
+RAW_ONLY = ("FP16", BF16)
+"""Those that have no form but bytes."""
 
 NAMES = {np.dtype(np.float32): "FP32", np.dtype(np.float64): "FP64"}
 """The datatypes that models compute and answer in."""
@@ -46,9 +54,13 @@ def dtype_of(datatype: str) -> np.dtype[Any]:
     try:
         return DTYPES[datatype]
     except KeyError:
-        raise InvalidInput(
-            f"input '{INPUT}': datatype {quoted(datatype)} is not one of {', '.join(DTYPES)}"
-        ) from None
+        text = f"input '{INPUT}': datatype {quoted(datatype)} is not one of {', '.join(DTYPES)}"
+        raise InvalidInput(text, field(INPUT, "datatype")) from None
+
+
+def field(name: str, *key: str) -> str:
+    """The path of an input, or of one of its keys."""
+    return path("inputs", name, *key)
 
 
 def check_inputs(schema: Schema, names: Sequence[str]) -> None:
@@ -57,7 +69,8 @@ def check_inputs(schema: Schema, names: Sequence[str]) -> None:
     if tuple(names) != inputs and sorted(names) != sorted(inputs):
         which = "the inputs" if len(inputs) > 1 else "the one input"
         expected = " and ".join(f"'{name}'" for name in inputs)
-        raise InvalidInput(f"expected {which} {expected}, got {[name[:60] for name in names[:20]]}")
+        text = f"expected {which} {expected}, got {[name[:60] for name in names[:20]]}"
+        raise InvalidInput(text, "inputs")
 
 
 def check_shape(name: str, width: int, shape: Sequence[int], max_rows: int) -> int:
@@ -67,10 +80,12 @@ def check_shape(name: str, width: int, shape: Sequence[int], max_rows: int) -> i
         How many values the tensor holds.
     """
     if len(shape) != 2 or shape[1] != width or shape[0] < 0:
-        raise InvalidInput(f"input '{name}': expected shape [-1, {width}], got {list(shape[:8])}")
+        text = f"input '{name}': expected shape [-1, {width}], got {list(shape[:8])}"
+        raise InvalidInput(text, field(name, "shape"))
     if shape[0] == 0:
-        raise InvalidInput(f"input '{name}' is empty: send at least one row")
-    check_count(shape[0], max_rows)
+        raise InvalidInput(f"input '{name}' is empty: send at least one row", field(name, "shape"))
+    if shape[0] > max_rows:
+        raise too_many(shape[0], max_rows, field(name, "shape"))
     return math.prod(shape)
 
 
@@ -85,7 +100,13 @@ def from_bytes(
         InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
     """
     dtype = check_bytes(schema, datatype, shape, len(raw), max_rows)
-    return fit(schema, np.frombuffer(raw, dtype).reshape(shape))
+    tensor = np.frombuffer(raw, dtype).reshape(shape)
+    return fit(schema, _from_upper_halves(tensor) if datatype == BF16 else tensor)
+
+
+def _from_upper_halves(halves: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The FP32 numbers that BF16 numbers are: the same upper 16 bits, the lower ones 0."""
+    return (halves.astype("<u4") << 16).view("<f4")
 
 
 def fit(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -109,9 +130,8 @@ def check_bytes(
     dtype = dtype_of(datatype)
     expected = check_shape(INPUT, schema.width, shape, max_rows) * dtype.itemsize
     if size != expected:
-        raise InvalidInput(
-            f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {size}"
-        )
+        text = f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {size}"
+        raise InvalidInput(text, field(INPUT))
     return dtype
 
 
@@ -131,11 +151,12 @@ def from_values(
             model's type cannot hold.
     """
     dtype = dtype_of(datatype)
+    if datatype in RAW_ONLY:
+        raise InvalidInput(f"input '{INPUT}': {datatype} has no form but bytes")
     expected = check_shape(INPUT, schema.width, shape, max_rows)
     if len(values) != expected:
-        raise InvalidInput(
-            f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
-        )
+        text = f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
+        raise InvalidInput(text, field(INPUT))
     if dtype.kind in "iu":
         _check_range(schema, datatype, dtype, values)
     elif dtype.kind == "f" and dtype.itemsize < 8:
@@ -156,6 +177,8 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """
     if tensor.dtype == schema.dtype:
         wide = tensor
+    elif tensor.dtype == np.bool_:
+        wide = _flags(schema, tensor)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             wide = tensor.astype(schema.dtype)
@@ -170,10 +193,21 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if not kept.all():
             raise refuse(_changed(schema, tensor, kept))
     if schema.pixels and tensor.dtype != np.uint8:
-        check_pixels(schema, wide)
+        check_pixels(schema, wide, in_features)
     if not schema.plain:
         check_kinds(schema, wide)
     return wide
+
+
+def _flags(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Booleans as 0 and 1: raw bytes may hold anything, and only those two are booleans."""
+    held = tensor.view(np.uint8)
+    if held.size and held.max() > 1:
+        raise refuse(
+            _cell(schema, row, column, f"byte {held[row, column]} is no BOOL: those are 0 and 1")
+            for row, column in _positions(held > 1)
+        )
+    return held.astype(schema.dtype)
 
 
 def _may_change(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
@@ -199,8 +233,7 @@ def _narrow(
     inside = (np.abs(exact) <= float(np.finfo(dtype).max)) | np.isnan(exact)
     if not inside.all():
         raise refuse(
-            f"row {row}, {schema.column_name(column)}: "
-            f"{float(exact[row, column])!r} is no number of {datatype}"
+            _cell(schema, row, column, f"{float(exact[row, column])!r} is no number of {datatype}")
             for row, column in _positions(~inside)
         )
     return widen(schema, exact.astype(dtype))
@@ -217,11 +250,14 @@ def _check_range(
         values = values.tolist()
     if not low <= min(values) <= max(values) <= high:
         raise refuse(
-            f"row {index // schema.width}, {schema.column_name(index % schema.width)}: "
-            f"{quoted(value)} is outside {datatype}"
+            _cell(schema, *divmod(index, schema.width), f"{quoted(value)} is outside {datatype}")
             for index, value in enumerate(values)
             if not low <= value <= high
         )
+
+
+def _cell(schema: Schema, row: int, column: int, message: str) -> Problem:
+    return cell(schema, row, column, message, in_features)
 
 
 def _positions(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -229,9 +265,9 @@ def _positions(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(row), int(column)) for row, column in zip(rows[:100], columns[:100], strict=True)]
 
 
-def _not_finite(schema: Schema, tensor: npt.NDArray[Any], good: npt.NDArray[np.bool_]) -> list[str]:
+def _not_finite(schema: Schema, tensor: npt.NDArray[Any], good: npt.NDArray[np.bool_]) -> list[Problem]:
     return [
-        f"row {row}, {schema.column_name(column)}: {_unfit(schema, tensor[row, column].item())}"
+        _cell(schema, row, column, _unfit(schema, tensor[row, column].item()))
         for row, column in _positions(~good)
     ]
 
@@ -242,23 +278,35 @@ def _unfit(schema: Schema, value: float) -> str:
     return f"expected a finite number, got {value!r}"
 
 
-def _changed(schema: Schema, tensor: npt.NDArray[Any], kept: npt.NDArray[np.bool_]) -> list[str]:
+def _changed(schema: Schema, tensor: npt.NDArray[Any], kept: npt.NDArray[np.bool_]) -> list[Problem]:
     return [
-        f"row {row}, {schema.column_name(column)}: {tensor[row, column].item()!r} cannot be held by "
-        f"{schema.dtype}, which the model computes in, without changing it"
+        _cell(
+            schema,
+            row,
+            column,
+            f"{tensor[row, column].item()!r} cannot be held by {schema.dtype}, which the model computes in, "
+            "without changing it",
+        )
         for row, column in _positions(~kept)
     ]
 
 
-def to_bytes(values: npt.NDArray[Any] | list[str]) -> bytes:
-    """Write a tensor as it lies in raw contents and binary tensors; a list of texts is of datatype BYTES."""
+def to_bytes(values: npt.NDArray[Any] | list[str], *, repeated: bool = True) -> bytes:
+    """Write a tensor as it lies in raw contents and binary tensors; a list of texts is of datatype BYTES.
+
+    Args:
+        values: numbers, booleans or texts.
+        repeated: whether texts are few different ones, such as labels: those are kept.
+    """
     if isinstance(values, list):
-        return b"".join(map(_element, values))
+        return b"".join(map(_kept_element if repeated else _element, values))
     return values.tobytes()
 
 
-@lru_cache(maxsize=4096)
 def _element(text: str) -> bytes:
-    """An element of a BYTES tensor: its length, 4 bytes little-endian, then itself. Labels repeat: kept."""
+    """An element of a BYTES tensor: its length, 4 bytes little-endian, then itself."""
     value = text.encode()
     return len(value).to_bytes(4, "little") + value
+
+
+_kept_element = lru_cache(maxsize=4096)(_element)

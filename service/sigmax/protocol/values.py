@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sigmax.errors import MAX_PROBLEMS, InvalidInput, listed, quoted
+from sigmax.errors import MAX_PROBLEMS, InvalidInput, Problem, quoted, shortened
+from sigmax.protocol.places import Place, cell, in_rows
 from sigmax.protocol.schema import Schema
 
 MAX_PIXEL = 255
@@ -69,12 +70,13 @@ def surely_finite(matrix: npt.NDArray[Any]) -> bool:
     return total - total == 0
 
 
-def check_pixels(schema: Schema, features: npt.NDArray[Any]) -> None:
+def check_pixels(schema: Schema, features: npt.NDArray[Any], place: Place = in_rows) -> None:
     """Refuse pixels that are no whole numbers from 0 to 255: scaled ones would be answered, and wrongly.
 
     Args:
         schema: of the model.
         features: (n_samples, n_features), finite.
+        place: where the request has them.
 
     Raises:
         InvalidInput: naming row and pixel.
@@ -83,9 +85,9 @@ def check_pixels(schema: Schema, features: npt.NDArray[Any]) -> None:
         block = features[:, columns]
         wrong = (block < 0) | (block > MAX_PIXEL) | (block != np.rint(block))
         if wrong.any():
+            text = f"expected a pixel, a whole number from 0 to {MAX_PIXEL}, got "
             raise refuse(
-                f"row {row}, {schema.column_name(columns.start + column)}: expected a pixel, a whole number "
-                f"from 0 to {MAX_PIXEL}, got {block[row, column].item()!r}"
+                cell(schema, row, columns.start + column, f"{text}{block[row, column].item()!r}", place)
                 for row, column in np.argwhere(wrong)[: MAX_PROBLEMS + 1].tolist()
             )
 
@@ -126,29 +128,34 @@ def describe(value: Any) -> str:
         return "an object"
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # protobuf has only doubles: 2 and 2.0 are said alike
-    return f"the number {value!r}"
+    return f"the number {shortened(repr(value))}"
 
 
-def check_count(count: int, max_rows: int) -> None:
+def check_count(count: int, max_rows: int, field: str = "rows") -> None:
     """Refuse a request of too many rows; asked before any of them is read."""
     if count > max_rows:
-        raise InvalidInput(f"{count} rows in one request, at most {max_rows} are taken")
+        raise too_many(count, max_rows, field)
 
 
-def refuse(problems: Iterable[str]) -> InvalidInput:
+def too_many(count: int, max_rows: int, field: str) -> InvalidInput:
+    """The error of a request of too many rows."""
+    return InvalidInput(f"{count} rows in one request, at most {max_rows} are taken", field)
+
+
+def refuse(problems: Iterable[Problem]) -> InvalidInput:
     """The error that lists what is wrong, reading no further than a message holds."""
-    return InvalidInput(listed(list(_bounded(iter(problems)))))
+    return InvalidInput.of(list(_bounded(iter(problems))))
 
 
-def refuse_any(problems: Iterable[str]) -> None:
+def refuse_any(problems: Iterable[Problem]) -> None:
     """Raise that error if there is any problem."""
     found = list(_bounded(iter(problems)))
     if found:
-        raise InvalidInput(listed(found))
+        raise InvalidInput.of(found)
 
 
-def _bounded(problems: Iterator[str]) -> Iterator[str]:
-    for count, text in enumerate(problems):
-        yield text
+def _bounded(problems: Iterator[Problem]) -> Iterator[Problem]:
+    for count, one in enumerate(problems):
+        yield one
         if count == MAX_PROBLEMS:
             return

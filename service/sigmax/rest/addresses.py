@@ -54,6 +54,7 @@ _YES: Schema = {"const": True}
 _NO: Schema = {"const": False}
 _FLAG: Schema = {"type": "boolean"}
 _ANY: Schema = {"type": "object"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
 _TEXTS = listed(TEXT)
 _BAND = listed(PROBABILITY, minItems=2, maxItems=2)
 
@@ -78,12 +79,32 @@ def json_of(name: str) -> dict[str, Any]:
 
 
 _ERROR = _open(
-    {"error": {"type": "string", "minLength": 1}, "code": {"type": "string", "enum": [*Code]}},
     {
-        "details": {**listed(_ANY), "description": "Each problem by itself."},
-        "request_id": {"type": "string", "description": "Names the request in the log."},
+        "error": {"type": "string", "minLength": 1},
+        "code": {"type": "string", "enum": [*Code]},
+        "request_id": {"type": "string", "description": "The caller's `x-request-id`, or one made for it."},
     },
+    {"details": {**listed(ref("Problem"), minItems=1), "description": "Each problem by itself."}},
 )
+_PROBLEM = closed(
+    {"message": TEXT}, {"field": TEXT, "row": {"type": "integer", "minimum": 0}, "feature": TEXT}
+)
+_DURATION = closed({"count": _COUNT, "ns": _COUNT})
+_COMPUTED = dict.fromkeys(("compute_input", "compute_infer", "compute_output"), _DURATION)
+_STATISTICS = _open(
+    {
+        "name": TEXT,
+        "version": TEXT,
+        "last_inference": {**_COUNT, "description": "Milliseconds since 1970."},
+        "inference_count": _COUNT,
+        "execution_count": _COUNT,
+        "inference_stats": _open(
+            dict.fromkeys(("success", "fail", "queue", *_COMPUTED, "cache_hit", "cache_miss"), _DURATION)
+        ),
+        "batch_stats": listed(_open({"batch_size": _COUNT, **_COMPUTED})),
+    }
+)
+_INDEXED = closed({"name": TEXT, "version": TEXT, "state": TEXT, "reason": TEXT})
 _TENSOR = _open({"name": TEXT, "datatype": TEXT, "shape": listed({"type": "integer"})})
 _STATUS = _open(
     {
@@ -170,6 +191,7 @@ _SIGNATURES = _open(
 
 SCHEMAS: dict[str, Schema] = {
     "Error": _ERROR,
+    "Problem": _PROBLEM,
     "Listing": _open({"models": _TEXTS, "details": listed(ref("Summary"))}),
     "Summary": _SUMMARY,
     "Description": _DESCRIPTION,
@@ -196,6 +218,11 @@ SCHEMAS: dict[str, Schema] = {
     "Tensor": _TENSOR,
     "ModelReady": closed({"name": TEXT, "ready": _YES}),
     "ModelNotReady": closed({"name": TEXT, "ready": _NO}),
+    "Statistics": closed({"model_stats": listed(ref("ModelStatistics"))}),
+    "ModelStatistics": _STATISTICS,
+    "Index": listed(_INDEXED),
+    "Loaded": closed({"name": TEXT, "load": _YES}),
+    "Unloaded": closed({"name": TEXT, "unload": _YES}),
     "Front": _open({"status": {"const": "alive"}, "docs": TEXT, "models": TEXT}),
     "Status": _open(
         {

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
 from starlette.types import Message, Receive, Scope, Send
 
 from sigmax.errors import Cancelled, InvalidInput, TooLarge, UnsupportedMedia, quoted
+from sigmax.rest import codings
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 JSON = (b"content-type", b"application/json")
 ONLY_JSON: Headers = (JSON,)
+
+_LENGTH, _JSON_LENGTH, _TYPE = b"content-length", b"inference-header-content-length", b"content-type"
+_CODING, _TRANSFER = b"content-encoding", b"transfer-encoding"
+_OF_BODIES = frozenset({_LENGTH, _JSON_LENGTH, _TYPE, _CODING, _TRANSFER})
 
 _LENGTH_DIGITS = 18  # a longer length is none, and Python refuses to read one of 4,300 digits
 
@@ -22,7 +27,7 @@ class Body(NamedTuple):
     """A request's body.
 
     Attributes:
-        content: all of its bytes.
+        content: all of its bytes, unpacked.
         json_length: how many of them are JSON, where binary tensors follow; None: all.
         media_type: the content-type as it came; empty where none did.
     """
@@ -47,45 +52,51 @@ class Announced(NamedTuple):
         length: in bytes; None if it comes in chunks, or does not come.
         json_length: as in `Body`.
         media_type: as in `Body`.
+        coding: what it is packed with; empty if it is not.
     """
 
     length: int | None
     json_length: int | None
     media_type: bytes
+    coding: str
 
 
-def announced(headers: Iterable[tuple[bytes, bytes]], limit: int) -> Announced:
+def announced(headers: Sequence[tuple[bytes, bytes]], limit: int) -> Announced:
     """Read the headers that are about the body, their names in lower case.
 
     Raises:
         TooLarge: it is longer than `limit`.
-        UnsupportedMedia: it is compressed.
-        InvalidInput: the length of its JSON part is no length.
+        UnsupportedMedia: it is packed in a way that is not read, or a form of several parts.
+        InvalidInput: the length of its JSON part is no length, or it is packed for the transfer, too.
     """
-    length, json_length, media_type = None, None, b""
+    length, json_length, media_type, coding = None, None, b"", ""
     for name, value in headers:
-        if name == b"content-length":
+        if name not in _OF_BODIES:
+            continue
+        if name == _LENGTH:
             length = int(value)
             if length > limit:
                 raise _too_large(limit)
-        elif name == b"inference-header-content-length":
+        elif name == _TYPE:
+            media_type = _read_media_type(value)
+        elif name == _JSON_LENGTH:
             json_length = _length(value)
-        elif name == b"content-type":
-            media_type = value
-        elif name == b"content-encoding" and value.lower() != b"identity":
-            raise UnsupportedMedia(
-                f"content-encoding {quoted(value.decode('latin-1'))} is not read: send the body as it is"
-            )
-    return Announced(length, json_length, media_type)
+        elif name == _CODING:
+            coding = codings.coding_of(each for key, each in headers if key == _CODING)
+        elif value.strip().lower() != b"chunked":
+            given = quoted(value.decode("latin-1"))
+            raise InvalidInput(f"transfer-encoding {given} is not read, only chunked")
+    return Announced(length, json_length, media_type, coding)
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
-    """Read a request's body, never holding more than `limit` bytes.
+    """Read a request's body and unpack it, never holding more than `limit` bytes of either.
 
     Raises:
-        TooLarge: by its announced length, before a byte is read, or by the bytes that came.
-        UnsupportedMedia: the body is compressed.
-        InvalidInput: the client went away in the middle, or the length of the JSON part is no length.
+        TooLarge: by its announced length, before a byte is read, or by the bytes that came or were unpacked.
+        UnsupportedMedia: the body comes in a form or a coding that is not read.
+        InvalidInput: the client went away in the middle, what came cannot be unpacked, or the length of the
+            JSON part is no length.
     """
     head = announced(scope["headers"], limit)
     message = await receive()
@@ -95,7 +106,16 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
         body = await _read_on(bytearray(body), receive, limit)
     if len(body) > limit:
         raise _too_large(limit)
+    if head.coding:
+        body = await codings.unpacked(body, head.coding, limit)
     return Body(body, head.json_length, head.media_type)
+
+
+def _read_media_type(value: bytes) -> bytes:
+    """No address takes a form apart; which other types it reads is its own affair."""
+    if value[:10].lower() == b"multipart/":
+        raise UnsupportedMedia(f"content-type {quoted(value.decode('latin-1'))} is not read")
+    return value
 
 
 def _length(value: bytes) -> int:

@@ -16,7 +16,7 @@ from sigmax.protocol.containers import MAX_PIXELS, recognised
 from sigmax.protocol.options import DEFAULT, NAMES, Options, logits_included, parse
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.jsons import read_images, read_object, refuse_unknown, says_json
+from sigmax.rest.jsons import certain, read_images, read_object, refuse_unknown, says_json
 from sigmax.rest.straight import Models
 from sigmax.rest.templates import Templates
 
@@ -48,6 +48,7 @@ class ProbabilitiesQuery:
     """The body of `:probabilities`."""
 
     __slots__ = ("_body", "_kept", "_max_pixels", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(
         self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS, kept: Kept | None = None
@@ -65,7 +66,7 @@ class ProbabilitiesQuery:
         given, options, doubt = _read(self._body, max_rows)
         refuse_class_options(options)
         self.wants_logits = logits_included(served.manifest, options)
-        return _certain(inputs.read(served, given, options, max_rows, self._max_pixels), doubt)
+        return certain(inputs.read(served, given, options, max_rows, self._max_pixels), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "classes", "probabilities"}`, and `ids` and `logits` where asked for."""
@@ -87,6 +88,7 @@ class ClassesQuery:
     """The body of `:classes`."""
 
     __slots__ = ("_body", "_kept", "_max_pixels", "_options", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(
         self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS, kept: Kept | None = None
@@ -103,7 +105,7 @@ class ClassesQuery:
                 return straight
         given, self._options, doubt = _read(self._body, max_rows)
         self.wants_logits = logits_included(served.manifest, self._options)
-        return _certain(inputs.read(served, given, self._options, max_rows, self._max_pixels), doubt)
+        return certain(inputs.read(served, given, self._options, max_rows, self._max_pixels), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "results"}`, one result a row."""
@@ -160,9 +162,3 @@ def _unsupported(media_type: bytes) -> UnsupportedMedia:
         f"content-type {given} is not read here: send JSON (application/json), "
         f"or one picture as it is ({' or '.join(PICTURES)})"
     )
-
-
-def _certain(rows: Rows, doubt: InvalidInput | None) -> Rows:
-    if doubt is not None:
-        raise doubt
-    return rows

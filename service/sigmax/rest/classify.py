@@ -25,6 +25,7 @@ class ClassifyQuery:
 
     __slots__ = ("_body", "_kept", "_max_pixels", "model", "version")
     wants_logits = False
+    timeout: float | None = None
 
     def __init__(
         self, model: str, version: str, body: Body, max_pixels: int = MAX_PIXELS, kept: Models | None = None

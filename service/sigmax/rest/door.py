@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -16,21 +16,39 @@ from starlette.types import ASGIApp
 from sigmax import __version__
 from sigmax.errors import Code, InvalidInput, MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.catalog import Catalog, Entry, Label
+from sigmax.inference.configuration import Deployment
+from sigmax.inference.control import ModelControl
 from sigmax.inference.description import statuses
-from sigmax.inference.dispatch import unforeseen
-from sigmax.inference.open_inference import SERVER, metadata
+from sigmax.inference.open_inference import metadata, server
 from sigmax.inference.readiness import Readiness
-from sigmax.rest import addresses, errors, openapi, openapi_v1, probes, signatures, unoffered
+from sigmax.inference.statistics import Statistics
+from sigmax.rest import addresses, openapi, openapi_v1, probes, repository, signatures, unoffered
 from sigmax.rest.addresses import answers, described
+from sigmax.rest.asgi import Headers
+from sigmax.rest.extensions import add_extensions
+from sigmax.rest.refusal import refusal
+from sigmax.rest.statistics import add_statistics
+from sigmax.rest.wishes import heard
 
 
-def documented(catalog: Catalog, readiness: Readiness) -> ASGIApp:
+def documented(
+    catalog: Catalog,
+    readiness: Readiness,
+    max_bytes: int,
+    *,
+    statistics: Statistics,
+    control: ModelControl,
+    deployment: Deployment,
+) -> ASGIApp:
     """The application."""
     app = Documented(catalog)
     _add_errors(app)
     _add_models(app, catalog)
     _add_serving_v1(app, catalog)
-    _add_inference_protocol(app, catalog, readiness)
+    add_statistics(app, statistics)
+    _add_inference_protocol(app, catalog, readiness, control.extensions)
+    add_extensions(app, catalog, deployment)
+    repository.add(app, control, max_bytes)
     _add_documentation(app)
     _add_service(app)
     return app
@@ -57,24 +75,33 @@ class Documented(FastAPI):
         return openapi.complete(super().openapi(), served, (*openapi.VERBS, openapi_v1.serving_verbs))
 
 
-def _failed(error: SigmaxError, headers: dict[str, str] | None = None) -> Response:
-    return Response(errors.body(error), errors.STATUS[error.code], headers, "application/json")
+def _failed(request: Request, error: Exception, headers: Headers | None = None) -> Response:
+    answer = refusal(error, heard(request.headers.raw).request_id, headers)
+    response = Response(answer.body, answer.status)
+    response.raw_headers.extend(answer.headers)
+    return response
+
+
+def _with_head(allowed: str) -> str:
+    """The methods of an address, where HEAD is as good as GET (`pages.py`)."""
+    methods = [method for method in allowed.split(", ") if method != "HEAD"]
+    return ", ".join(method.replace("GET", "GET, HEAD") for method in methods)
 
 
 def _add_errors(app: FastAPI) -> None:
-    async def known(_: Request, error: Exception) -> Response:
-        return _failed(error if isinstance(error, SigmaxError) else unforeseen(error))
+    async def known(request: Request, error: Exception) -> Response:
+        return _failed(request, error)
 
     async def framework(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             return await known(request, error)
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "GET")
+            allowed = _with_head((error.headers or {}).get("Allow", "GET"))
             text = f"method {request.method[:20]} is not for this address: use {allowed}"
-            return _failed(MethodNotAllowed(text), {"allow": allowed})
+            return _failed(request, MethodNotAllowed(text), ((b"allow", allowed.encode()),))
         if error.status_code == 404:
-            return _failed(NotFound("no such address; /docs lists those that there are"))
-        return _failed(InvalidInput(str(error.detail)))
+            return _failed(request, NotFound("no such address; /docs lists those that there are"))
+        return _failed(request, InvalidInput(str(error.detail)))
 
     app.add_exception_handler(SigmaxError, known)
     app.add_exception_handler(HTTPException, framework)
@@ -102,7 +129,7 @@ def _described(entry: Entry, version: str) -> JSONResponse:
         document, status = entry.describe(), 200
     else:
         document, status = {"name": entry.name, "ready": False}, 503
-        document["model_version_status"] = statuses(None, entry.rejected)
+        document["model_version_status"] = statuses(None, entry.idle)
     if version:
         states, number = document["model_version_status"], entry.number_of(version)
         document["model_version_status"] = [state for state in states if state["version"] == number]
@@ -163,13 +190,16 @@ def add_versioned(
         return answer(model, Label(label))
 
 
-def _add_inference_protocol(app: FastAPI, catalog: Catalog, readiness: Readiness) -> None:
+def _add_inference_protocol(
+    app: FastAPI, catalog: Catalog, readiness: Readiness, extensions: Sequence[str]
+) -> None:
     tag = addresses.OPEN_INFERENCE
     summary = "Name, version and extensions of the server"
 
+    @app.get("/v2/", include_in_schema=False)
     @app.get("/v2", **described("server", tag, summary, answers("Server")))
     async def server_metadata() -> JSONResponse:
-        return JSONResponse(SERVER)
+        return JSONResponse(server(extensions))
 
     _add_health(app, readiness)
 
@@ -192,14 +222,12 @@ def _add_inference_protocol(app: FastAPI, catalog: Catalog, readiness: Readiness
 def _add_health(app: FastAPI, readiness: Readiness) -> None:
     tag = addresses.OPEN_INFERENCE
 
-    @app.head("/v2/health/live", include_in_schema=False)
     @app.get("/v2/health/live", **described("live", tag, "Is the process alive?", answers("Live")))
     async def live() -> JSONResponse:
         return JSONResponse(probes.LIVE)
 
     said = answers("Ready", instead="NotReady")
 
-    @app.head("/v2/health/ready", include_in_schema=False)
     @app.get("/v2/health/ready", **described("ready", tag, "Are requests answered?", said))
     async def ready() -> JSONResponse:
         status, document = probes.ready(readiness)

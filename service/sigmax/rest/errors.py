@@ -1,12 +1,13 @@
-"""From an error to an HTTP status and the one error body: `{"error": "<text>", "code": "<Code>"}`."""
+"""From an error to an HTTP status and the one error body: `{"error", "code", "details", "request_id"}`."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 
-from sigmax.errors import Code, MethodNotAllowed, Overloaded, SigmaxError
+from sigmax.errors import Code, MethodNotAllowed, Overloaded, Problem, SigmaxError
 
 STATUS = {
     Code.INVALID_INPUT: 400,
@@ -38,6 +39,17 @@ def headers(error: SigmaxError) -> tuple[tuple[bytes, bytes], ...]:
     return ()
 
 
-def body(error: SigmaxError) -> bytes:
-    """The error body."""
-    return msgspec.json.encode({"error": str(error), "code": error.code.value})
+def body(error: SigmaxError, request_id: str) -> bytes:
+    """The error body, which names the request; `details` says where each problem is, if it is anywhere."""
+    document: dict[str, Any] = {"error": str(error), "code": error.code.value}
+    if error.problems:
+        document["details"] = list(map(_detail, error.problems))
+    document["request_id"] = request_id
+    return msgspec.json.encode(document)
+
+
+def _detail(problem: Problem) -> dict[str, Any]:
+    """One problem, without what it does not have."""
+    place = {"field": problem.field or None, "row": problem.row, "feature": problem.feature}
+    known = {name: value for name, value in place.items() if value is not None}
+    return {**known, "message": problem.message}

@@ -12,12 +12,16 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import DEFAULT, Deployment
+from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics, own
 from sigmax.inference.status import Status
 from sigmax.inference.yielding import Yielding
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest.hot import HotRoutes
+from sigmax.rest.pages import Pages
 from sigmax.rest.probes import Probes, Scrape
 from sigmax.telemetry.metrics import Metrics
 
@@ -51,18 +55,31 @@ def rest_door(
     max_pixels: int = MAX_PIXELS,
     scrape: Scrape | None = None,
     status: Status | None = None,
+    statistics: Statistics | None = None,
     gently: Yielding | None = None,
+    control: Control | None = None,
+    deployment: Deployment = DEFAULT,
 ) -> HotRoutes:
-    """The whole HTTP application; `scrape` gives what `/metrics` answers, by default this process's own."""
+    """The whole HTTP application.
+
+    What `scrape`, `status` and `statistics` tell is by default of this process alone.
+    """
 
     def make() -> ASGIApp:
         from sigmax.rest.door import documented  # noqa: PLC0415 - see above
 
-        return documented(catalog, readiness)
+        return documented(
+            catalog,
+            readiness,
+            max_bytes,
+            statistics=statistics or Statistics(catalog, own(metrics)),
+            control=ModelControl(control, metrics),
+            deployment=deployment,
+        )
 
-    async def own() -> bytes:
+    async def exposition() -> bytes:
         return metrics.exposition()
 
     pages = OnDemand(make, gently or Yielding())
-    probes = Probes(pages, readiness, scrape or own, status or Status(catalog, readiness))
-    return HotRoutes(probes, dispatch, metrics, max_bytes, max_pixels)
+    probes = Probes(pages, readiness, scrape or exposition, status or Status(catalog, readiness))
+    return HotRoutes(Pages(probes, max_bytes), dispatch, metrics, max_bytes, max_pixels)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from sigmax.errors import SigmaxError
 from sigmax.inference.dispatch import Query
 from sigmax.rest.asgi import Answer, announced
+from sigmax.rest.ids import CHANGING
+from sigmax.rest.wishes import NOTHING, Wishes, heard
 from sigmax.telemetry.metrics import Meter
 
 _PLAIN = re.compile(rb"[\w./:~-]+")  # no query, nothing to unquote
@@ -43,12 +45,14 @@ class Asked(NamedTuple):
         length: of the body, in bytes, at most the limit.
         json_length: as in `Body`.
         media_type: as in `Body`.
+        wishes: what it says of its answer.
     """
 
     route: Route
     length: int
     json_length: int | None
     media_type: bytes
+    wishes: Wishes = NOTHING
 
 
 class Heads:
@@ -75,20 +79,25 @@ class Heads:
         if route is None:
             return None
         try:
-            length, json_length, media_type = announced(headers, self._max_bytes)
+            length, json_length, media_type, coding = announced(headers, self._max_bytes)
         except SigmaxError:
             return None
-        return None if length is None else Asked(route, length, json_length, media_type)
+        if length is None or coding:
+            return None
+        return Asked(route, length, json_length, media_type, heard(headers))
 
     def learn(self, packet: bytes, headers: list[tuple[bytes, bytes]], asked: Asked) -> None:
         """Remember the head at the beginning of a packet, which the parser read as these headers.
 
         It is as long as the parser took it for if it has a line for each header and two more: had it ended
-        before the empty line that is looked for here, there were more lines.
+        before the empty line that is looked for here, there were more lines. One with headers that are new
+        with each request would never be met again, and push out those that are.
         """
         head = packet[: packet.find(b"\r\n\r\n") + 4]
         lines = len(headers) + 2
         if len(head) > _MAX_HEAD_BYTES or not head.startswith(b"POST "):
+            return
+        if any(name in CHANGING for name, _ in headers):
             return
         if head.count(b"\n") != lines or head.count(b"\r\n") != lines:
             return

@@ -16,13 +16,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.errors import InvalidInput, MethodNotAllowed, NotReady, SigmaxError
 from sigmax.inference.catalog import Label
-from sigmax.inference.dispatch import Dispatch, Query, unforeseen
+from sigmax.inference.dispatch import Dispatch, Query, is_cancelled
 from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.rest import classifier, classify, errors, inference_protocol, predict, unoffered
-from sigmax.rest.asgi import JSON, ONLY_JSON, Answer, Body, read_body, send_answer, wait_for
+from sigmax.rest import classifier, classify, inference_protocol, predict, unoffered
+from sigmax.rest.asgi import Answer, Body, read_body, send_answer, wait_for
 from sigmax.rest.heads import Heads, Route
+from sigmax.rest.refusal import refusal
 from sigmax.rest.straight import Models
 from sigmax.rest.templates import Templates
+from sigmax.rest.wishes import NOTHING, Wishes, granted, heard, signed
 from sigmax.telemetry.metrics import UNKNOWN, Meter, Metrics
 
 _PATH = re.compile(
@@ -81,7 +83,7 @@ class HotRoutes:
                 await self._predict(route, scope, receive, send)
                 return
             if ":" in path and path.startswith("/v1/models/"):
-                await send_answer(send, _failed(unoffered.refusal(path)))
+                await send_answer(send, _failed(unoffered.refusal(path), heard(scope["headers"])))
                 return
         await self._app(scope, receive, send)
 
@@ -94,30 +96,32 @@ class HotRoutes:
         version = v1_version or v2_version or (Label(label) if label else "")
         return Route(*self._verbs[verb], v1 or v2, version)
 
-    def answer(self, route: Route, body: Body) -> Answer | Awaitable[Answer]:
+    def answer(self, route: Route, body: Body, wishes: Wishes = NOTHING) -> Answer | Awaitable[Answer]:
         """Answer one POST: at once, an error too, or with the promise of an answer, which may raise."""
         try:
-            return self._dispatch.ask(route.meter, route.read, route.model, route.version, body)
+            said = self._dispatch.ask(route.meter, route.read, route.model, route.version, body)
         except Exception as error:
-            return _failed(error)
+            return _failed(error, wishes)
+        return said if wishes is NOTHING else granted(said, wishes)
 
     def lost(self, route: Route, started: float) -> None:
         """Count a request whose client went away in the middle of its body."""
         route.meter.request(UNKNOWN, "", InvalidInput.code.value, started, 0)
 
     async def _predict(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        wishes = heard(scope["headers"])
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"method {scope['method'][:20]} is not for this address: use POST")
             body = await self._read(route.meter, scope, receive)
         except Exception as error:
-            await send_answer(send, _failed(error))
+            await send_answer(send, _failed(error, wishes))
             return
-        answer = self.answer(route, body)
+        answer = self.answer(route, body, wishes)
         if isinstance(answer, Answer):
             await send_answer(send, answer)
         else:
-            await Promised(answer)(scope, receive, send)
+            await Promised(answer, wishes)(scope, receive, send)
 
     async def _read(self, meter: Meter, scope: Scope, receive: Receive) -> Body:
         """The body; a refusal of it is counted here, since dispatch never sees the request."""
@@ -132,22 +136,20 @@ class HotRoutes:
 class Promised:
     """An application that sends one answer when it is there, or gives it up when the client or we leave."""
 
-    def __init__(self, answer: Awaitable[Answer]) -> None:
-        self._answer = answer
+    def __init__(self, answer: Awaitable[Answer], wishes: Wishes = NOTHING) -> None:
+        self._answer, self._wishes = answer, wishes
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Serve the request whose body has been read."""
         try:
             answer = await wait_for(self._answer, receive)
-        except CancelledError:  # the grace of a service that leaves is over
-            answer = _failed(NotReady("the service is shutting down"))
+        except CancelledError as error:  # of this task: the grace of a service that leaves is over
+            left = NotReady("the service is shutting down") if is_cancelled() else error
+            answer = _failed(left, self._wishes)
         except Exception as error:
-            answer = _failed(error)
+            answer = _failed(error, self._wishes)
         await send_answer(send, answer)
 
 
-def _failed(error: Exception) -> Answer:
-    known = error if isinstance(error, SigmaxError) else unforeseen(error)
-    further = errors.headers(known)
-    headers = (JSON, *further) if further else ONLY_JSON
-    return Answer(errors.body(known), headers, errors.STATUS[known.code])
+def _failed(error: BaseException, wishes: Wishes) -> Answer:
+    return signed(refusal(error, wishes.request_id), wishes)

@@ -27,14 +27,18 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from sigmax.errors import HeadersTooLarge, InvalidInput, SigmaxError
-from sigmax.rest import errors
+from sigmax.errors import HeadersTooLarge, InvalidInput, RequestTimeout, SigmaxError
 from sigmax.rest.asgi import ONLY_JSON, Answer, Body, send_answer
 from sigmax.rest.heads import Asked
 from sigmax.rest.hot import HotRoutes, Promised
+from sigmax.rest.refusal import refusal
+from sigmax.rest.wishes import NOTHING, Wishes, heard, signed
 
 MAX_HEAD_BYTES = 64 * 2**10
 """How long a request line and headers may grow without an end in sight, and the headers behind a body."""
+
+BYTES_A_SECOND = 4 * 2**10
+"""How fast a body has to come at least, beyond the time that every request has (`receiving.py`)."""
 
 _STEP = 16 * 2**10  # bytes that are parsed before it is seen whether requests wait
 
@@ -70,6 +74,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._between = True  # no request has begun that has not ended
         self._in_cycle = False  # a request that has not ended is uvicorn's
         self._refused = False  # nothing more is read
+        self._due = 0.0  # when the client has to have sent the rest; 0 while that is not known
+        self._received = 0  # bytes of a body, which put that off
         self._packet = b""  # begins with the head that the parser is about to read
         self._asked: Asked | None = None  # a request in the lane, while its body comes
         self._content = bytearray()  # of it, as far as it has come
@@ -137,13 +143,16 @@ class HttpProtocol(HttpToolsProtocol):
         """Called by the parser."""
         if self.transport.is_closing():
             raise ConnectionError("nothing is read behind the request whose answer was the last")
-        self._between = False
+        self._between, self._due, self._received = False, 0.0, 0
         self._complete()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         self._complete()
+        names = [name for name, _ in self.headers]
+        if names.count(b"host") > 1:
+            raise httptools.HttpParserError("a request is for one host")
         packet, self._packet = self._packet, b""
         asked = self._asked = self._read_head()
         if asked is not None:
@@ -151,6 +160,9 @@ class HttpProtocol(HttpToolsProtocol):
             if packet and self._routes is not None:
                 self._routes.heads.learn(packet, self.headers, asked)
             return
+        version = self.parser.get_http_version()
+        if version != "1.1" and (version != "1.0" or b"transfer-encoding" in names):
+            raise httptools.HttpParserError("neither HTTP/1.1 nor what came before it")
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
@@ -162,6 +174,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
         self._complete()
+        self._received += len(body)
         if self._asked is None:
             super().on_body(body)
         else:
@@ -214,6 +227,32 @@ class HttpProtocol(HttpToolsProtocol):
             self._routes.lost(asked.route, self._began)
         super().connection_lost(exc)
 
+    def look(self, now: float, patience: float) -> None:
+        """Called now and then: end a connection whose client has not sent in time what it owes.
+
+        Args:
+            now: by the loop's clock.
+            patience: seconds from the first look that finds a request begun, or that none ever was.
+        """
+        if not self._is_owed():
+            self._due = 0.0
+        elif not self._due:
+            self._due = now + patience
+        elif now > self._due + self._received / BYTES_A_SECOND:
+            self._give_up(patience)
+
+    def _is_owed(self) -> bool:
+        """Whether it is for the client to send something."""
+        if self.flow.read_paused or self.flow.kept or self.transport.is_closing():
+            return False
+        return not self._between or (self._is_idle() and self.timeout_keep_alive_task is None)
+
+    def _give_up(self, patience: float) -> None:
+        if self._between:
+            self.transport.close()
+        else:
+            self._refuse(RequestTimeout(f"the request did not arrive within {patience:g} seconds"))
+
     def _known(self, data: bytes) -> bytes | None:
         """Answer a whole request whose head is known; what follows it, or None if it is for the parser."""
         if self._routes is None:
@@ -253,7 +292,8 @@ class HttpProtocol(HttpToolsProtocol):
         routes = self._routes
         if routes is None:
             raise RuntimeError("a connection without these routes has no lane")
-        answer = routes.answer(asked.route, Body(content, asked.json_length, asked.media_type))
+        body = Body(content, asked.json_length, asked.media_type)
+        answer = routes.answer(asked.route, body, asked.wishes)
         closing = self._last or routes.draining
         if isinstance(answer, Answer):
             self.transport.write(self._written(answer, closing))
@@ -261,7 +301,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.transport.close()
             self.on_response_complete()
         else:
-            self._keep(answer, closing)
+            self._keep(answer, asked.wishes, closing)
 
     def _written(self, answer: Answer, closing: bool) -> bytes:
         """An answer as it travels."""
@@ -280,11 +320,12 @@ class HttpProtocol(HttpToolsProtocol):
         )
         return b"".join(parts)
 
-    def _keep(self, promise: Awaitable[Answer], closing: bool) -> None:
+    def _keep(self, promise: Awaitable[Answer], wishes: Wishes, closing: bool) -> None:
         """Answer later, as uvicorn would: what comes on this connection meanwhile waits its turn."""
         self._unset_keepalive_if_required()
         self.cycle = self._new_cycle(not closing)
-        application: Any = Promised(promise)  # Starlette and uvicorn name the same messages by other types
+        # Starlette and uvicorn name the same messages by other types.
+        application: Any = Promised(promise, wishes)
         self._start_asgi_task(self.cycle, application)
 
     def _new_cycle(self, keep_alive: bool) -> RequestResponseCycle:
@@ -310,7 +351,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, error: SigmaxError) -> None:
         """Read nothing more, and end the connection with an error in its turn."""
         self._refused = True
-        answer = Answer(errors.body(error), status=errors.STATUS[error.code])
+        wishes = NOTHING if self._between else heard(self.headers)
+        answer = signed(refusal(error, wishes.request_id), wishes)
         if self._in_cycle and self.pipeline:
             self.pipeline.popleft()  # the request that is refused; another is being answered
         elif self._in_cycle:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 from weakref import ref
 
 import msgspec
@@ -11,7 +13,9 @@ import msgspec
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
-from sigmax.rest.jsons import not_json
+from sigmax.protocol import parameters
+from sigmax.protocol.parameters import NONE, Wanted, Wishes
+from sigmax.rest.jsons import not_json, plain, with_infinities
 
 Parameters = dict[str, str | int | float | bool]
 
@@ -50,25 +54,84 @@ class InferRequest(msgspec.Struct):
 _requests = msgspec.json.Decoder(InferRequest)
 
 
-def read_request(body: bytes) -> InferRequest:
+def read_request(body: bytes) -> tuple[InferRequest, InvalidInput | None]:
     """Read a request.
+
+    Returns:
+        The request, and what to raise if nothing else in it is refused: NaN and Infinity are no JSON, but a
+        body is read all the same that has them, so that the refusal can name the row and the feature.
 
     Raises:
         InvalidInput: not JSON, nested too deeply, or no such request.
     """
     try:
-        return _requests.decode(body)
+        return _requests.decode(body), None
     except RecursionError:
         raise InvalidInput("the body is nested too deeply") from None
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"the body is not an inference request: {plain(error)}") from None
+        text = plain(error)
+        raise InvalidInput(f"the body is not an inference request: {text}", _place(text)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise not_json(body, error) from None
+        doubt = not_json(body, error)
+        return _leniently(body, doubt), doubt
 
 
-def plain(error: msgspec.ValidationError) -> str:
-    """The decoder's text, in the caller's words: JSON types instead of Python's."""
-    return str(error).replace("`", "'")
+def _leniently(body: bytes, doubt: InvalidInput) -> InferRequest:
+    """The request of a body that is JSON but for NaN and Infinity, its data as it came.
+
+    Raises:
+        InvalidInput: the doubt; it is not.
+    """
+    document = with_infinities(body, doubt)
+    try:
+        data = [json.dumps(tensor.pop("data")).encode() for tensor in document["inputs"] if "data" in tensor]
+        request = msgspec.convert(document, InferRequest)
+    except (msgspec.ValidationError, KeyError, TypeError, AttributeError, RecursionError):
+        raise doubt from None
+    if len(data) != len(request.inputs):
+        raise doubt
+    for tensor, values in zip(request.inputs, data, strict=True):
+        tensor.data = msgspec.Raw(values)
+    return request
+
+
+def _place(text: str) -> str:
+    """The path that the decoder's text ends with, as this project writes them; empty if it has none."""
+    _, found, place = text.rpartition(" - at '$.")
+    return place.rstrip("'").replace("[...]", "") if found else ""
+
+
+class Understood(NamedTuple):
+    """What a request wants besides its numbers.
+
+    Attributes:
+        wishes: what its parameters say.
+        wanted: the requested outputs; empty for all.
+    """
+
+    wishes: Wishes = NONE
+    wanted: tuple[Wanted, ...] = ()
+
+
+NOTHING = Understood()
+
+
+def understood(request: InferRequest) -> Understood:
+    """Read the parameters of a request, of its inputs and of its outputs.
+
+    Raises:
+        InvalidInput: one of them is wrong.
+        Unimplemented: a sequence, or shared memory.
+    """
+    for tensor in request.inputs:
+        if tensor.parameters:
+            parameters.refuse_shared_memory("input", tensor.name, tensor.parameters)
+    if not (request.parameters or request.outputs):
+        return NOTHING
+    wishes = parameters.of_request(request.parameters)
+    if not request.outputs:
+        return Understood(wishes)
+    return Understood(wishes, parameters.of_outputs([(one.name, one.parameters) for one in request.outputs]))
 
 
 def _nobody() -> None:
@@ -80,15 +143,17 @@ class Form:
 
     Attributes:
         request: without the numbers.
+        understood: what it wants besides.
         count: how many numbers its shape says.
         right_for: the version for which all but the numbers was found right, if they come in its own type
             and any finite ones are; of none at first, and of one that is no longer there.
     """
 
-    __slots__ = ("before", "behind", "count", "request", "right_for")
+    __slots__ = ("before", "behind", "count", "request", "right_for", "understood")
 
     def __init__(self, before: bytes, behind: bytes, request: InferRequest) -> None:
         self.before, self.behind, self.request = before, behind, request
+        self.understood = understood(request)
         self.count = math.prod(request.inputs[0].shape)
         self.right_for: Callable[[], Served | None] = _nobody
 

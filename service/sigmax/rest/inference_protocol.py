@@ -7,6 +7,7 @@ Binary tensors follow the JSON in the body, in the order of their inputs or outp
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from types import NoneType
@@ -15,26 +16,30 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
-from sigmax.errors import InvalidInput, quoted
+from sigmax.contract import INPUT
+from sigmax.errors import InvalidInput, Problem, path, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
-from sigmax.protocol.options import DEFAULT, from_parameters
+from sigmax.protocol.parameters import Wishes
+from sigmax.protocol.places import cell, in_categories, in_features
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import NOT_TAKEN, all_within, describe, refuse_any
 from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.infer_request import (
+    NOTHING,
     Form,
     Forms,
     InferRequest,
     InputTensor,
-    plain,
+    Understood,
     read_request,
+    understood,
 )
-from sigmax.rest.jsons import leniently
+from sigmax.rest.jsons import certain, leniently, plain
 from sigmax.rest.straight import Numbers
 from sigmax.rest.templates import Templates
 
@@ -55,7 +60,9 @@ _nested: dict[str, msgspec.json.Decoder[Any]] = {
     "f?": msgspec.json.Decoder(list[list[float | None]]),
     "s": msgspec.json.Decoder(list[list[str | None]]),
 }
-_STRAIGHT = {name: dtype.kind for name, dtype in tensors.DTYPES.items() if name not in ("BOOL", "FP16")}
+_STRAIGHT = {
+    name: dtype.kind for name, dtype in tensors.DTYPES.items() if name not in ("BOOL", *tensors.RAW_ONLY)
+}
 _KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "f?": "number", "s": "text"}
 _TYPES: dict[str, tuple[type, ...]] = {
     "b": (bool,),
@@ -65,6 +72,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "f?": (int, float, NoneType),
     "s": (str, NoneType),
 }
+
+
+_LARGEST = int(sys.float_info.max)
 
 
 class Kept:
@@ -79,13 +89,18 @@ class Kept:
 class InferQuery:
     """The body of an `infer` request."""
 
-    __slots__ = ("_body", "_form", "_kept", "_options", "_request", "model", "version", "wants_logits")
+    __slots__ = ("_body", "_form", "_kept", "_request", "_understood", "model", "version", "wants_logits")
 
     def __init__(self, model: str, version: str, body: Body, kept: Kept | None = None) -> None:
         self.model, self.version, self._body, self._kept = model, version, body, kept
         self._form: Form | None = None
         self._request = InferRequest([])
-        self._options, self.wants_logits = DEFAULT, False
+        self._understood, self.wants_logits = NOTHING, False
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds after which the answer is of no use; None for never; known once the rows are read."""
+        return self._understood.wishes.timeout
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the input tensors, nested or flat: one, or two of a model with categories."""
@@ -94,16 +109,40 @@ class InferQuery:
         if form is not None:
             numbers = self._numbers(form.request.inputs[0], form.numbers(text))
             if numbers is not None:
-                self._form, self._request = form, form.request
+                self._form, self._request, self._understood = form, form.request, form.understood
                 if form.right_for() is served and numbers.size == form.count:
                     schema = served.schema
                     if all_within(numbers, schema.largest):
                         return Rows(numbers.reshape(-1, schema.width).astype(schema.dtype, copy=False))
                 return self._array(served, form, numbers, max_rows)
-        return self._any(served, read_request(text), blob, max_rows)
+        if self._body.json_length == 0:
+            return self._bare(served, blob, max_rows)
+        request, doubt = read_request(text)
+        return certain(self._any(served, request, blob, max_rows), doubt)
+
+    def _bare(self, served: Served, blob: bytes, max_rows: int) -> Rows:
+        """A body that is the bytes of the only input, in the model's own datatype; all outputs are bytes."""
+        schema = served.schema
+        self._understood = Understood(Wishes(binary=True))
+        self.wants_logits = wants_logits(served.manifest, ())
+        if schema.categories:
+            raise InvalidInput(
+                "header Inference-Header-Content-Length of 0 says that the body is the only input's bytes; "
+                f"this model has {_inputs(schema)}: send JSON that says where each begins"
+            )
+        datatype, row = tensors.NAMES[schema.dtype], schema.width * schema.dtype.itemsize
+        rows, rest = divmod(len(blob), row)
+        if rest or not rows:
+            raise InvalidInput(
+                f"input '{INPUT}': a row is {row} bytes, {schema.width} numbers of {datatype}; "
+                f"the body has {len(blob)} bytes, which are no whole rows",
+                tensors.field(INPUT),
+            )
+        return Rows(tensors.from_bytes(schema, datatype, (rows, schema.width), blob, max_rows))
 
     def _any(self, served: Served, request: InferRequest, blob: bytes, max_rows: int) -> Rows:
-        self._understand(served, request)
+        self._understood = understood(request)
+        self._check(served, request)
         if served.schema.categories:
             given = _tensors(served.schema, request.inputs, blob)
             return Rows(elements.read(served.schema, given, max_rows))
@@ -116,7 +155,7 @@ class InferQuery:
         return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values, max_rows))
 
     def _array(self, served: Served, form: Form, numbers: npt.NDArray[Any], max_rows: int) -> Rows:
-        self._understand(served, form.request)
+        self._check(served, form.request)
         tensor, schema = form.request.inputs[0], served.schema
         features = tensors.from_values(schema, tensor.datatype, tensor.shape, numbers, max_rows)
         own_type = tensors.dtype_of(tensor.datatype) == schema.dtype
@@ -124,12 +163,10 @@ class InferQuery:
             form.is_right_for(served)
         return Rows(features)
 
-    def _understand(self, served: Served, request: InferRequest) -> None:
-        """Read all but the numbers."""
+    def _check(self, served: Served, request: InferRequest) -> None:
+        """Look at all but the numbers."""
         self._request = request
-        if request.parameters:
-            self._options = from_parameters(request.parameters)
-        self.wants_logits = wants_logits(served.manifest, _requested(request))
+        self.wants_logits = wants_logits(served.manifest, _names(self._understood))
         tensors.check_inputs(served.schema, [tensor.name for tensor in request.inputs])
 
     def _numbers(self, tensor: InputTensor, data: bytes) -> npt.NDArray[Any] | None:
@@ -144,7 +181,7 @@ class InferQuery:
             return self._any_answer(prediction)
         if self._form is None and self._body.json_length is None:
             kept.forms.learn(self._body.content, request)
-        if not (request.outputs or request.parameters or request.id is not None):
+        if self._understood is NOTHING and request.id is None:
             usual = kept.templates.find(prediction)
             if usual is not None:
                 return Answer(usual.infer(prediction.probabilities))
@@ -155,14 +192,21 @@ class InferQuery:
         document: dict[str, Any] = {"model_name": served.name, "model_version": served.version}
         if request.id is not None:
             document["id"] = request.id
-        tensors_out = outputs(prediction, _requested(request), self._options)
-        blobs = dict.fromkeys(_binary_names(request, tensors_out), b"")
+        wishes, wanted = self._understood
+        tensors_out = outputs(prediction, wanted, wishes.options)
+        blobs = dict.fromkeys(_binary_names(self._understood, tensors_out), b"")
         document["outputs"] = [_rendered(output, blobs) for output in tensors_out]
         return _packed(msgspec.json.encode(document), list(blobs.values()))
 
 
-def _requested(request: InferRequest) -> list[str]:
-    return [output.name for output in request.outputs]
+def _names(understood: Understood) -> list[str]:
+    """The requested outputs by name."""
+    return [wanted.name for wanted in understood.wanted]
+
+
+def _inputs(schema: Schema) -> str:
+    """A model's inputs, for a message."""
+    return " and ".join(f"'{name}'" for name in schema.inputs)
 
 
 def _split(body: Body) -> tuple[bytes, bytes]:
@@ -182,7 +226,7 @@ def _tensors(schema: Schema, inputs: list[InputTensor], blob: bytes) -> list[Ten
     sizes = [_announced(tensor) for tensor in inputs]
     announced = sum(size or 0 for size in sizes)
     if announced != len(blob):
-        raise InvalidInput(f"{announced} bytes are announced behind the JSON, {len(blob)} came")
+        raise InvalidInput(f"{announced} bytes are announced behind the JSON, {_came(len(blob))}")
     given, place = [], 0
     for tensor, size in zip(inputs, sizes, strict=True):
         if tensor.name == CATEGORIES:
@@ -210,9 +254,15 @@ def _binary_size(tensor: InputTensor, available: int) -> int | None:
     size = _announced(tensor)
     if (size or 0) != available:
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {available} came"
+            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {_came(available)}",
+            tensors.field(tensor.name),
         )
     return size
+
+
+def _came(size: int) -> str:
+    """How many bytes came behind the JSON, and why there may be none."""
+    return f"{size} came" + ("" if size else ": header Inference-Header-Content-Length says where it ends")
 
 
 def _announced(tensor: InputTensor) -> int | None:
@@ -221,18 +271,24 @@ def _announced(tensor: InputTensor) -> int | None:
     given = bytes(tensor.data) != b""
     if (size is None) == (not given):
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'"
+            f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'",
+            tensors.field(tensor.name),
         )
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
-        raise InvalidInput(f"input {quoted(tensor.name)}: 'binary_data_size' is a number of bytes")
+        raise InvalidInput(
+            f"input {quoted(tensor.name)}: 'binary_data_size' is a number of bytes",
+            tensors.field(tensor.name, "parameters", "binary_data_size"),
+        )
     return size
 
 
-def _binary_names(request: InferRequest, given: list[Output]) -> list[str]:
+def _binary_names(understood: Understood, given: list[Output]) -> list[str]:
     """Which outputs the caller wants in binary: the request's word, unless the output has its own."""
-    default = request.parameters.get("binary_data_output", False)
-    own = {output.name: output.parameters.get("binary_data", default) for output in request.outputs}
-    return [output.name for output in given if own.get(output.name, default) is True]
+    default = understood.wishes.binary
+    if not understood.wanted:
+        return [output.name for output in given] if default else []
+    own = {wanted.name: wanted.binary for wanted in understood.wanted if wanted.binary is not None}
+    return [output.name for output in given if own.get(output.name, default)]
 
 
 def _packed(text: bytes, blobs: list[bytes]) -> Answer:
@@ -249,16 +305,21 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
         InvalidInput: wrong types, ragged rows, or rows that are not as many or as wide as the shape.
     """
     kind = tensors.dtype_of(tensor.datatype).kind
-    if tensor.datatype == "FP16":
-        raise InvalidInput(f"input {quoted(tensor.name)}: FP16 has no form in JSON")
+    if tensor.datatype in tensors.RAW_ONLY:
+        text = f"input {quoted(tensor.name)}: {tensor.datatype} has no form in JSON: send it as binary data"
+        raise InvalidInput(text, tensors.field(tensor.name, "datatype"))
     columns, optional = range(schema.width), schema.optional
     if kind != "f" or optional is None:
         return _decoded(schema, columns, tensor, kind)
     values = _decoded(schema, columns, tensor, "f?")
     if None in values:
         refuse_any(
-            f"row {position // schema.width}, {schema.column_name(position % schema.width)}: "
-            f"expected a number, got null, {NOT_TAKEN}"
+            cell(
+                schema,
+                *divmod(position, schema.width),
+                f"expected a number, got null, {NOT_TAKEN}",
+                in_features,
+            )
             for position, value in enumerate(values)
             if value is None and not optional[position % schema.width]
         )
@@ -275,30 +336,45 @@ def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: 
         refuse_any(_wrong_cells(schema, columns, tensor, kind, leniently(data)))
         raise InvalidInput(
             f"input {quoted(tensor.name)}: 'data' of {tensor.datatype} is a list of {_KINDS[kind]}s, "
-            f"flat or nested as its shape: {plain(error)}"
+            f"flat or nested as its shape: {plain(error)}",
+            tensors.field(tensor.name, "data"),
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"input {quoted(tensor.name)}: 'data' is not JSON: {error}") from None
+        refuse_any(_wrong_cells(schema, columns, tensor, kind, leniently(data)))
+        text = f"input {quoted(tensor.name)}: 'data' is not JSON: {error}"
+        raise InvalidInput(text, tensors.field(tensor.name, "data")) from None
     return _unnested(tensor, values) if nested else values
 
 
 def _wrong_cells(
     schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str, data: Any
-) -> Iterator[str]:
+) -> Iterator[Problem]:
     """Which values are not of the datatype, by row and feature; none if it is the nesting that is wrong."""
     if type(data) is not list:
         return
     cells = list(chain.from_iterable(data)) if all(type(row) is list for row in data) else data
-    for position, cell in enumerate(cells):
-        if type(cell) in (list, dict):
+    place = in_categories if tensor.name == CATEGORIES else in_features
+    for position, value in enumerate(cells):
+        if type(value) in (list, dict):
             return
-        infinite = type(cell) is float and math.isinf(cell)
-        if type(cell) not in _TYPES[kind] or infinite:
-            row, place = divmod(position, len(columns))
-            expected = "a finite number" if infinite and float in _TYPES[kind] else _one(kind)
-            cannot = cell is None and not schema.plain
-            given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(cell)
-            yield f"row {row}, {schema.column_name(columns[place])}: expected {expected}, got {given}"
+        text = _wrong_value(schema, tensor, kind, value)
+        if text is not None:
+            row, column = divmod(position, len(columns))
+            yield cell(schema, row, columns[column], text, place)
+
+
+def _wrong_value(schema: Schema, tensor: InputTensor, kind: str, value: Any) -> str | None:
+    """Why a value is none of a tensor's datatype; None if it is one."""
+    numeric = float in _TYPES[kind]
+    if numeric and type(value) is int and abs(value) > _LARGEST:
+        return f"{quoted(value)} is no number of {tensor.datatype}"
+    if numeric and type(value) is float and not math.isfinite(value):
+        return f"expected a finite number, got {describe(value)}"
+    if type(value) in _TYPES[kind]:
+        return None
+    cannot = value is None and not schema.plain
+    given = f"null, which {tensor.datatype} cannot hold" if cannot else describe(value)
+    return f"expected {_one(kind)}, got {given}"
 
 
 def _one(kind: str) -> str:
@@ -309,14 +385,16 @@ def _unnested(tensor: InputTensor, rows: list[list[Any]]) -> list[Any]:
     if len(tensor.shape) == 2:
         for index, row in enumerate(rows):
             if len(row) != tensor.shape[1]:
-                raise InvalidInput(
+                text = (
                     f"input {quoted(tensor.name)}: row {index} of 'data' has {len(row)} values, "
                     f"shape {tensor.shape} says {tensor.shape[1]}"
                 )
+                raise InvalidInput.of([Problem(text, path("inputs", tensor.name, index), index)])
         if len(rows) != tensor.shape[0]:
             raise InvalidInput(
                 f"input {quoted(tensor.name)}: 'data' has {len(rows)} rows, shape {tensor.shape[:8]} says "
-                f"{tensor.shape[0]}"
+                f"{tensor.shape[0]}",
+                tensors.field(tensor.name, "data"),
             )
     return list(chain.from_iterable(rows))
 
@@ -325,7 +403,7 @@ def _rendered(output: Output, blobs: dict[str, bytes]) -> dict[str, Any]:
     """An output as JSON; one that is wanted in binary puts its bytes into `blobs`."""
     head = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
     if output.name in blobs:
-        blob = blobs[output.name] = tensors.to_bytes(output.values)
+        blob = blobs[output.name] = output.to_bytes()
         return {**head, "parameters": {"binary_data_size": len(blob)}}
     values = output.values if isinstance(output.values, list) else output.values.ravel().tolist()
     return {**head, "data": values}

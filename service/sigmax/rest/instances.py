@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sigmax.contract import INPUT
-from sigmax.errors import InvalidInput, nearest, quoted
+from sigmax.errors import InvalidInput, Problem, nearest, path, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.inputs import Given, no_pictures
 from sigmax.protocol.schema import CATEGORIES, Schema
@@ -106,13 +106,23 @@ def _named_columns(served: Served, inputs: dict[str, Any], max_rows: int) -> Giv
     return _pictures(served, rows, max_rows) if pictures else _of_tensors(served.schema, rows)
 
 
-def _wrong_columns(inputs: dict[str, Any]) -> Iterator[str]:
+def _wrong_columns(inputs: dict[str, Any]) -> Iterator[Problem]:
     length = next(len(column) for column in inputs.values() if type(column) is list)
     for name, column in inputs.items():
         if type(column) is not list:
-            yield f"input {quoted(name)}: expected a list with one entry a row, got {describe(column)}"
+            yield _wrong_column(name, f"expected a list with one entry a row, got {describe(column)}")
         elif len(column) != length:
-            yield f"input {quoted(name)}: {len(column)} rows, but {length} in the first input"
+            yield _wrong_column(name, f"{len(column)} rows, but {length} in the first input")
+
+
+def _wrong_column(name: str, message: str) -> Problem:
+    return Problem(message, path("inputs", name), where=f"input {quoted(name)}")
+
+
+def _wrong_row(key: str, row: int, message: str, name: str = "") -> Problem:
+    """A problem of one row, or of one input in it."""
+    where = f"row {row}, input '{name}'" if name else f"row {row}"
+    return Problem(message, path(key, row, *filter(None, [name])), row, where=where)
 
 
 def _by_tensor(schema: Schema, row: Any) -> bool:
@@ -133,20 +143,21 @@ def _of_tensors(schema: Schema, rows: list[Any]) -> Given:
     return Given(rows=[_joined(schema, row) for row in rows])
 
 
-def _wrong_tensors(rows: list[Any], names: Sequence[str], widths: dict[str, int]) -> Iterator[str]:
+def _wrong_tensors(rows: list[Any], names: Sequence[str], widths: dict[str, int]) -> Iterator[Problem]:
     for index, row in enumerate(rows):
         if type(row) is not dict:
-            yield f"row {index}: expected an object by input, got {describe(row)}"
+            yield _wrong_row("instances", index, f"expected an object by input, got {describe(row)}")
             continue
         for name in row.keys() - names:
-            yield f"row {index}: unknown input {quoted(name)}{nearest(name, names)}"
+            yield _wrong_row("instances", index, f"unknown input {quoted(name)}{nearest(name, names)}")
         for name in names:
             if name not in row:
-                yield f"row {index}: input '{name}' is missing"
+                yield _wrong_row("instances", index, f"input '{name}' is missing")
             elif type(row[name]) is not list:
-                yield f"row {index}, input '{name}': expected a list, got {describe(row[name])}"
+                yield _wrong_row("instances", index, f"expected a list, got {describe(row[name])}", name)
             elif len(row[name]) != widths.get(name, len(row[name])):
-                yield f"row {index}, input '{name}': expected {widths[name]} values, got {len(row[name])}"
+                text = f"expected {widths[name]} values, got {len(row[name])}"
+                yield _wrong_row("instances", index, text, name)
 
 
 def _joined(schema: Schema, row: dict[str, list[Any]]) -> list[Any]:
@@ -183,7 +194,9 @@ def _picture_names(served: Served) -> tuple[str, ...]:
 def _pictures(served: Served, rows: list[Any], max_rows: int) -> Given:
     names = _picture_names(served)
     refuse_any(
-        f'row {index}: expected a picture, {{"b64": …}}, as row 0 is one, got {describe(row)}'
+        _wrong_row(
+            "instances", index, f'expected a picture, {{"b64": …}}, as row 0 is one, got {describe(row)}'
+        )
         for index, row in enumerate(rows)
         if not (type(row) is dict and len(row) == 1 and next(iter(row)) in names)
     )
@@ -191,13 +204,13 @@ def _pictures(served: Served, rows: list[Any], max_rows: int) -> Given:
     return Given(images=read_images([text[B64] if _is_file(text) else text for text in texts], max_rows))
 
 
-def _wrong_examples(rows: list[Any], context: dict[str, Any]) -> Iterator[str]:
+def _wrong_examples(rows: list[Any], context: dict[str, Any]) -> Iterator[Problem]:
     for index, row in enumerate(rows):
         if type(row) is not dict:
-            yield f"row {index}: expected an object by feature name, got {describe(row)}"
+            yield _wrong_row("examples", index, f"expected an object by feature name, got {describe(row)}")
             continue
         for name in row.keys() & context.keys():
-            yield f"row {index}: feature {quoted(name)} stands in 'context' already"
+            yield _wrong_row("examples", index, f"feature {quoted(name)} stands in 'context' already")
 
 
 def _unwrapped(row: dict[str, Any], scalar: set[str]) -> dict[str, Any]:

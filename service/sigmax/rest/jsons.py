@@ -5,13 +5,16 @@ from __future__ import annotations
 import binascii
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from sigmax.errors import InvalidInput, UnsupportedMedia, nearest, quoted
+from sigmax.errors import InvalidInput, Problem, UnsupportedMedia, nearest, path, quoted
 from sigmax.protocol.values import check_count, describe, refuse_any
 
+T = TypeVar("T")
+
+_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # of UTF-8, and of UTF-16 in both orders
 _AS_JSON = (
     *("", "application/json", "text/json", "text/plain"),
     *("application/x-www-form-urlencoded", "application/octet-stream"),  # what curl -d and some clients say
@@ -48,8 +51,6 @@ def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
     Raises:
         InvalidInput: not JSON, nested too deeply, or no object.
     """
-    if not body:
-        raise InvalidInput("the body is empty: send a JSON object")
     doubt = None
     try:
         document = msgspec.json.decode(body)
@@ -57,16 +58,40 @@ def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
         raise InvalidInput("the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         doubt = not_json(body, error)
-        document = _with_infinities(body, doubt)
+        document = with_infinities(body, doubt)
     if type(document) is not dict:
-        raise InvalidInput(f"the body is a JSON object, not {describe(document)}")
+        given = "null" if document is None else describe(document)
+        raise InvalidInput(f"the body is a JSON object, not {given}")
     return document, doubt
 
 
 def not_json(body: bytes, error: Exception) -> InvalidInput:
     """The refusal of a body that does not decode."""
-    hint = "; NaN and Infinity are no JSON numbers" if b"NaN" in body or b"Infinity" in body else ""
-    return InvalidInput(f"the body is not JSON: {error}{hint}")
+    if not body:
+        return InvalidInput("the body is empty: send a JSON object")
+    return InvalidInput(f"the body is not JSON: {_wrong_bytes(body) or plain(error)}{_hint(body)}")
+
+
+def plain(error: Exception) -> str:
+    """The decoder's text, as this project writes what it quotes."""
+    return str(error).replace("`", "'")
+
+
+def _wrong_bytes(body: bytes) -> str:
+    """Which byte is no UTF-8, in the whole body; empty if all are."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return f"byte {error.start} is no UTF-8"
+    return ""
+
+
+def _hint(body: bytes) -> str:
+    if body.startswith(_MARKS):
+        return "; it begins with a byte order mark: send UTF-8 without one"
+    if b"NaN" in body or b"Infinity" in body:
+        return "; NaN and Infinity are no JSON numbers"
+    return ""
 
 
 def leniently(data: bytes) -> Any:
@@ -81,12 +106,19 @@ def leniently(data: bytes) -> Any:
         return None
 
 
-def _with_infinities(body: bytes, doubt: InvalidInput) -> Any:
+def with_infinities(body: bytes, doubt: InvalidInput) -> Any:
     """Read with the standard library, which takes NaN, Infinity and 1e999."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise doubt from None
+
+
+def certain(rows: T, doubt: InvalidInput | None) -> T:
+    """What was read of a body, unless there is a doubt about it."""
+    if doubt is not None:
+        raise doubt
+    return rows
 
 
 def read_images(value: Any, max_rows: int) -> list[bytes]:
@@ -98,16 +130,16 @@ def read_images(value: Any, max_rows: int) -> list[bytes]:
     if value is None:
         return []
     if type(value) is not list:
-        raise InvalidInput(f"'images' is a list of files in base64, not {describe(value)}")
-    check_count(len(value), max_rows)
+        raise InvalidInput(f"'images' is a list of files in base64, not {describe(value)}", "images")
+    check_count(len(value), max_rows, "images")
     found: list[bytes] = []
 
-    def problems() -> Iterator[str]:
+    def problems() -> Iterator[Problem]:
         for row, text in enumerate(value):
             try:
                 found.append(binascii.a2b_base64(text, strict_mode=True))
             except (TypeError, ValueError):
-                yield f"row {row}: {_not_base64(text)}"
+                yield Problem(_not_base64(text), path("images", row), row, None, f"row {row}")
 
     refuse_any(problems())
     return found
@@ -133,8 +165,7 @@ def refuse_unknown(document: dict[str, Any], known: tuple[str, ...], options: tu
     """
     for key in document:
         if key in options:
-            raise InvalidInput(f"{quoted(key)} belongs into 'options'")
+            raise InvalidInput(f"{quoted(key)} belongs into 'options'", key)
         if key not in known:
-            raise InvalidInput(
-                f"unknown key {quoted(key)}{nearest(key, known)}; known are {', '.join(known)}"
-            )
+            text = f"unknown key {quoted(key)}{nearest(key, known)}; known are {', '.join(known)}"
+            raise InvalidInput(text, path(key))

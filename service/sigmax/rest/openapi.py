@@ -148,8 +148,13 @@ def complete(
         **document,
         "paths": paths | {path: _without_422(item) for path, item in fixed.items()},
         "components": components,
-        "tags": addresses.TAGS,
+        "tags": [tag for tag in addresses.TAGS if tag["name"] in _used(paths | fixed)],
     }
+
+
+def _used(paths: dict[str, Any]) -> set[str]:
+    """The groups that any address is shown in."""
+    return {tag for item in paths.values() for operation in item.values() for tag in operation["tags"]}
 
 
 def _add(components: dict[str, Any], paths: dict[str, Any], served: Served, operation: Operation) -> None:

@@ -12,18 +12,20 @@ from typing import Any
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sigmax.errors import SigmaxError
-from sigmax.inference.dispatch import unforeseen
+from sigmax.errors import MethodNotAllowed, NotReady
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Status
-from sigmax.rest import errors
 from sigmax.rest.asgi import JSON, Answer, send_answer
+from sigmax.rest.refusal import refusal
+from sigmax.rest.wishes import heard
 from sigmax.telemetry.metrics import CONTENT_TYPE
 
 Scrape = Callable[[], Awaitable[bytes]]
 """Gives what `GET /metrics` answers."""
 
 LIVE = {"live": True}
+
+ALLOW_GET = (b"allow", b"GET, HEAD")
 
 _TEXT = (b"content-type", CONTENT_TYPE.encode())
 
@@ -46,25 +48,31 @@ class Probes:
             case ("GET", "/v2/health/live"):
                 await send_answer(send, Answer(msgspec.json.encode(LIVE)))
             case ("GET", "/v2/health/ready"):
-                status, document = ready(self._readiness)
-                await send_answer(send, Answer(msgspec.json.encode(document), status=status))
+                await send_answer(send, self._say_ready(scope))
             case ("GET", "/metrics"):
-                await _answer(send, self._scrape, _TEXT)
+                await send_answer(send, await _answer(scope, self._scrape, _TEXT))
             case ("GET", "/status"):
-                await _answer(send, self._say_status, JSON)
+                await send_answer(send, await _answer(scope, self._say_status, JSON))
+            case (str(method), "/metrics" | "/status"):
+                wrong = MethodNotAllowed(f"method {method[:20]} is not for this address: use GET, HEAD")
+                await send_answer(send, refusal(wrong, heard(scope["headers"]).request_id, (ALLOW_GET,)))
             case _:
                 await self._app(scope, receive, send)
 
     async def _say_status(self) -> bytes:
         return msgspec.json.encode(await self._status())
 
+    def _say_ready(self, scope: Scope) -> Answer:
+        status, document = ready(self._readiness)
+        if status == 200:
+            return Answer(msgspec.json.encode(document))
+        error = refusal(NotReady(self._readiness.reason), heard(scope["headers"]).request_id)
+        return error._replace(body=msgspec.json.encode({**msgspec.json.decode(error.body), **document}))
 
-async def _answer(send: Send, give: Scrape, media_type: tuple[bytes, bytes]) -> None:
-    """Send what is asked of the supervisor, who may not answer."""
+
+async def _answer(scope: Scope, give: Scrape, media_type: tuple[bytes, bytes]) -> Answer:
+    """What is asked of the supervisor, who may not answer."""
     try:
-        text = await give()
+        return Answer(await give(), (media_type,))
     except Exception as error:
-        known = error if isinstance(error, SigmaxError) else unforeseen(error)
-        await send_answer(send, Answer(errors.body(known), status=errors.STATUS[known.code]))
-    else:
-        await send_answer(send, Answer(text, (media_type,)))
+        return refusal(error, heard(scope["headers"]).request_id)

@@ -80,7 +80,7 @@ class Numbers:
         if not (schema.plain and 0 < count <= max_rows):
             return None
         exact = self.read(data, "f", (count, schema.width))
-        if exact is None or not all_within(exact, schema.exact - 1):  # an integer beyond was rounded
+        if exact is None or not all_within(exact, schema.exact - 1):  # what is beyond may have lost a digit
             return None
         features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
         if schema.pixels:
@@ -134,7 +134,7 @@ class NamedRows:
             return None
         check_count(len(rows), max_rows)
         schema, exact = self._schema, self._exact(rows)
-        if not all_within(exact, schema.exact - 1):  # an integer beyond was rounded
+        if not all_within(exact, schema.exact - 1):  # what is beyond may be an integer that lost a digit
             return None
         features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
         if schema.pixels:

@@ -22,6 +22,7 @@ from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import check_count
 from sigmax.rpc.answers import classes_frame, probabilities_frame
 from sigmax.rpc.numbers import Verb
+from sigmax.rpc.service import Service
 from sigmax.rpc.unary import parse, unary
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2 as pb
@@ -57,7 +58,7 @@ class Classifier:
             "DescribeModel": unary(self.describe_model),
             "ListModels": unary(self.list_models),
         }
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+        return Service(SERVICE, methods)
 
     def predict_probabilities(self, request: bytes) -> bytes | Awaitable[bytes]:
         """The probability of every class, for every row."""
@@ -87,6 +88,7 @@ class ProbabilitiesQuery:
     """A `PredictProbabilitiesRequest`."""
 
     __slots__ = ("_max_pixels", "_message", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(self, request: bytes, max_pixels: int = MAX_PIXELS) -> None:
         self._message = parse(pb.PredictProbabilitiesRequest, request)
@@ -122,6 +124,7 @@ class ClassesQuery:
     """A `PredictClassesRequest`."""
 
     __slots__ = ("_max_pixels", "_message", "_options", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(self, request: bytes, max_pixels: int = MAX_PIXELS) -> None:
         self._message = parse(pb.PredictClassesRequest, request)
@@ -184,8 +187,9 @@ def _given(
     served: Served, message: pb.PredictClassesRequest | pb.PredictProbabilitiesRequest, max_rows: int
 ) -> Given:
     """What the message fills; too many rows are refused before any of them is read."""
-    for values in (message.rows, *(column.values for column in message.columns.values())):
-        check_count(len(values), max_rows)
+    check_count(len(message.rows), max_rows)
+    for column in message.columns.values():
+        check_count(len(column.values), max_rows, "columns")
     rows = [_row(row, served.schema.width) for row in message.rows]
     columns = {name: _list(column) for name, column in message.columns.items()}
     return Given(rows, columns, message.images)

@@ -6,16 +6,19 @@ import asyncio
 
 import grpc
 from google.protobuf import struct_pb2
-from google.protobuf.descriptor_pool import DescriptorPool
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_health.v1 import health_pb2
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import DEFAULT, Deployment
+from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Statistics
 from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.rpc import classifier, inference_protocol
+from sigmax.rpc import classifier, health, inference_protocol
 from sigmax.rpc.health import NOT_SERVING, SERVING, Health
+from sigmax.rpc.reflection import Reflection
+from sigmax.rpc.repository import Repository
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2, open_inference_grpc_pb2
 
@@ -34,19 +37,34 @@ class RpcDoor:
         max_bytes: int,
         *,
         max_pixels: int = MAX_PIXELS,
+        statistics: Statistics | None = None,
+        control: Control | None = None,
+        deployment: Deployment = DEFAULT,
     ) -> None:
+        """Make the server; what `statistics` tells is by default of this process alone."""
+        models = ModelControl(control, metrics)
         self._catalog = catalog
         self._readiness = readiness
-        self._health = Health()
+        self._health, self._reflection = Health(), Reflection(_SERVICES, _FILES)
+        self._inference = inference_protocol.InferenceService(
+            catalog,
+            dispatch,
+            readiness,
+            metrics,
+            statistics,
+            extensions=models.extensions,
+            deployment=deployment,
+            max_bytes=max_bytes,
+        )
         self._server = grpc.aio.server(options=_options(max_bytes))
         self._server.add_generic_rpc_handlers(
             (
                 classifier.Classifier(catalog, dispatch, metrics, max_pixels).handler(),
-                inference_protocol.InferenceService(catalog, dispatch, readiness, metrics).handler(),
+                self._inference.handler(Repository(models).methods()),
+                self._health.handler(),
+                *self._reflection.handlers(),
             )
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(_SERVICES, self._server, _pool())
 
     def bind(self, host: str, port: int) -> int:
         """Take an address.
@@ -83,6 +101,8 @@ class RpcDoor:
         """Tell watchers, take no new calls, and give the running ones what is left of `grace` seconds."""
         loop = asyncio.get_running_loop()
         until = loop.time() + grace
+        self._inference.leave(grace)
+        self._reflection.leave(grace)
         await self._health.leave()
         await self._server.stop(max(until - loop.time(), 0))
 
@@ -91,15 +111,17 @@ class RpcDoor:
             await self._tell(service, self._readiness.ready)
 
     async def _tell(self, service: str, serving: bool) -> None:
-        await self._health.set(service, SERVING if serving else NOT_SERVING)
+        await self._health.tell(service, SERVING if serving else NOT_SERVING)
 
 
-_SERVICES = (
-    classifier.SERVICE,
-    inference_protocol.SERVICE,
-    health.SERVICE_NAME,
-    reflection.SERVICE_NAME,
+_SERVICES = (classifier.SERVICE, inference_protocol.SERVICE, health.SERVICE)
+_FILES = tuple(
+    [
+        module.DESCRIPTOR.serialized_pb
+        for module in (struct_pb2, classifier_pb2, open_inference_grpc_pb2, health_pb2)
+    ]
 )
+"""All that reflection tells about, beside itself."""
 
 
 def _options(max_bytes: int) -> list[tuple[str, int]]:
@@ -110,11 +132,3 @@ def _options(max_bytes: int) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 1),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
     ]
-
-
-def _pool() -> DescriptorPool:
-    """Everything that reflection tells about, in one pool of its own."""
-    pool = DescriptorPool()
-    for module in (struct_pb2, classifier_pb2, open_inference_grpc_pb2, health_pb2, reflection_pb2):
-        pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
-    return pool

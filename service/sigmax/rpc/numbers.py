@@ -184,6 +184,7 @@ class NewQuery:
     """A request that is read whole, and learnt from once it was answered."""
 
     __slots__ = ("_request", "_verb", "_whole", "model", "rows", "version")
+    timeout: float | None = None
 
     def __init__(self, verb: Verb, request: bytes) -> None:
         self._verb, self._request = verb, request
@@ -206,6 +207,7 @@ class KnownQuery:
     """A request of a known form; of one whose numbers are not as usual, a whole reading has the word."""
 
     __slots__ = ("_form", "_new", "_request", "_verb", "model", "version", "wants_logits")
+    timeout: float | None = None
 
     def __init__(self, verb: Verb, form: Form, request: bytes) -> None:
         self.model, self.version = form.model, form.version

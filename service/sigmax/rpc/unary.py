@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from sigmax.errors import InvalidInput
 from sigmax.inference.dispatch import Promise
-from sigmax.rpc.errors import abort
+from sigmax.rpc.errors import end
 
 M = TypeVar("M", bound=Message)
 
@@ -29,8 +30,8 @@ def unary(method: Callable[[bytes], bytes | Awaitable[bytes]]) -> grpc.RpcMethod
             if isinstance(answer, Promise):
                 answer = answer.within(context.time_remaining())
             return await answer
-        except Exception as error:
-            await abort(context, error)
+        except (Exception, CancelledError) as error:
+            await end(context, error)
 
     return grpc.unary_unary_rpc_method_handler(handle)
 

@@ -27,6 +27,7 @@ class Channel(asyncio.Protocol):
     def __init__(self, received: Callable[[Message], None], ended: Callable[[], None]) -> None:
         self._received, self._ended = received, ended
         self._unread = bytearray()
+        self._unsent: list[Message] = []
         self._transport: asyncio.Transport | None = None
         self.closed = asyncio.Event()
 
@@ -35,8 +36,10 @@ class Channel(asyncio.Protocol):
         await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=line)
 
     def send(self, message: Message) -> None:
-        """Say something; to a process that is gone it is lost."""
-        if self._transport is not None and not self._transport.is_closing():
+        """Say something: once the channel is open; to a process that is gone it is lost."""
+        if self._transport is None:
+            self._unsent.append(message)
+        elif not self._transport.is_closing():
             self._transport.write(encode(message))
 
     @property
@@ -52,6 +55,9 @@ class Channel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+        for message in self._unsent:
+            self.send(message)
+        self._unsent.clear()
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""

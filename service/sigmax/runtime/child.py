@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import math
 import signal
 import time
@@ -50,7 +51,8 @@ class Child:
         self._asked = asked
         self._channel = Channel(self._received, self._silent)
         self._hung_up = False
-        self._gathering: dict[int, asyncio.Future[None]] = {}
+        self._asking: dict[int, asyncio.Future[Any]] = {}
+        self._numbers = itertools.count()
         self._kill_at: float | None = None
         self.state = State.STARTING
         self.since = self.heard = self.started = time.monotonic()
@@ -135,14 +137,17 @@ class Child:
         self._become(State.ENDED)
         self.ended.set_result(None)
 
-    async def gather(self, number: int) -> None:
-        """Wait until it has said everything that it has counted so far."""
-        waiting = self._gathering[number] = asyncio.get_running_loop().create_future()
-        self.send({"kind": "gather", "id": number})
+    async def ask(self, message: Message) -> Any:
+        """Tell it something and wait for its answer; None if it ends before."""
+        number = next(self._numbers)
+        waiting = self._asking[number] = asyncio.get_running_loop().create_future()
+        self.send({**message, "id": number})
+        if self._hung_up:
+            waiting.set_result(None)
         try:
-            await waiting
+            return await waiting
         finally:
-            del self._gathering[number]
+            del self._asking[number]
 
     def describe(self) -> dict[str, Any]:
         """What is known of it, for JSON."""
@@ -161,16 +166,19 @@ class Child:
                 self.cause, self.reason = "failed", message["reason"]
             case "loading":
                 self.loading = message["what"]
-            case "gathered":
-                waiting = self._gathering.get(message["id"])
+            case "answer":
+                waiting = self._asking.get(message["id"])
                 if waiting is not None and not waiting.done():
-                    waiting.set_result(None)
+                    waiting.set_result(message["answer"])
             case "ask":
                 self._asked(self, message)
 
     def _silent(self) -> None:
         """Its end of the channel is closed."""
         self._hung_up = True
+        for waiting in self._asking.values():
+            if not waiting.done():
+                waiting.set_result(None)
         self.reap()
 
     def _become(self, state: State) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +27,6 @@ class Ledger:
         self._retired: Figures = {}
         self._restarts: Counter[str] = Counter()
         self._last: dict[str, Any] | None = None
-        self._numbers = itertools.count()
 
     def retire(self, figures: Figures) -> None:
         """Keep the totals of a worker that is gone."""
@@ -39,10 +37,10 @@ class Ledger:
         self._restarts[child.cause] += 1
         self._last = {"pid": child.pid, "reason": child.reason, "at": round(time.time(), 3)}
 
-    async def gather(self, children: Sequence[Child]) -> list[list[Any]]:
-        """Every series of the service, as it stands now, for JSON."""
+    async def gather(self, children: Sequence[Child], families: Sequence[str] = ()) -> list[list[Any]]:
+        """Every series of the service, or of some families, as it stands now, for JSON."""
         asked = [child for child in children if child.state in (State.READY, State.LEAVING)]
-        waiting = [asyncio.ensure_future(child.gather(next(self._numbers))) for child in asked]
+        waiting = [asyncio.ensure_future(child.ask({"kind": "gather"})) for child in asked]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=_GATHER_SECONDS)
             for task in late:
@@ -51,7 +49,7 @@ class Ledger:
         totals.add(total, self._retired)
         for child in children:
             totals.add(total, child.figures)
-        return totals.changes(total, {})
+        return totals.changes(totals.of(total, families), {})
 
     def describe(self, children: Sequence[Child]) -> dict[str, Any]:
         """The state of every worker, for JSON."""

@@ -19,10 +19,14 @@ from starlette.types import ASGIApp
 
 from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import Deployment
+from sigmax.inference.control import Control
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
+from sigmax.inference.statistics import Gather, Statistics
 from sigmax.inference.status import Processes, Status
 from sigmax.inference.yielding import Yielding
+from sigmax.rest import receiving
 from sigmax.rest.front import rest_door
 from sigmax.rest.http import HttpProtocol
 from sigmax.rpc.door import RpcDoor
@@ -57,7 +61,9 @@ class Doors:
         scrape: Callable[[], Awaitable[bytes]],
         processes: Processes,
         *,
+        figures: Gather,
         gently: Yielding,
+        control: Control | None = None,
     ) -> None:
         self._settings = settings
         self._readiness = Readiness(catalog, settings.require)
@@ -65,7 +71,18 @@ class Doors:
         self._batching = Batching(metrics.lane, limits)
         dispatch = Dispatch(catalog, settings.max_rows, self._batching)
         size, pixels = settings.max_bytes, settings.max_pixels
-        self._rpc = RpcDoor(catalog, dispatch, self._readiness, metrics, size, max_pixels=pixels)
+        deployment, statistics = _deployment(settings), Statistics(catalog, figures)
+        self._rpc = RpcDoor(
+            catalog,
+            dispatch,
+            self._readiness,
+            metrics,
+            size,
+            max_pixels=pixels,
+            statistics=statistics,
+            control=control,
+            deployment=deployment,
+        )
         self._routes = rest_door(
             catalog,
             dispatch,
@@ -75,10 +92,14 @@ class Doors:
             max_pixels=pixels,
             scrape=scrape,
             status=Status(catalog, self._readiness, processes),
+            statistics=statistics,
             gently=gently,
+            control=control,
+            deployment=deployment,
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def open(self, rest: socket.socket, grpc_port: int) -> None:
         """Answer from now on.
@@ -95,6 +116,8 @@ class Doors:
         await self._rpc.start()
         ports.listen(rest)
         self._serving = asyncio.create_task(self._rest.serve(sockets=[rest]))
+        watch = receiving.watch(self._rest.server_state.connections, self._settings.receive_timeout)
+        self._watching = asyncio.create_task(watch)
         while not self._rest.started and not self._serving.done():
             await asyncio.sleep(0.001)
         if not self._readiness.ready:
@@ -131,6 +154,12 @@ class Doors:
         self._rest.should_exit = True
         if self._serving is not None:
             await self._serving
+        if self._watching is not None:
+            self._watching.cancel()
+
+
+def _deployment(settings: Settings) -> Deployment:
+    return Deployment(settings.max_rows, settings.workers, settings.max_batch_rows, settings.max_delay)
 
 
 def _waiting(listener: socket.socket) -> bool:

@@ -10,19 +10,23 @@ import itertools
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import uvloop
 
-from sigmax.errors import NotReady
+from sigmax.errors import DeadlineExceeded, NotReady
 from sigmax.inference.catalog import Catalog, Entry
-from sigmax.inference.loading import load_entry, look
+from sigmax.inference.control import OneProcess
+from sigmax.inference.loading import load_entry, look, unloaded_entry
 from sigmax.inference.reload import Reloader
+from sigmax.inference.statistics import NEEDED
 from sigmax.inference.yielding import Yielding
 from sigmax.repository import layout
 from sigmax.runtime.channel import Channel
+from sigmax.runtime.commands import INDEX, LOAD
+from sigmax.runtime.everywhere import NOTHING, Everywhere, share
 from sigmax.runtime.greeting import greeting
 from sigmax.runtime.server import Doors
 from sigmax.runtime.settings import Settings
@@ -69,6 +73,9 @@ class Worker:
         self._ready = self._orphaned = self._stopping = False
         self._beats = 0
         self._changed: list[str] = []
+        self._later: list[tuple[str, str]] = []
+        self._control: OneProcess | None = None
+        self._obeying: set[asyncio.Task[None]] = set()
         self._reloader: Reloader | None = None
         self._leave = asyncio.Event()
         self._channel = Channel(self._told, self._alone)
@@ -102,14 +109,24 @@ class Worker:
     async def _open(self) -> Doors:
         catalog = await asyncio.to_thread(self._load)
         doors = Doors(
-            self._settings, catalog, self._metrics, self.exposition, self.processes, gently=self._gently
+            self._settings,
+            catalog,
+            self._metrics,
+            self.exposition,
+            self.processes,
+            figures=self.figures,
+            gently=self._gently,
+            control=Everywhere(self.command) if self._settings.model_control else None,
         )
         see = partial(look, self._settings.models)
-        self._reloader = Reloader(catalog, see, self._metrics, doors.changed, self._gently)
-        self._reloader.changed(self._changed)
+        reloader = self._reloader = Reloader(catalog, see, self._metrics, doors.changed, self._gently)
+        control = self._control = OneProcess(catalog, reloader)
+        obeyed = asyncio.gather(*(share(control, *command) for command in self._later))
+        reloader.changed(self._changed)
+        self._reloading = asyncio.create_task(reloader.run())
+        await obeyed  # before the first request
         rest_port, grpc_port = self._orders["ports"]
         await doors.open(self._rest, grpc_port)
-        self._reloading = asyncio.create_task(self._reloader.run())
         text = greeting(self._settings, catalog, self._orders["program"], rest_port, grpc_port)
         # What is there now stays: looking through it for cycles again and again would stop the loop.
         gc.freeze()
@@ -128,9 +145,13 @@ class Worker:
             names = layout.names(self._settings.models)
         except OSError as error:  # whose own text has the path, and `GET /status` tells the reason
             raise NotReady(f"the repository cannot be read: {error.strerror}") from error
+        unloaded = frozenset(self._orders["unloaded"])
+        for name in unloaded:
+            yield unloaded_entry(self._settings.models, name)
         for name in names:
-            self._loading = name
-            yield load_entry(self._settings.models, name)
+            if name not in unloaded:
+                self._loading = name
+                yield load_entry(self._settings.models, name)
         self._loading = ""
 
     async def _end(self, code: int) -> int:
@@ -173,7 +194,9 @@ class Worker:
             case "changed":
                 self._look_at(message["names"])
             case "gather":
-                self._report({"kind": "gathered", "id": message["id"]})
+                self._report({"kind": "answer", "id": message["id"], "answer": None})
+            case "command":
+                self._obey(message["id"], message["verb"], message["model"])
             case "answer":
                 waiting = self._answers.get(message["id"])
                 if waiting is not None and not waiting.done():
@@ -186,6 +209,23 @@ class Worker:
         else:
             self._reloader.changed(names)
 
+    def _obey(self, number: int, verb: str, model: str) -> None:
+        """Do what all workers do; one that is starting, before it answers its first request."""
+        if self._control is None:
+            if verb != INDEX:
+                self._later.append((verb, model))
+            self._channel.send({"kind": "answer", "id": number, "answer": NOTHING})
+            return
+        task = asyncio.create_task(self._share(self._control, number, verb, model))
+        self._obeying.add(task)
+        task.add_done_callback(self._obeying.discard)
+
+    async def _share(self, control: OneProcess, number: int, verb: str, model: str) -> None:
+        answer = await share(control, verb, model)
+        if verb == LOAD and self._leave.is_set():
+            answer = NOTHING
+        self._channel.send({"kind": "answer", "id": number, "answer": answer})
+
     def _alone(self) -> None:
         """The supervisor is gone; without one the service ends, so that its ports are free."""
         if not self._ready:
@@ -193,19 +233,42 @@ class Worker:
         self._orphaned = True
         self._leave.set()
 
-    async def ask(self, what: str) -> Any:
+    async def ask(self, what: str, families: Sequence[str] = ()) -> Any:
         """Ask the supervisor: for the `figures` of the service, or the state of its `workers`.
+
+        Args:
+            what: is asked for.
+            families: the names of the figures that are wanted; none for all.
 
         Raises:
             NotReady: it does not answer.
         """
-        number = next(self._numbers)
-        waiting = self._answers[number] = asyncio.get_running_loop().create_future()
-        self._channel.send({"kind": "ask", "id": number, "what": what})
         try:
-            return await asyncio.wait_for(waiting, _ANSWER_SECONDS)
+            return await self._ask({"what": what, "families": families}, _ANSWER_SECONDS)
         except TimeoutError as error:
             raise NotReady("the supervisor of this service does not answer") from error
+
+    async def command(self, verb: str, model: str) -> list[Any]:
+        """Ask the supervisor to have every worker list, load or unload; what each answers.
+
+        Raises:
+            DeadlineExceeded: it does not answer in time: of one model it does one thing after the other.
+        """
+        seconds = _ANSWER_SECONDS if verb == INDEX else self._settings.start_timeout + _ANSWER_SECONDS
+        try:
+            answers: list[Any] = await self._ask({"what": verb, "model": model}, seconds)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"the processes of this service have not done so in {seconds:g} s"
+            ) from error
+        return answers
+
+    async def _ask(self, message: Message, seconds: float) -> Any:
+        number = next(self._numbers)
+        waiting = self._answers[number] = asyncio.get_running_loop().create_future()
+        self._channel.send({"kind": "ask", "id": number, **message})
+        try:
+            return await asyncio.wait_for(waiting, seconds)
         finally:
             del self._answers[number]
 
@@ -214,6 +277,12 @@ class Worker:
         figures: Figures = {}
         totals.update(figures, await self.ask("figures"))
         return await asyncio.to_thread(self._write, figures)
+
+    async def figures(self) -> Figures:
+        """What the statistics need of the figures of the whole service."""
+        figures: Figures = {}
+        totals.update(figures, await self.ask("figures", NEEDED))
+        return figures
 
     def _write(self, figures: Figures) -> bytes:
         """In a thread: of 1,000 models the text takes a second."""

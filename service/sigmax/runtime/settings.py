@@ -24,11 +24,13 @@ class Settings:
         max_delay: seconds that a request of a costly model waits for company.
         max_queue_rows: rows of costly models that may wait.
         poll: seconds between two looks at the repository for what is new; 0 never looks.
+        receive_timeout: seconds that a client may take to send a REST request.
         grace: seconds that running requests get when the service leaves.
         require: models without which the service is not ready.
         workers: processes that answer, beside the one that supervises them.
         start_timeout: seconds that a worker may take until it is ready.
         log_level: of the supervisor and of every worker.
+        model_control: whether models are loaded and unloaded on request.
     """
 
     models: Path
@@ -37,6 +39,7 @@ class Settings:
     grpc_port: int
     max_rows: int
     max_bytes: int
+    receive_timeout: float
     grace: float
     require: tuple[str, ...]
     max_pixels: int
@@ -47,6 +50,7 @@ class Settings:
     workers: int
     start_timeout: float
     log_level: str
+    model_control: bool
 
     def document(self) -> dict[str, Any]:
         """The settings as they travel to a worker, for JSON."""

@@ -20,6 +20,7 @@ from sigmax.errors import NotReady
 from sigmax.repository.watcher import Watcher, watch
 from sigmax.runtime.backoff import Backoff
 from sigmax.runtime.child import Child, State
+from sigmax.runtime.commands import Commands
 from sigmax.runtime.ledger import Ledger
 from sigmax.runtime.ports import Ports
 from sigmax.runtime.settings import Settings
@@ -58,6 +59,7 @@ class Supervisor:
         self._backoff = Backoff()
         self._not_before = 0.0
         self._ledger = Ledger(settings.workers)
+        self._commands = Commands(settings.start_timeout)
         self._greeted = False
         self._stopped = asyncio.Event()
         self._stopping = False
@@ -216,7 +218,7 @@ class Supervisor:
         return self._settings.workers - self._count(State.STARTING) - self._count(State.READY)
 
     def _start(self) -> Child:
-        return self._adopt(spawn(self._ports.rest, self._orders))
+        return self._adopt(spawn(self._ports.rest, {**self._orders, "unloaded": self._commands.unloaded}))
 
     def _count(self, state: State) -> int:
         return sum(child.state is state for child in self._children)
@@ -297,8 +299,11 @@ class Supervisor:
         self._go_on(self._answer(child, message))
 
     async def _answer(self, child: Child, message: Message) -> None:
-        if message["what"] == "figures":
-            answer: Any = await self._ledger.gather(self._children)
-        else:
-            answer = self._ledger.describe(self._children)
+        match message["what"]:
+            case "figures":
+                answer: Any = await self._ledger.gather(self._children, message["families"])
+            case "workers":
+                answer = self._ledger.describe(self._children)
+            case verb:
+                answer = await self._commands.give(self._children, verb, message["model"])
         child.send({"kind": "answer", "id": message["id"], "answer": answer})

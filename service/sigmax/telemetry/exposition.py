@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from sigmax.telemetry.totals import COUNTER, HISTOGRAM, Figures
+from sigmax.telemetry.totals import COUNTER, COUNTERS, HISTOGRAM, Figures
 
 if TYPE_CHECKING:
     from sigmax.telemetry.metrics import Family
@@ -24,7 +24,8 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Called by the library."""
-        series = sorted(self._figures.items(), key=lambda item: item[0][1:])
+        shown = [item for item in self._figures.items() if self._families[item[0][1]].shown]
+        series = sorted(shown, key=lambda item: item[0][1:])
         for name, group in groupby(series, key=lambda item: item[0][1]):
             yield _metric(name, self._families[name], [(key[2], value) for key, value in group])
 
@@ -42,10 +43,20 @@ def write(families: Mapping[str, Family], figures: Figures) -> bytes:
 def _metric(name: str, family: Family, series: list[tuple[tuple[str, ...], Any]]) -> Metric:
     if family.kind == HISTOGRAM:
         return _histogram(name, family, series)
+    if family.kind == COUNTERS:
+        return _counters(name, family, series)
     kind = CounterMetricFamily if family.kind == COUNTER else GaugeMetricFamily
     metric = kind(name, family.text, labels=family.labels)
     for labels, value in series:
-        metric.add_metric(labels, value)
+        metric.add_metric(labels, value / family.unit)
+    return metric
+
+
+def _counters(name: str, family: Family, series: list[tuple[tuple[str, ...], Any]]) -> Metric:
+    metric = CounterMetricFamily(name, family.text, labels=(*family.labels, family.part))
+    for labels, values in series:
+        for part, value in zip(family.parts, values, strict=True):
+            metric.add_metric((*labels, part), value / family.unit)
     return metric
 
 

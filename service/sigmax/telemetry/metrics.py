@@ -10,22 +10,23 @@ by this process, or by all of them.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Literal, NamedTuple
 
-from sigmax.telemetry.totals import COUNTER, HISTOGRAM, LEAST, SUM, Figures, Value
+from sigmax.telemetry.account import ROWS, Account, Share, Stages
+from sigmax.telemetry.tally import Tally
+from sigmax.telemetry.totals import COUNTER, COUNTERS, HISTOGRAM, LATEST, LEAST, SUM, Figures, Value
 
 UNKNOWN = "unknown"
 OK = "OK"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 _VERSION = ("model", "version")
 _VERB = (*_VERSION, "door", "verb")
 _FEATURE = (*_VERSION, "feature")
+_BY_ROWS = (*_VERSION, "rows")
 
 
 class Family(NamedTuple):
@@ -36,13 +37,25 @@ class Family(NamedTuple):
         text: what it says, for people.
         labels: their names.
         bounds: of a histogram, the upper bounds of its buckets; one more is without end.
+        part: of several counters, the label that tells them apart, and `parts`, its values.
+        unit: how many of what is counted are one of what is shown.
+        shown: whether `GET /metrics` has it; the rest is for `inference/statistics.py`.
     """
 
     kind: str
     text: str
     labels: tuple[str, ...]
     bounds: tuple[float, ...] = ()
+    part: str = ""
+    parts: tuple[str, ...] = ()
+    unit: float = 1
+    shown: bool = True
 
+
+STAGES = "sigmax_stage_seconds"
+LAST = "sigmax_last_inference_timestamp_seconds"
+TOTALS = "sigmax_statistics"
+SIZES = "sigmax_statistics_by_rows"
 
 FAMILIES = {
     "sigmax_requests": Family(
@@ -54,7 +67,7 @@ FAMILIES = {
         _VERB,
         _SECONDS,
     ),
-    "sigmax_batch_rows": Family(HISTOGRAM, "Rows of one run of the model.", _VERSION, _ROWS),
+    "sigmax_batch_rows": Family(HISTOGRAM, "Rows of one run of the model.", _VERSION, ROWS),
     "sigmax_queue_seconds": Family(
         HISTOGRAM, "What requests of a costly model waited before its run began.", _VERSION, _SECONDS
     ),
@@ -70,6 +83,17 @@ FAMILIES = {
     "sigmax_missing_values": Family(
         COUNTER, "Missing values of rows that were predicted all the same.", _FEATURE
     ),
+    STAGES: Family(
+        COUNTERS,
+        "What the stages of answered requests took.",
+        _VERSION,
+        part="stage",
+        parts=Stages._fields,
+        unit=1e9,
+    ),
+    LAST: Family(LATEST, "When the last run came to its end, since 1970.", _VERSION, unit=1000),
+    TOTALS: Family(COUNTERS, "What became of requests.", _VERSION, shown=False),
+    SIZES: Family(COUNTERS, "Runs and what they took, by how many rows they had.", _BY_ROWS, shown=False),
     "sigmax_model_state": Family(
         LEAST, "1 where the version answers requests, 0 where it was refused.", _VERSION
     ),
@@ -77,6 +101,9 @@ FAMILIES = {
         COUNTER,
         "Versions that came while the service was running, in each process: live, or refused.",
         ("model", "outcome"),
+    ),
+    "sigmax_model_control": Family(
+        COUNTER, "Requests to list, load or unload models, by what became of them.", ("verb", "code")
     ),
     "sigmax_workers": Family(SUM, "Processes that answer requests: wanted, and ready.", ("state",)),
     "sigmax_worker_restarts": Family(
@@ -91,15 +118,16 @@ class Metrics:
 
     def __init__(self) -> None:
         self._meters: list[Meter] = []
-        self._rows: dict[tuple[str, str], Tally] = {}
+        self._accounts: dict[tuple[str, str], Account] = {}
         self._values: dict[tuple[str, str, str], Unusual] = {}
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._states: dict[tuple[str, str], int] = {}
         self._reloads: dict[tuple[str, str], int] = {}
+        self._controls: dict[tuple[str, str], int] = {}
 
     def verb(self, door: str, verb: str) -> Meter:
         """What records the requests of one verb at one door."""
-        self._meters.append(Meter(door, verb, self._rows, self._values))
+        self._meters.append(Meter(door, verb, self._accounts, self._values))
         return self._meters[-1]
 
     def lane(self, model: str, version: str) -> Lane:
@@ -107,7 +135,7 @@ class Metrics:
         key = model, version
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = Lane(self._rows.setdefault(key, Tally(_ROWS)))
+            lane = self._lanes[key] = Lane(self._accounts.setdefault(key, Account()))
         return lane
 
     def model_state(self, model: str, version: int, ready: bool) -> None:
@@ -122,6 +150,10 @@ class Metrics:
         """Count a version that came while the service was running."""
         self._reloads[model, outcome] = self._reloads.get((model, outcome), 0) + 1
 
+    def controlled(self, verb: Literal["index", "load", "unload"], code: str) -> None:
+        """Count a request to list, load or unload models."""
+        self._controls[verb, code] = self._controls.get((verb, code), 0) + 1
+
     def figures(self) -> Figures:
         """Every series as it stands."""
         return {(FAMILIES[name].kind, name, labels): value for name, labels, value in self._series()}
@@ -135,10 +167,10 @@ class Metrics:
     def _series(self) -> Iterable[tuple[str, tuple[str, ...], Value]]:
         for meter in self._meters:
             yield from meter.figures()
-        for version, tally in self._rows.items():
-            yield "sigmax_batch_rows", version, tally.figures()
+        for version, account in self._accounts.items():
+            yield from _counted(version, account)
         for version, lane in self._lanes.items():
-            yield "sigmax_queue_seconds", version, lane.seconds.figures()
+            yield "sigmax_queue_seconds", version, lane.waits.figures()
             yield "sigmax_queue_rows", version, lane.rows_waiting
             yield "sigmax_queue_dropped", (*version, "expired"), lane.expired
             yield "sigmax_queue_dropped", (*version, "cancelled"), lane.cancelled
@@ -151,49 +183,45 @@ class Metrics:
             yield "sigmax_model_state", version, state
         for outcome, count in self._reloads.items():
             yield "sigmax_model_reloads", outcome, count
+        for control, count in self._controls.items():
+            yield "sigmax_model_control", control, count
 
 
-class Tally:
-    """A histogram: how many values fell into each bucket, and their sum."""
-
-    __slots__ = ("_bounds", "_counts", "_total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._total = 0.0
-
-    def add(self, value: float) -> None:
-        """Count a value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._total += value
-
-    def figures(self) -> list[float]:
-        """The count of each bucket and, last, the sum."""
-        return [*self._counts, self._total]
+def _counted(version: tuple[str, str], account: Account) -> Iterator[tuple[str, tuple[str, ...], Value]]:
+    """What is counted of one version at every door; of one that has never run, no more than is needed."""
+    yield "sigmax_batch_rows", version, account.rows().figures()
+    yield TOTALS, version, list(account.totals())
+    last = account.last()
+    if last:
+        yield STAGES, version, list(account.stages())
+        yield LAST, version, last
+    for rows, runs in account.sizes():
+        yield SIZES, (*version, str(rows)), runs.figures()
 
 
 class Lane:
     """What was counted of the runs of one version whose requests are put together.
 
     Attributes:
+        waits: what its requests waited for their runs, in seconds.
         rows_waiting: rows that wait or are computed now.
         expired: requests that were not computed, for their deadline had passed.
         cancelled: likewise, for their caller had left.
     """
 
-    __slots__ = ("_rows", "cancelled", "expired", "rows_waiting", "seconds")
+    __slots__ = ("_account", "cancelled", "expired", "rows_waiting", "waits")
 
-    def __init__(self, rows: Tally) -> None:
-        self._rows, self.seconds = rows, Tally(_SECONDS)
+    def __init__(self, account: Account) -> None:
+        self._account, self.waits = account, Tally(_SECONDS)
         self.rows_waiting = self.expired = self.cancelled = 0
 
-    def run(self, rows: int, waited: list[float]) -> None:
-        """Count a run of so many rows, and what each of its requests waited for it, in seconds."""
-        if rows:
-            self._rows.add(rows)
-        for seconds in waited:
-            self.seconds.add(seconds)
+    def run(self, rows: int, infer: float) -> None:
+        """Count a run of so many rows, which took so many seconds."""
+        self._account.ran(rows, infer)
+
+    def wait(self, seconds: float) -> None:
+        """Count what a request waited for its run."""
+        self.waits.add(seconds)
 
     def drop(self, expired: int, cancelled: int) -> None:
         """Count requests that were not computed."""
@@ -202,14 +230,19 @@ class Lane:
 
 
 class Series:
-    """What was counted of one version at one door and verb; its rows, of the version at every door."""
+    """What was counted of one version at one door and verb, and its account, which is of every door."""
 
-    __slots__ = ("codes", "rows", "seconds")
+    __slots__ = ("account", "durations", "failures")
 
-    def __init__(self, rows: Tally) -> None:
-        self.codes: dict[str, int] = {}
-        self.seconds = Tally(_SECONDS)
-        self.rows = rows
+    def __init__(self, account: Account) -> None:
+        self.failures: dict[str, int] = {}
+        self.durations = Tally(_SECONDS)
+        self.account = account
+
+    def codes(self) -> dict[str, int]:
+        """How many requests ended how."""
+        answered = self.durations.count - sum(self.failures.values())
+        return {OK: answered, **self.failures} if answered else self.failures
 
 
 class Unusual:
@@ -224,44 +257,65 @@ class Unusual:
 class Meter:
     """Records the requests of one verb at one door."""
 
-    __slots__ = ("_rows", "_values", "door", "series", "verb")
+    __slots__ = ("_accounts", "_values", "door", "series", "verb")
 
     def __init__(
         self,
         door: str,
         verb: str,
-        rows: dict[tuple[str, str], Tally],
+        accounts: dict[tuple[str, str], Account],
         values: dict[tuple[str, str, str], Unusual],
     ) -> None:
-        self.door, self.verb, self._rows, self._values = door, verb, rows, values
+        self.door, self.verb, self._accounts, self._values = door, verb, accounts, values
         self.series: dict[tuple[str, str], Series] = {}
 
     def figures(self) -> Iterator[tuple[str, tuple[str, ...], Value]]:
         """Every series as it stands: name, labels, value."""
         for version, series in self.series.items():
             verb = (*version, self.door, self.verb)
-            for code, count in series.codes.items():
+            for code, count in series.codes().items():
                 yield "sigmax_requests", (*verb, code), count
-            yield "sigmax_request_duration_seconds", verb, series.seconds.figures()
+            yield "sigmax_request_duration_seconds", verb, series.durations.figures()
 
-    def request(self, model: str, version: str, code: str, started: float, rows: int) -> None:
-        """Count one request.
+    def request(
+        self,
+        model: str,
+        version: str,
+        code: str,
+        started: float,
+        rows: int,
+        *,
+        read: float = 0.0,
+        ran: float = 0.0,
+        share: Share | None = None,
+    ) -> None:
+        """Count one request; moments are seconds of `perf_counter`.
 
         Args:
             model: that was asked.
             version: that answered.
             code: what became of it.
-            started: when, of `time.perf_counter`.
-            rows: of the run that was made for it; 0 if there was none, or one that is counted by its `Lane`.
+            started: when it came.
+            rows: of the request.
+            read: when its features were there.
+            ran: when the model was through; 0 if it never was.
+            share: what the request had of runs that are counted by a `Lane`; without it, it was one.
         """
+        ended = perf_counter()
         key = model, version
         series = self.series.get(key)
         if series is None:
-            series = self.series[key] = Series(self._rows.setdefault(key, Tally(_ROWS)))
-        series.codes[code] = series.codes.get(code, 0) + 1
-        if rows:
-            series.rows.add(rows)
-        series.seconds.add(perf_counter() - started)
+            series = self.series[key] = Series(self._accounts.setdefault(key, Account()))
+        series.durations.add(ended - started)
+        if code != OK:
+            series.failures[code] = series.failures.get(code, 0) + 1
+            series.account.failed(ended - started)
+            if ran and share is None:
+                series.account.ran(rows, ran - read, read - started)
+        elif share is None:
+            series.account.alone(rows, started, read, ran, ended)
+        else:
+            series.account.shared(rows, share, read - started, ended - ran, ended - started)
 
     def unusual(self, model: str, version: str, feature: str, unknown: int, missing: int) -> None:
         """Count values of one feature that were accepted although they say little.

@@ -30,7 +30,7 @@ from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
 from sigmax.rest.front import rest_door
 from sigmax.rpc.door import RpcDoor
 from sigmax.telemetry.metrics import Metrics
-from sigmax.wire import classifier_pb2
+from sigmax.wire import classifier_pb2, open_inference_grpc_pb2
 
 LIMIT = 2**20
 Call = grpc.aio.UnaryUnaryCall[bytes, bytes]
@@ -68,6 +68,16 @@ class Doors:
         same: Callable[[bytes], bytes] = bytes
         method = self.channel.unary_unary("/sigmax.v1.Classifier/PredictProbabilities", same, same)
         return method(request.SerializeToString(), timeout=timeout)
+
+    def infer(self, rows: Any, **parameters: int) -> Call:
+        request = open_inference_grpc_pb2.ModelInferRequest(model_name="small")
+        request.inputs.add(name="features", datatype="FP64", shape=np.shape(rows))
+        request.inputs[0].contents.fp64_contents.extend(np.ravel(rows))
+        for name, value in parameters.items():
+            request.parameters[name].int64_param = value
+        same: Callable[[bytes], bytes] = bytes
+        method = self.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer", same, same)
+        return method(request.SerializeToString())
 
     async def post(self, *rows: Any) -> httpx.Response:
         return await self.client.post("/v1/models/small:probabilities", json={"rows": list(rows)})
@@ -113,6 +123,7 @@ def test_a_grpc_call_whose_deadline_passes_in_the_queue_is_not_computed() -> Non
 
         assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert engine.runs == [[0.5]]
+        assert 'code="DEADLINE",door="grpc"' in opened.metrics.exposition().decode()
 
     asyncio.run(test())
 
@@ -130,6 +141,27 @@ def test_a_grpc_call_that_is_cancelled_in_the_queue_is_not_computed() -> None:
             await opened.until(dropped("cancelled"))
 
         assert engine.runs == [[0.5]]
+        assert 'code="CANCELLED",door="grpc"' in opened.metrics.exposition().decode()
+
+    asyncio.run(test())
+
+
+def test_a_request_whose_timeout_passes_in_the_queue_is_not_computed_though_its_caller_waits() -> None:
+    async def test() -> None:
+        async with doors(engine := Held()) as opened:
+            first = await held(engine, opened)
+            calls = [opened.infer([[1, 0]], timeout=after) for after in (100_000, 60_000_000)]
+            await opened.until(waiting(3))
+            await asyncio.sleep(0.1)
+            engine.let_go()
+            await first
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await calls[0]
+            await calls[1]
+
+        assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert error.value.details() == "the deadline passed while the request waited to be computed"
+        assert engine.runs == [[0.5], [1.0]]
 
     asyncio.run(test())
 
@@ -198,7 +230,8 @@ def test_a_request_that_the_end_of_the_grace_finds_in_the_queue_is_told_that_the
             await first
 
         assert response.status_code == 503
-        assert response.json() == {"error": "the service is shutting down", "code": "NOT_READY"}
+        said = response.json()
+        assert (said["error"], said["code"]) == ("the service is shutting down", "NOT_READY")
         assert engine.runs == [[0.5]]
 
     asyncio.run(test())

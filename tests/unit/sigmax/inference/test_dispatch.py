@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.unit.sigmax.manifests import (
 )
 
 from sigmax.contract import Manifest
-from sigmax.errors import BundleRejected, Internal, InvalidInput, NotReady
+from sigmax.errors import BundleRejected, DeadlineExceeded, Internal, InvalidInput, NotReady
 from sigmax.inference.catalog import Catalog, Entry, Served, open_version
 from sigmax.inference.description import describe
 from sigmax.inference.dispatch import Dispatch
@@ -28,6 +29,7 @@ from sigmax.inference.engine import Floats, OnnxEngine
 from sigmax.inference.predictor import Predictor
 from sigmax.inference.proof import Proof
 from sigmax.protocol.schema import Schema
+from sigmax.protocol.tabular import Rows
 from sigmax.repository import bundle
 from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ClassesQuery, ProbabilitiesQuery
@@ -69,6 +71,47 @@ def classes(manifest: Manifest, engine: Any, body: Any, query: Any = ClassesQuer
 
 
 ROW = {"rows": [{"a": 1, "b": 2}]}
+
+
+class Timed(ClassesQuery):
+    """A query whose answer is of no use after a while, which is known once its rows are read."""
+
+    timeout: float | None = None
+
+    def __init__(self, seconds: float | None, body: Body) -> None:
+        super().__init__("small", "", body)
+        self._seconds = seconds
+
+    def rows(self, served: Served, max_rows: int) -> Rows:
+        read = super().rows(served, max_rows)
+        self.timeout = self._seconds
+        return read
+
+
+class Counted(Fixed):
+    """An engine that counts its runs."""
+
+    def __init__(self, *probabilities: float) -> None:
+        super().__init__(*probabilities)
+        self.runs = 0
+
+    def run(self, features: Floats) -> Floats:
+        self.runs += 1
+        return super().run(features)
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(None, 1), (3600.0, 1), (1e-9, 0)])
+def test_a_model_does_not_run_for_a_request_whose_timeout_has_passed(
+    seconds: float | None, runs: int
+) -> None:
+    engine, metrics = Counted(0.3, 0.7), Metrics()
+    asked, meter = dispatch(BINARY, engine), metrics.verb("test", "classes")
+
+    with nullcontext() if runs else pytest.raises(DeadlineExceeded, match="passed before it was computed"):
+        asked.answer(meter, Timed, seconds, Body(json.dumps(ROW).encode()))
+
+    assert engine.runs == runs
+    assert f'code="{"OK" if runs else "DEADLINE"}",door="test"' in metrics.exposition().decode()
 
 
 def test_binary_answers_with_the_chosen_class_and_its_probability() -> None:

@@ -29,6 +29,7 @@ from sigmax.rest.front import rest_door
 from sigmax.rest.heads import Asked, Heads, Route
 from sigmax.rest.hot import HotRoutes
 from sigmax.rest.http import HttpProtocol
+from sigmax.rest.wishes import NOTHING, Wishes, granted
 from sigmax.telemetry.metrics import Metrics
 
 LIMIT = 2**20
@@ -67,14 +68,14 @@ class Watched(HotRoutes):
         self.applied += 1
         await super().__call__(scope, receive, send)
 
-    def answer(self, route: Route, body: Body) -> Answer | Awaitable[Answer]:
+    def answer(self, route: Route, body: Body, wishes: Wishes = NOTHING) -> Answer | Awaitable[Answer]:
         self.in_lane += 1
         if self.promises is None or self.in_lane <= self.at_once:
-            return super().answer(route, body)
+            return super().answer(route, body, wishes)
         promise: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.promises.append(promise)
         self.promised.set()
-        return promise
+        return promise if wishes is NOTHING else granted(promise, wishes)
 
 
 class Wire:
@@ -197,6 +198,8 @@ def test_requests_in_one_packet_are_answered_in_their_order_whichever_way_each_g
         one = [hot(), COLD, hot(), hot(), wrong, chunked, upgrade, hot(), COLD, hot()]
         await wire.send(b"".join(one * 5))
         said = [await wire.answer() for _ in one * 5]
+        for _, document in said:
+            document.pop("request_id", None)
         good, live = (200, ANSWER), (200, {"live": True})
         bad = (400, {"error": said[4][1]["error"], "code": "INVALID_INPUT"})
         assert said == [good, live, good, good, bad, good, good, good, live, good] * 5
@@ -225,7 +228,7 @@ def test_a_refused_request_leaves_the_connection_usable(request_bytes: bytes) ->
             await wire.send(request_bytes)
             status, body = await wire.answer()
             assert status >= 400
-            assert set(body) == {"error", "code"}
+            assert set(body) >= {"error", "code", "request_id"}
             await wire.send(hot())
             assert await wire.answer() == (200, ANSWER)
 

@@ -121,12 +121,49 @@ def listed(draw: st.DrawFn) -> tuple[str, list[int]]:
     return "[" + draw(SPACE) + comma.join(texts) + draw(SPACE) + "]", shape
 
 
+def an_object(values: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Some of these names, each with one of its values."""
+    return st.fixed_dictionaries({}, optional={name: st.sampled_from(each) for name, each in values.items()})
+
+
+PARAMETERS = an_object(
+    {
+        "threshold": [0.9, 2],
+        "timeout": [0, 1, 10**12, "x"],
+        "priority": [1, -1],
+        "binary_data_output": [True, False, "yes"],
+        "sequence_id": [0, 7],
+        "triton_x": [1],
+        "other": ["[1, 2]"],
+    }
+)
+OUTPUTS = st.fixed_dictionaries(
+    {"name": st.sampled_from(["probabilities", "probabilities", "label", "labels", "none"])},
+    optional={
+        "parameters": an_object(
+            {
+                "classification": [1, 2, 9, 0, "1"],
+                "binary_data": [True, False, 1],
+                "shared_memory_region": ["r"],
+            }
+        )
+    },
+)
+
+
+@st.composite
+def wanted(draw: st.DrawFn) -> str:
+    """What a request says besides its tensors."""
+    said: dict[str, Any] = {"parameters": draw(PARAMETERS), "outputs": draw(st.lists(OUTPUTS, max_size=2))}
+    return "".join(f", {json.dumps(key)}: {json.dumps(value)}" for key, value in said.items() if value)
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> list[bytes]:
     """Bodies of `infer` that differ in their numbers, and in what follows from them."""
     datatype = draw(st.one_of(st.just("FP64"), DATATYPES))
     order = draw(st.permutations(["name", "shape", "datatype", "data"]))
-    extra = draw(st.sampled_from(["", "", "", ', "id": "[7"', ', "parameters": {"threshold": 0.9}']))
+    extra = draw(st.one_of(st.sampled_from(["", "", "", ', "id": "[7"']), wanted()))
     doubled = draw(
         st.sampled_from(["", "", "", ', "data": [1, 2]', ', "data": null', ', "x": "\\"data\\": ["'])
     )

@@ -24,7 +24,7 @@ from tests.unit.sigmax.manifests import (
 )
 
 from sigmax.contract import Manifest, Missing
-from sigmax.errors import InvalidInput, NotFound, SigmaxError
+from sigmax.errors import DeadlineExceeded, InvalidInput, NotFound, SigmaxError
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.engine import Floats, OnnxEngine
@@ -200,6 +200,21 @@ def test_parameters_that_mean_nothing_here_are_ignored_whole_or_of_a_known_form(
     assert infer(learned, strange) == infer(learned, strange) == infer(service(serving(BANDED)), request(row))
 
 
+@pytest.mark.parametrize("field", ["int64_param", "uint64_param", "string_param"])
+def test_a_timeout_is_read_of_each_request_and_is_no_part_of_a_form(field: str) -> None:
+    learned, row = service(serving(BANDED)), np.full((1, 2), 0.1)
+
+    def timed(microseconds: int) -> pb.ModelInferRequest:
+        value = str(microseconds) if field == "string_param" else microseconds
+        options: Any = {field: value}
+        return request(row, parameters={"timeout": pb.InferParameter(**options)})
+
+    for _ in range(2):
+        assert infer(learned, timed(10**9)) == infer(service(serving(BANDED)), request(row))
+    with pytest.raises(DeadlineExceeded, match="the timeout of the request passed before it was computed"):
+        infer(learned, timed(1))
+
+
 def test_a_whole_number_is_a_threshold_too_and_a_text_is_refused() -> None:
     asked, row = service(serving(BINARY)), np.full((1, 2), 9.0)
     whole = request(row, parameters={"threshold": pb.InferParameter(int64_param=1)})
@@ -311,6 +326,77 @@ def test_a_changed_byte_of_a_known_request_is_read_as_a_full_reading_does(data: 
     infer(learned, message)
 
     assert outcome(learned, bytes(changed)) == outcome(service(), bytes(changed))
+
+
+def parameter(value: Any) -> pb.InferParameter:
+    kinds = {bool: "bool_param", int: "int64_param", str: "string_param", float: "double_param"}
+    options: Any = {kinds[type(value)]: value}
+    return pb.InferParameter(**options)
+
+
+def some(values: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, pb.InferParameter]]:
+    """Some of these names, each with one of its values."""
+    each = {name: st.sampled_from(known).map(parameter) for name, known in values.items()}
+    return st.fixed_dictionaries({}, optional=each)
+
+
+WISHES = some(
+    {
+        "threshold": [0.9, 2.0],
+        "timeout": [0, 10**12, "x"],
+        "priority": [1, -1],
+        "binary_data_output": [True, False, "yes"],
+        "sequence_id": [0, "a"],
+        "triton_x": [1],
+        "other": ["x"],
+    }
+)
+OUTPUT_WISHES = some({"classification": [1, 2, 0], "binary_data": [True, False], "other": [1]})
+Requested = pb.ModelInferRequest.InferRequestedOutputTensor
+
+
+@given(
+    WISHES,
+    st.dictionaries(st.sampled_from(["probabilities", "label", "none"]), OUTPUT_WISHES, max_size=2),
+    some({"other": [1], "shared_memory_region": ["r"]}),
+    st.lists(matrices, min_size=2, max_size=3),
+)
+def test_whatever_a_request_wants_a_known_form_answers_as_a_full_reading(
+    wishes: Any, outputs: dict[str, Any], of_input: Any, matrices: list[Any]
+) -> None:
+    served = serving(BANDED)
+    learned = service(served)
+    requested = [Requested(name=name, parameters=said) for name, said in outputs.items()]
+
+    for matrix in [*matrices, *matrices]:
+        infer(learned, request(matrix))  # the same without wishes is a known form of its own
+        message = request(matrix, parameters=wishes, outputs=requested)
+        for name, value in of_input.items():
+            message.inputs[0].parameters[name].CopyFrom(value)
+        sent = message.SerializeToString()
+        assert outcome(learned, sent) == outcome(service(served), sent)
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"parameters": {"binary_data_output": parameter(value=False)}},
+        {"parameters": {"timeout": parameter(10**12)}},
+        {"outputs": [Requested(name="probabilities", parameters={"classification": parameter(1)})]},
+    ],
+)
+def test_what_wants_more_than_numbers_makes_no_form(wishes: dict[str, Any]) -> None:
+    message = request(np.zeros((1, 2)), **wishes)
+
+    assert form_of(message.SerializeToString(), message) is None
+
+
+def test_bf16_makes_no_form() -> None:
+    message = pb.ModelInferRequest(model_name="small", raw_input_contents=[bytes(4)])
+    message.inputs.add(name="features", datatype="BF16", shape=(1, 2))
+
+    assert form_of(message.SerializeToString(), message) is None
+    assert infer(service(), message) == infer(service(), request(np.zeros((1, 2))))
 
 
 def test_each_version_that_answers_a_form_answers_for_itself() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from sigmax.telemetry.metrics import Metrics
 class Asked(Worker):
     """A worker whose supervisor has heard of many models."""
 
-    async def ask(self, what: str) -> Any:
+    async def ask(self, what: str, families: Sequence[str] = ()) -> Any:
         metrics = Metrics()
         verb = metrics.verb("rest", "classes")
         for number in range(100):

@@ -19,6 +19,7 @@ SETTINGS = Settings(
     grpc_port=0,
     max_rows=1,
     max_bytes=1024,
+    receive_timeout=1,
     grace=1,
     require=(),
     max_pixels=1,
@@ -29,6 +30,7 @@ SETTINGS = Settings(
     workers=1,
     start_timeout=1,
     log_level="error",
+    model_control=False,
 )
 
 

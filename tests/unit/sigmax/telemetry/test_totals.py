@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from sigmax.telemetry import totals
 from sigmax.telemetry.metrics import FAMILIES, OK, Metrics
-from sigmax.telemetry.totals import COUNTER, HISTOGRAM, LEAST, MOST, SUM, Figures
+from sigmax.telemetry.totals import COUNTER, COUNTERS, HISTOGRAM, LATEST, LEAST, MOST, SUM, Figures
 
 REQUESTS = (COUNTER, "requests", ("iris",))
 SECONDS = (HISTOGRAM, "seconds", ("iris",))
 
 
-@pytest.mark.parametrize(("kind", "expected"), [(COUNTER, 5), (SUM, 5), (LEAST, 2), (MOST, 3)])
+@pytest.mark.parametrize(("kind", "expected"), [(COUNTER, 5), (SUM, 5), (LEAST, 2), (MOST, 3), (LATEST, 3)])
 def test_a_kind_says_how_two_numbers_become_one(kind: str, expected: float) -> None:
     total: Figures = {}
     for value in (2, 3):
@@ -33,6 +33,22 @@ def test_histograms_are_added_bucket_by_bucket() -> None:
     assert total == {SECONDS: [11, 2, 2.0]}
 
 
+def test_several_counters_are_added_one_by_one() -> None:
+    key = (COUNTERS, "parts", ("iris",))
+    total: Figures = {key: [1, 2, 3]}
+
+    totals.add(total, {key: [10, 0, 1]})
+
+    assert total == {key: [11, 2, 4]}
+
+
+def test_some_families_are_picked_out_of_many() -> None:
+    figures: Figures = {REQUESTS: 3, SECONDS: [1, 0.5]}
+
+    assert totals.of(figures, ["seconds"]) == {SECONDS: [1, 0.5]}
+    assert totals.of(figures, []) == figures
+
+
 def test_adding_leaves_the_figures_of_a_process_alone() -> None:
     own: Figures = {SECONDS: [1, 2, 0.5]}
     total: Figures = {}
@@ -43,9 +59,10 @@ def test_adding_leaves_the_figures_of_a_process_alone() -> None:
 
 
 def test_gauges_end_with_their_process_and_totals_do_not() -> None:
-    figures: Figures = {REQUESTS: 3, SECONDS: [1, 0.5], (LEAST, "state", ("iris", "1")): 1}
+    lasting: Figures = {REQUESTS: 3, SECONDS: [1, 0.5], (COUNTERS, "parts", ()): [1], (LATEST, "last", ()): 5}
+    figures: Figures = {**lasting, (LEAST, "state", ("iris", "1")): 1}
 
-    assert totals.lasting(figures) == {REQUESTS: 3, SECONDS: [1, 0.5]}
+    assert totals.lasting(figures) == lasting
 
 
 def test_only_what_changed_is_sent() -> None:

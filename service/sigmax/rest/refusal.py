@@ -1,0 +1,29 @@
+"""An error as an answer, which names the request that it is about."""
+
+from __future__ import annotations
+
+import logging
+
+from sigmax.errors import Code, SigmaxError
+from sigmax.inference.dispatch import unforeseen
+from sigmax.rest import errors, ids
+from sigmax.rest.asgi import JSON, Answer, Headers
+
+log = logging.getLogger(__name__)
+
+
+def refusal(error: BaseException, request_id: str, further: Headers | None = None) -> Answer:
+    """The answer to a request that ended in an error, without the ids that its caller sent along.
+
+    Args:
+        error: any; one that nobody foresaw is logged.
+        request_id: the caller's own; if it is empty one is made, and told in a header, too.
+        further: headers in place of those that the error has.
+    """
+    known = error if isinstance(error, SigmaxError) else unforeseen(error)
+    name = request_id or ids.made()
+    if known.code is Code.INTERNAL:
+        log.error("request %s: %s", name, known)
+    told = () if request_id else ((ids.REQUEST_ID, name.encode()),)
+    headers = errors.headers(known) if further is None else further
+    return Answer(errors.body(known, name), (JSON, *headers, *told), errors.STATUS[known.code])

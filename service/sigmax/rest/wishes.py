@@ -1,0 +1,84 @@
+"""What a request says of its answer, whatever it is: how to pack it, and which ids to send back.
+
+Most requests say nothing (`NOTHING`), and nothing is done for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import NamedTuple
+
+from sigmax.rest import codings, ids
+from sigmax.rest.asgi import Answer, Headers
+from sigmax.rest.codings import BESIDE, WORTH_IT, Wanted
+
+_ACCEPTED = b"accept-encoding"
+_READ = ids.NAMES | {_ACCEPTED}
+
+VARY = (b"vary", b"accept-encoding")
+
+
+class Wishes(NamedTuple):
+    """What one request says.
+
+    Attributes:
+        wanted: how it wants its answer packed; None for as it is.
+        returned: headers that the answer repeats.
+    """
+
+    wanted: Wanted | None = None
+    returned: Headers = ()
+
+    @property
+    def request_id(self) -> str:
+        """The caller's own name of the request; empty if it has none."""
+        return ids.request_id(self.returned)
+
+
+NOTHING = Wishes()
+
+
+def heard(headers: Sequence[tuple[bytes, bytes]]) -> Wishes:
+    """What the headers of a request say, their names in lower case."""
+    found = [header for header in headers if header[0] in _READ]
+    if not found:
+        return NOTHING
+    wanted = codings.wanted([value for name, value in found if name == _ACCEPTED])
+    returned = ids.returned(found)
+    return Wishes(wanted, returned) if wanted or returned else NOTHING
+
+
+def granted(said: Answer | Awaitable[Answer], wishes: Wishes) -> Answer | Awaitable[Answer]:
+    """An answer as its request wants it: at once, or by a promise where one was given or it is long."""
+    if not isinstance(said, Answer):
+        return _later(said, wishes)
+    wanted = wishes.wanted
+    if wanted is None or said.status != 200 or not (wanted.always or len(said.body) >= WORTH_IT):
+        return signed(said, wishes)
+    if len(said.body) >= BESIDE:
+        return _beside(said, wanted, wishes)
+    return signed(_packed(said, codings.packed(said.body, wanted.coding), wanted), wishes)
+
+
+def signed(answer: Answer, wishes: Wishes) -> Answer:
+    """An answer with the ids of its request."""
+    return answer._replace(headers=(*answer.headers, *wishes.returned)) if wishes.returned else answer
+
+
+async def _later(promise: Awaitable[Answer], wishes: Wishes) -> Answer:
+    said = granted(await promise, wishes)
+    return said if isinstance(said, Answer) else await said
+
+
+async def _beside(answer: Answer, wanted: Wanted, wishes: Wishes) -> Answer:
+    packed = await asyncio.to_thread(codings.packed, answer.body, wanted.coding)
+    return signed(_packed(answer, packed, wanted), wishes)
+
+
+def _packed(answer: Answer, packed: bytes, wanted: Wanted) -> Answer:
+    """The answer with that body, where it is the shorter one or the only one that is taken."""
+    if len(packed) >= len(answer.body) and not wanted.always:
+        return answer
+    further = ((b"content-encoding", wanted.coding.encode()), VARY)
+    return answer._replace(body=packed, headers=(*answer.headers, *further))
