@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sigmax.errors import InvalidInput, Unimplemented, quoted
+from sigmax.errors import InvalidInput, Unimplemented, path, quoted
 from sigmax.protocol.options import DEFAULT, Options, from_parameters
 from sigmax.protocol.timeouts import timeout_of
 from sigmax.protocol.values import describe
@@ -19,6 +19,7 @@ BINARY_OUTPUTS = "binary_data_output"
 BINARY_OUTPUT = "binary_data"
 CLASSES = "classification"
 
+_PARAMETERS = "parameters"
 _RESERVED = "triton_"
 _OF_STREAMS = "triton_enable_empty_final_response"
 _SHARED_MEMORY = "shared_memory_"
@@ -84,7 +85,8 @@ def of_request(parameters: Mapping[str, Any]) -> Wishes:
         if name.startswith(_RESERVED) and name != _OF_STREAMS:
             raise InvalidInput(
                 f"parameter {quoted(name)}: names that begin with '{_RESERVED}' are reserved; there is "
-                f"'{_OF_STREAMS}' alone"
+                f"'{_OF_STREAMS}' alone",
+                path(_PARAMETERS, name),
             )
     _boolean(parameters, _OF_STREAMS)
     _refuse_sequences(parameters)
@@ -124,7 +126,9 @@ def _wanted(name: str, parameters: Mapping[str, Any]) -> Wanted:
         return Wanted(name)
     refuse_shared_memory("output", name, parameters)
     where = f"output {quoted(name)}: "
-    return Wanted(name, _whole(parameters, CLASSES, 1, where), _boolean(parameters, BINARY_OUTPUT, where))
+    place = path("outputs", name, _PARAMETERS)
+    classes = _whole(parameters, CLASSES, 1, where, place)
+    return Wanted(name, classes, _boolean(parameters, BINARY_OUTPUT, where, place))
 
 
 def _refuse_sequences(parameters: Mapping[str, Any]) -> None:
@@ -136,20 +140,26 @@ def _refuse_sequences(parameters: Mapping[str, Any]) -> None:
             )
 
 
-def _whole(parameters: Mapping[str, Any], name: str, least: int, where: str = "") -> int | None:
+def _whole(
+    parameters: Mapping[str, Any], name: str, least: int, where: str = "", place: str = _PARAMETERS
+) -> int | None:
     """A whole number of at least so many, if the parameter is there."""
     value = parameters.get(name)
     if value is None:
         return None
     if type(value) is not int or not least <= value <= _MOST:
         raise InvalidInput(
-            f"{where}parameter '{name}' is a whole number of at least {least}, not {describe(value)}"
+            f"{where}parameter '{name}' is a whole number of at least {least}, not {describe(value)}",
+            f"{place}.{name}",
         )
     return value
 
 
-def _boolean(parameters: Mapping[str, Any], name: str, where: str = "") -> bool | None:
+def _boolean(
+    parameters: Mapping[str, Any], name: str, where: str = "", place: str = _PARAMETERS
+) -> bool | None:
     value = parameters.get(name)
     if value is not None and type(value) is not bool:
-        raise InvalidInput(f"{where}parameter '{name}' is true or false, not {describe(value)}")
+        text = f"{where}parameter '{name}' is true or false, not {describe(value)}"
+        raise InvalidInput(text, f"{place}.{name}")
     return value
