@@ -19,9 +19,10 @@ BINARY_OUTPUTS = "binary_data_output"
 BINARY_OUTPUT = "binary_data"
 CLASSES = "classification"
 
-_PARAMETERS = "parameters"
 _RESERVED = "triton_"
 _OF_STREAMS = "triton_enable_empty_final_response"
+"""Asks for an empty last answer of a stream, of models that give none or many; ours give one a request."""
+
 _SHARED_MEMORY = "shared_memory_"
 _NO_SEQUENCE: dict[str, tuple[Any, ...]] = {
     "sequence_id": (0, ""),
@@ -86,7 +87,7 @@ def of_request(parameters: Mapping[str, Any]) -> Wishes:
             raise InvalidInput(
                 f"parameter {quoted(name)}: names that begin with '{_RESERVED}' are reserved; there is "
                 f"'{_OF_STREAMS}' alone",
-                path(_PARAMETERS, name),
+                path("parameters", name),
             )
     _boolean(parameters, _OF_STREAMS)
     _refuse_sequences(parameters)
@@ -125,10 +126,7 @@ def _wanted(name: str, parameters: Mapping[str, Any]) -> Wanted:
     if not parameters:
         return Wanted(name)
     refuse_shared_memory("output", name, parameters)
-    where = f"output {quoted(name)}: "
-    place = path("outputs", name, _PARAMETERS)
-    classes = _whole(parameters, CLASSES, 1, where, place)
-    return Wanted(name, classes, _boolean(parameters, BINARY_OUTPUT, where, place))
+    return Wanted(name, _whole(parameters, CLASSES, 1, name), _boolean(parameters, BINARY_OUTPUT, name))
 
 
 def _refuse_sequences(parameters: Mapping[str, Any]) -> None:
@@ -140,26 +138,25 @@ def _refuse_sequences(parameters: Mapping[str, Any]) -> None:
             )
 
 
-def _whole(
-    parameters: Mapping[str, Any], name: str, least: int, where: str = "", place: str = _PARAMETERS
-) -> int | None:
-    """A whole number of at least so many, if the parameter is there."""
+def _whole(parameters: Mapping[str, Any], name: str, least: int, output: str | None = None) -> int | None:
+    """A whole number of at least so many, if the parameter is there, of the request or of an output."""
     value = parameters.get(name)
     if value is None:
         return None
     if type(value) is not int or not least <= value <= _MOST:
-        raise InvalidInput(
-            f"{where}parameter '{name}' is a whole number of at least {least}, not {describe(value)}",
-            f"{place}.{name}",
-        )
+        raise _wrong(output, name, f"a whole number of at least {least}", value)
     return value
 
 
-def _boolean(
-    parameters: Mapping[str, Any], name: str, where: str = "", place: str = _PARAMETERS
-) -> bool | None:
+def _boolean(parameters: Mapping[str, Any], name: str, output: str | None = None) -> bool | None:
     value = parameters.get(name)
     if value is not None and type(value) is not bool:
-        text = f"{where}parameter '{name}' is true or false, not {describe(value)}"
-        raise InvalidInput(text, f"{place}.{name}")
+        raise _wrong(output, name, "a boolean", value)
     return value
+
+
+def _wrong(output: str | None, name: str, expected: str, value: Any) -> InvalidInput:
+    text = f"parameter '{name}' is {expected}, not {describe(value)}"
+    if output is None:
+        return InvalidInput(text, path("parameters", name))
+    return InvalidInput(f"output {quoted(output)}: {text}", path("outputs", output, "parameters", name))

@@ -81,7 +81,7 @@ class Numbers:
         if not (schema.plain and 0 < count <= max_rows):
             return None
         exact = self.read(data, "f", (count, schema.width))
-        if exact is None or not all_within(exact, schema.exact):  # an integer beyond may have lost a digit
+        if exact is None or not all_within(exact, schema.exact - 1):  # what is beyond may have lost a digit
             return None
         features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
         if schema.pixels:

@@ -45,8 +45,9 @@ def heard(headers: Sequence[tuple[bytes, bytes]]) -> Wishes:
     found = [header for header in headers if header[0] in _READ]
     if not found:
         return NOTHING
-    wanted = codings.wanted([value for name, value in found if name == _ACCEPTED])
-    returned = ids.returned(found)
+    accepted = [value for name, value in found if name == _ACCEPTED]
+    wanted = codings.wanted(accepted) if accepted else None
+    returned = ids.returned(found) if len(accepted) < len(found) else ()
     return Wishes(wanted, returned) if wanted or returned else NOTHING
 
 
