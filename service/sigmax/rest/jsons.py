@@ -11,6 +11,7 @@ import msgspec
 
 from sigmax.errors import InvalidInput, Problem, UnsupportedMedia, nearest, path, quoted
 from sigmax.protocol.values import check_count, describe, refuse_any
+from sigmax.rest.duplicates import refuse_twice
 
 T = TypeVar("T")
 
@@ -62,7 +63,19 @@ def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
     if type(document) is not dict:
         given = "null" if document is None else describe(document)
         raise InvalidInput(f"the body is a JSON object, not {given}")
+    refuse_twice(body, _keys(document), document)
     return document, doubt
+
+
+def _keys(document: dict[str, Any]) -> int:
+    """How many keys a request has, if what has keys is where it should be: at the top, or one row each."""
+    count = len(document)
+    for value in document.values():
+        if type(value) is dict:
+            count += len(value)
+        elif type(value) is list and value and type(value[0]) is dict and set(map(type, value)) == {dict}:
+            count += sum(map(len, value))
+    return count
 
 
 def not_json(body: bytes, error: Exception) -> InvalidInput:

@@ -26,6 +26,7 @@ from sigmax.inference.proof import Proof
 from sigmax.protocol.schema import Schema
 from sigmax.rest import classifier, inference_protocol
 from sigmax.rest.asgi import Body
+from sigmax.rest.predict import Kept, PredictQuery
 from sigmax.rest.straight import Models, Numbers
 from sigmax.rest.templates import Templates
 from sigmax.telemetry.metrics import Metrics
@@ -208,6 +209,19 @@ def test_named_rows_are_read_straight_as_they_are_with_care(query: Any, name: st
     straight = partial(query, kept=classifier.Kept(Models(), Templates()))
 
     assert ask(straight, body) == ask(query, body)
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, 2.0**53])
+@pytest.mark.parametrize("key", ["rows", "instances"])
+def test_an_integer_that_would_be_rounded_is_refused_as_it_is_with_care(key: str, number: float) -> None:
+    ask, body = asking(BINARY), json.dumps({key: [{"a": 1, "b": number}]}).encode()
+    query: Any = classifier.ClassesQuery if key == "rows" else PredictQuery
+    kept: Any = classifier.Kept(Models(), Templates()) if key == "rows" else Kept(Templates())
+    ordered = json.dumps({key: [[1, number]]}).encode()
+
+    assert ask(partial(query, kept=kept), body) == ask(query, body)
+    assert ask(partial(query, kept=kept), ordered) == ask(query, ordered)
+    assert isinstance(ask(query, body), str) == (abs(number) > 2**53)
 
 
 @pytest.mark.parametrize("name", ['4" nails', "C:\\x", "two\nlines", "\x7f", "\u2028", "폭"])
