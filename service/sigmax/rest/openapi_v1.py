@@ -136,7 +136,9 @@ def _listed_too(value: Schema) -> Schema:
 
 
 def _classify_answer(manifest: Manifest) -> Schema:
-    pair: Schema = {"type": "array", "prefixItems": [TEXT, PROBABILITY], "minItems": 2, "maxItems": 2}
+    # said without `prefixItems`, which tools that check answers still take for another thing
+    pair: Schema = listed({"type": ["string", "number"]}, minItems=2, maxItems=2)
+    pair["description"] = "A label and its probability."
     width = len(manifest.classes)
     return closed({"results": listed(listed(pair, minItems=width, maxItems=width), minItems=1)})
 
