@@ -14,7 +14,7 @@ from sigmax.rest import addresses, schemas
 from sigmax.rest.instances import B64, IMAGE_BYTES
 from sigmax.rest.openapi import MAX_EXAMPLE_BYTES, Operation
 from sigmax.rest.predict import INPUTS, INSTANCES
-from sigmax.rest.schemas import NUMBER, PROBABILITY, TEXT, Schema, closed, listed
+from sigmax.rest.schemas import NUMBER, PROBABILITY, Schema, closed, listed
 from sigmax.rest.signatures import OF_CLASSIFY, OF_PREDICT
 
 _FILE = closed({B64: schemas.BASE64})
