@@ -179,7 +179,9 @@ class Rest:
             case 2:
                 return frame._replace(media_type=random.randrange(len(MEDIA_TYPES))).packed()
             case 3:
-                return frame._replace(json_length=random.choice((0, len(text) + 1, _WHOLE))).packed()
+                return frame._replace(
+                    json_length=random.choice((0, min(len(text) + 1, _WHOLE), _WHOLE))
+                ).packed()
             case 4 if blob:
                 return frame._replace(body=text + rewrite(blob, random)).packed()
             case 5:
