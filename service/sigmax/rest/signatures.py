@@ -35,11 +35,12 @@ def signature_of(document: dict[str, Any], known: Sequence[str], verb: str) -> s
     """
     name = document.get("signature_name", "")
     if type(name) is not str:
-        raise InvalidInput(f"'signature_name' is a text, not {describe(name)}")
+        raise InvalidInput(f"'signature_name' is a text, not {describe(name)}", "signature_name")
     if name not in ("", *known):
-        raise InvalidInput(
+        text = (
             f"unknown signature {quoted(name)}{nearest(name, known)}; those of :{verb} are {', '.join(known)}"
         )
+        raise InvalidInput(text, "signature_name")
     return name or SERVING_DEFAULT
 
 
