@@ -157,7 +157,7 @@ def code_map() -> Iterator[str]:
 
 def test_the_table_of_errors_is_the_one_that_the_doors_own() -> None:
     row = re.compile(r"\| `(?P<code>[A-Z_]+)` \| (?P<rest>\d+) \| `(?P<rpc>[A-Z_]+)` \|.*")
-    rows = filter(None, map(row.fullmatch, (ROOT / "docs/protos.md").read_text().splitlines()))
+    rows = filter(None, map(row.fullmatch, (ROOT / "docs/errors.md").read_text().splitlines()))
     documented = {match["code"]: (int(match["rest"]), match["rpc"]) for match in rows}
 
     assert documented == {code.value: (REST_STATUS[code], RPC_STATUS[code].name) for code in errors.Code}

@@ -27,7 +27,7 @@ UNPACK: dict[str, Pack] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
 
 @pytest.fixture(scope="module")
 def service(repository: Path) -> Iterator[Service]:
-    with running(repository) as started:
+    with running(repository, SIGMAX_SERVE_MODEL_CONTROL="1") as started:
         yield started
 
 
@@ -114,7 +114,12 @@ def test_an_id_that_would_be_a_header_of_its_own_does_not_come_back(wire: Wire) 
 @pytest.mark.parametrize("coding", PACK)
 @pytest.mark.parametrize(
     ("line", "body"),
-    [("POST /v1/models/iris:classes", classes(700)), ("POST /v2/models/iris/infer", infer(1))],
+    [
+        ("POST /v1/models/iris:classes", classes(700)),
+        ("POST /v2/models/iris/infer", infer(1)),
+        ("POST /v1/models/iris:predict", json.dumps({"instances": [ROW]}).encode()),
+        ("POST /v2/repository/index", b'{"ready": true}'),
+    ],
 )
 def test_a_packed_request_is_answered_as_the_same_one_that_is_not(
     wire: Wire, coding: str, line: str, body: bytes

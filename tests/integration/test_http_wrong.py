@@ -58,7 +58,7 @@ def asked(wire: Wire, *parts: bytes) -> tuple[int, str, str]:
     """Status, code and text of a refusal."""
     wire.send(*parts)
     status, said = wire.answer()
-    assert set(said) == {"error", "code", "request_id"}
+    assert set(said) - {"details"} == {"error", "code", "request_id"}
     return status, said["code"], said["error"]
 
 
@@ -177,10 +177,10 @@ def test_codings_that_are_not_read_are_a_415(wire: Wire, coding: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "coding", "text"),
     [
-        (gzip.compress(BODY)[:-9], b"gzip", "ends early"),
+        (gzip.compress(BODY, mtime=0)[:-9], b"gzip", "ends early"),
         (BODY, b"gzip", "is broken, or is none"),
         (zlib.compress(BODY)[:9], b"deflate", "ends early"),
-        (gzip.compress(BODY) + b"rest", b"gzip", "is followed by 4 bytes of something else"),
+        (gzip.compress(BODY, mtime=0) + b"rest", b"gzip", "is followed by 4 bytes of something else"),
     ],
 )
 def test_a_body_that_cannot_be_unpacked_is_a_400(wire: Wire, body: bytes, coding: bytes, text: str) -> None:

@@ -6,7 +6,7 @@ Both doors of the protocol take it from here, so that they cannot differ.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,7 +60,7 @@ class Output(NamedTuple):
         return to_bytes(self.values, repeated=self.repeated)
 
 
-def server(extensions: Sequence[str] = ()) -> dict[str, Any]:
+def server(extensions: Iterable[str] = ()) -> dict[str, Any]:
     """The server's metadata, as `GET /v2` and `ServerMetadata` answer.
 
     Args:
@@ -184,11 +184,11 @@ def _wanted(prediction: Prediction, rule: Rule, wanted: Wanted) -> Output:
     if wanted.classes is None:
         return _output(prediction, rule, wanted.name)
     if wanted.name not in (OUTPUT, LOGITS):
-        text = (
+        raise InvalidInput(
             f"output {quoted(wanted.name)}: parameter 'classification' is for outputs that have a number for "
-            f"each class: '{OUTPUT}', and '{LOGITS}' where a model gives them"
+            f"each class: '{OUTPUT}', and '{LOGITS}' where a model gives them",
+            path("outputs", wanted.name, "parameters", "classification"),
         )
-        raise InvalidInput(text, path("outputs", wanted.name, "parameters", "classification"))
     labels, rows = prediction.served.manifest.classes, len(prediction.probabilities)
     shown = min(wanted.classes, len(labels))
     classification.check_count(rows, shown)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sigmax.errors import InvalidInput, Unimplemented, quoted
+from sigmax.errors import InvalidInput, Unimplemented, path, quoted
 from sigmax.protocol.options import DEFAULT, Options, from_parameters
 from sigmax.protocol.timeouts import timeout_of
 from sigmax.protocol.values import describe
@@ -21,6 +21,8 @@ CLASSES = "classification"
 
 _RESERVED = "triton_"
 _OF_STREAMS = "triton_enable_empty_final_response"
+"""Asks for an empty last answer of a stream, of models that give none or many; ours give one a request."""
+
 _SHARED_MEMORY = "shared_memory_"
 _NO_SEQUENCE: dict[str, tuple[Any, ...]] = {
     "sequence_id": (0, ""),
@@ -84,7 +86,8 @@ def of_request(parameters: Mapping[str, Any]) -> Wishes:
         if name.startswith(_RESERVED) and name != _OF_STREAMS:
             raise InvalidInput(
                 f"parameter {quoted(name)}: names that begin with '{_RESERVED}' are reserved; there is "
-                f"'{_OF_STREAMS}' alone"
+                f"'{_OF_STREAMS}' alone",
+                path("parameters", name),
             )
     _boolean(parameters, _OF_STREAMS)
     _refuse_sequences(parameters)
@@ -123,8 +126,7 @@ def _wanted(name: str, parameters: Mapping[str, Any]) -> Wanted:
     if not parameters:
         return Wanted(name)
     refuse_shared_memory("output", name, parameters)
-    where = f"output {quoted(name)}: "
-    return Wanted(name, _whole(parameters, CLASSES, 1, where), _boolean(parameters, BINARY_OUTPUT, where))
+    return Wanted(name, _whole(parameters, CLASSES, 1, name), _boolean(parameters, BINARY_OUTPUT, name))
 
 
 def _refuse_sequences(parameters: Mapping[str, Any]) -> None:
@@ -136,20 +138,25 @@ def _refuse_sequences(parameters: Mapping[str, Any]) -> None:
             )
 
 
-def _whole(parameters: Mapping[str, Any], name: str, least: int, where: str = "") -> int | None:
-    """A whole number of at least so many, if the parameter is there."""
+def _whole(parameters: Mapping[str, Any], name: str, least: int, output: str | None = None) -> int | None:
+    """A whole number of at least so many, if the parameter is there, of the request or of an output."""
     value = parameters.get(name)
     if value is None:
         return None
     if type(value) is not int or not least <= value <= _MOST:
-        raise InvalidInput(
-            f"{where}parameter '{name}' is a whole number of at least {least}, not {describe(value)}"
-        )
+        raise _wrong(output, name, f"a whole number of at least {least}", value)
     return value
 
 
-def _boolean(parameters: Mapping[str, Any], name: str, where: str = "") -> bool | None:
+def _boolean(parameters: Mapping[str, Any], name: str, output: str | None = None) -> bool | None:
     value = parameters.get(name)
     if value is not None and type(value) is not bool:
-        raise InvalidInput(f"{where}parameter '{name}' is true or false, not {describe(value)}")
+        raise _wrong(output, name, "a boolean", value)
     return value
+
+
+def _wrong(output: str | None, name: str, expected: str, value: Any) -> InvalidInput:
+    text = f"parameter '{name}' is {expected}, not {describe(value)}"
+    if output is None:
+        return InvalidInput(text, path("parameters", name))
+    return InvalidInput(f"output {quoted(output)}: {text}", path("outputs", output, "parameters", name))

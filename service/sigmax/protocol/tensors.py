@@ -152,7 +152,7 @@ def from_values(
     """
     dtype = dtype_of(datatype)
     if datatype in RAW_ONLY:
-        raise InvalidInput(f"input '{INPUT}': {datatype} has no form but bytes")
+        raise InvalidInput(f"input '{INPUT}': {datatype} has no form but bytes", field(INPUT, "datatype"))
     expected = check_shape(INPUT, schema.width, shape, max_rows)
     if len(values) != expected:
         text = f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"

@@ -29,7 +29,8 @@ _NAMES = {b"gzip": GZIP, b"x-gzip": GZIP, b"deflate": DEFLATE}
 _WINDOW = {GZIP: 31, DEFLATE: 15}
 _RAW_DEFLATE = -15
 _NEXT_MEMBER = b"\x1f\x8b"
-_SLICE = 2**16  # what is given to zlib at a time: it copies what it has no use for yet
+_SLICE = 2**14  # what is given to zlib at a time: it copies what it has no use for yet
+_PIECE = 2**18  # what is taken from it at a time: it joins and copies that while it holds the interpreter
 _MAX_MEMBERS = 1024  # more than block-wise writers (64 KiB each) make of the default limit
 
 _MAX_ACCEPTED = 512
@@ -119,7 +120,8 @@ class _Unpacking:
         self._place = 0  # in the content, up to which it was given to zlib
         self._tail = b""  # given, but not taken yet
         self._members = 0
-        self._said = bytearray()
+        self._said: list[bytes] = []
+        self._size = 0
         self._whole = False
         self._stream = self._begin()
 
@@ -131,16 +133,16 @@ class _Unpacking:
         """
         if not self._whole:
             raise TooLarge(f"the body is larger than {self._limit} bytes when it is unpacked")
-        return bytes(self._said)
+        return b"".join(self._said)
 
     def run(self, size: int) -> bool:
         """Unpack until all is there, or more than `size` bytes are; return whether all is."""
         try:
-            while not self._whole and len(self._said) <= size:
-                self._step(size + 1 - len(self._said))
+            while not self._whole and self._size <= size:
+                self._step(min(_PIECE, size + 1 - self._size))
         except zlib.error as error:
             raise self._wrong("is broken, or is none") from error
-        self._whole = self._whole and len(self._said) <= size
+        self._whole = self._whole and self._size <= size
         return self._whole
 
     def _step(self, room: int) -> None:
@@ -149,7 +151,8 @@ class _Unpacking:
             piece = self._content[self._place : self._place + _SLICE]
             self._place += len(piece)
         said = self._stream.decompress(piece, room)
-        self._said += said
+        self._said.append(said)
+        self._size += len(said)
         self._tail = self._stream.unconsumed_tail
         if self._stream.eof:
             self._end_member()

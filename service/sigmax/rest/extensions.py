@@ -5,14 +5,13 @@ An address of an extension that this service does not have is not unknown: it sa
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 
-from sigmax.errors import Unimplemented
+from sigmax.errors import Code, Unimplemented
 from sigmax.inference.catalog import Catalog
 from sigmax.inference.configuration import Deployment, configuration
+from sigmax.rest.addresses import EXTENSIONS, answers, described
 
 _METHODS = ["DELETE", "GET", "PATCH", "POST", "PUT"]
 _MODEL = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
@@ -36,15 +35,22 @@ _NOT_OFFERED = {
 
 def add_extensions(app: FastAPI, catalog: Catalog, deployment: Deployment) -> None:
     """Add the addresses; behind those that have a model's name in the same place and are offered."""
-    tags: list[Any] = ["Open Inference Protocol v2"]
+    said = answers("Models")
 
-    @app.get("/v2/models", tags=tags, summary="The models that answer")
+    @app.get("/v2/models", **described("models.ready", EXTENSIONS, "The models that answer", said))
     async def models() -> JSONResponse:
         return JSONResponse({"models": catalog.ready_names})
 
-    @app.get("/v2/models/{model}/config", tags=tags, summary="How a model is served")
-    @app.get("/v2/models/{model}/versions/{version}/config", tags=tags, summary="The same, of one version")
-    async def config(model: str, version: str = "") -> JSONResponse:
+    said, summary = answers("Configuration", Code.NOT_FOUND, Code.NOT_READY), "How a model is served"
+
+    @app.get("/v2/models/{model}/config", **described("configuration", EXTENSIONS, summary, said))
+    async def of_model(model: str) -> JSONResponse:
+        return JSONResponse(configuration(catalog.find(model), deployment))
+
+    name, summary = "configuration.version", f"{summary}: of one version"
+
+    @app.get("/v2/models/{model}/versions/{version}/config", **described(name, EXTENSIONS, summary, said))
+    async def of_version(model: str, version: str) -> JSONResponse:
         return JSONResponse(configuration(catalog.find(model, version), deployment))
 
     for addresses, text in _NOT_OFFERED.values():

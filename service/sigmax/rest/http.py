@@ -234,7 +234,8 @@ class HttpProtocol(HttpToolsProtocol):
             now: by the loop's clock.
             patience: seconds from the first look that finds a request begun, or that none ever was.
         """
-        if not self._is_owed():
+        idle = self._between and self.timeout_keep_alive_task is not None  # as most connections are
+        if idle or not self._is_owed():
             self._due = 0.0
         elif not self._due:
             self._due = now + patience

@@ -15,6 +15,7 @@ from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
 from sigmax.protocol import parameters
 from sigmax.protocol.parameters import NONE, Wanted, Wishes
+from sigmax.rest.duplicates import colons, refuse_twice
 from sigmax.rest.jsons import not_json, plain, with_infinities
 
 Parameters = dict[str, str | int | float | bool]
@@ -64,8 +65,9 @@ def read_request(body: bytes) -> tuple[InferRequest, InvalidInput | None]:
     Raises:
         InvalidInput: not JSON, nested too deeply, or no such request.
     """
+    doubt = None
     try:
-        return _requests.decode(body), None
+        request = _requests.decode(body)
     except RecursionError:
         raise InvalidInput("the body is nested too deeply") from None
     except msgspec.ValidationError as error:
@@ -73,7 +75,31 @@ def read_request(body: bytes) -> tuple[InferRequest, InvalidInput | None]:
         raise InvalidInput(f"the body is not an inference request: {text}", _place(text)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         doubt = not_json(body, error)
-        return _leniently(body, doubt), doubt
+        request = _leniently(body, doubt)
+    keys = _keys(request)
+    if colons(body) != keys:
+        refuse_twice(_without_data(body, request), keys)
+    return request, doubt
+
+
+def _keys(request: InferRequest) -> int:
+    """How many keys a request has that came with those alone that it holds."""
+    count = 1 + (request.id is not None) + _held(request.parameters) + bool(request.outputs)
+    for tensor in request.inputs:
+        count += 3 + bool(bytes(tensor.data)) + _held(tensor.parameters)
+    return count + sum([1 + _held(output.parameters) for output in request.outputs])
+
+
+def _held(parameters: Parameters) -> int:
+    return 1 + len(parameters) if parameters else 0
+
+
+def _without_data(body: bytes, request: InferRequest) -> bytes:
+    """The body with next to no data, which may be long and be nothing but texts with colons."""
+    for tensor in request.inputs:
+        if bytes(tensor.data):
+            body = body.replace(bytes(tensor.data), b"0", 1)
+    return body
 
 
 def _leniently(body: bytes, doubt: InvalidInput) -> InferRequest:

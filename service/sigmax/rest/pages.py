@@ -5,14 +5,16 @@ One plain ASGI application around the others, which need not know of any of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sigmax.errors import SigmaxError
 from sigmax.rest.asgi import Answer, Body, read_body, send_answer
+from sigmax.rest.codings import WORTH_IT
 from sigmax.rest.refusal import refusal
-from sigmax.rest.wishes import VARY, Wishes, granted, heard, signed
+from sigmax.rest.wishes import NOTHING, VARY, Wishes, granted, heard, signed
 
 _CODING, _LENGTH = b"content-encoding", b"content-length"
 
@@ -43,7 +45,8 @@ class Pages:
                 await send_answer(send, signed(refusal(error, wishes.request_id), wishes))
                 return
             scope, receive = _without_coding(scope, body), _Read(body, receive).receive
-        await self._app(scope, receive, _Answering(send, wishes).send)
+        answering = _Plainly(send) if wishes is NOTHING else _Answering(send, wishes)
+        await self._app(scope, receive, answering.send)
 
 
 def _without_coding(scope: Scope, body: Body) -> Scope:
@@ -65,6 +68,20 @@ class _Read:
         return {"type": "http.request", "body": body.content, "more_body": False}
 
 
+class _Plainly:
+    """What an application sends, to a client that wishes for nothing."""
+
+    __slots__ = ("_send",)
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and _varies(message["headers"]):
+            message["headers"] = [*message["headers"], VARY]
+        await self._send(message)
+
+
 class _Answering:
     """What an application sends, as its client wants it; only an answer that is whole is packed."""
 
@@ -80,7 +97,7 @@ class _Answering:
         if start is None:
             await self._send(message)
         elif message.get("more_body") or not _has_length(start):
-            await self._send({**start, "headers": [*start["headers"], VARY, *self._wishes.returned]})
+            await self._send({**start, "headers": [*start["headers"], *self._wishes.returned]})
             await self._send(message)
         else:
             await self._send_whole(start["status"], start["headers"], message.get("body", b""))
@@ -89,9 +106,14 @@ class _Answering:
         kept = tuple(header for header in headers if header[0] != _LENGTH)
         said = granted(Answer(body, kept, status), self._wishes)
         answer = said if isinstance(said, Answer) else await said
-        if VARY not in answer.headers:
+        if VARY not in answer.headers and len(body) >= WORTH_IT:
             answer = answer._replace(headers=(*answer.headers, VARY))
         await send_answer(self._send, answer)
+
+
+def _varies(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether an answer would be another one to who asks for a packed one, and takes it plain, too."""
+    return any(name == _LENGTH and int(value) >= WORTH_IT for name, value in headers)
 
 
 def _has_length(start: Message) -> bool:

@@ -131,7 +131,7 @@ class PredictQuery:
                 rows = self._key == INSTANCES
                 said = usual.predictions if rows else usual.outputs
                 return Answer(said(prediction.probabilities))
-        found = outputs(prediction, [Wanted(name) for name in self._requested])
+        found = outputs(prediction, tuple(map(Wanted, self._requested)))
         return Answer(msgspec.json.encode({ANSWERS[self._key]: self._values(prediction, found)}))
 
     def _values(self, prediction: Prediction, found: list[Output]) -> Any:

@@ -66,27 +66,27 @@ _PARAMETERS: Schema = {
     "additionalProperties": {"type": ["string", "number", "boolean"]},
 }
 
-
-_REQUEST_PARAMETERS: Schema = {
-    "timeout": {
-        "type": "integer",
-        "minimum": 0,
-        "description": "Microseconds after which the answer is of no use; 0 is never.",
-    },
+_WISHES: dict[str, Schema] = {
     "binary_data_output": {
         "type": "boolean",
         "default": False,
         "description": "Whether outputs come as bytes behind the JSON.",
     },
+    "timeout": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "Microseconds after which the answer is of no use; 0 is never.",
+    },
+    "priority": {"type": "integer", "minimum": 0, "description": "Every request has the same."},
 }
-_OUTPUT_PARAMETERS: Schema = {
+_OF_OUTPUT: Schema = {
     **_PARAMETERS,
     "properties": {
         "binary_data": {"type": "boolean", "description": "Whether this one comes as bytes."},
         "classification": {
             "type": "integer",
             "minimum": 1,
-            "description": "In its place so many of the most probable classes, value:column:label.",
+            "description": "So many of the most probable classes, as value:column:label, in its place.",
         },
     },
 }
@@ -270,16 +270,13 @@ def infer_request(served: Served) -> Schema:
     tensors = [_input(served, tensor["name"]) for tensor in open_inference.inputs(served.schema)]
     count = len(tensors)
     inputs = listed({"anyOf": tensors} if count > 1 else tensors[0], minItems=count, maxItems=count)
-    known: Schema = dict(_REQUEST_PARAMETERS)
+    known = dict(_WISHES)
     if served.manifest.task is not Task.MULTICLASS:
         known |= dict.fromkeys(PARAMETERS, PROBABILITY)
     requested = {
         "type": "object",
         "required": ["name"],
-        "properties": {
-            "name": {"type": "string", "enum": _outputs(served)},
-            "parameters": _OUTPUT_PARAMETERS,
-        },
+        "properties": {"name": {"type": "string", "enum": _outputs(served)}, "parameters": _OF_OUTPUT},
     }
     return {
         "type": "object",

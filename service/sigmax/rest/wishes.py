@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
-from sigmax.rest import codings, ids
+from sigmax.protocol import ids
+from sigmax.rest import codings
 from sigmax.rest.asgi import Answer, Headers
 from sigmax.rest.codings import BESIDE, WORTH_IT, Wanted
 
@@ -44,8 +45,9 @@ def heard(headers: Sequence[tuple[bytes, bytes]]) -> Wishes:
     found = [header for header in headers if header[0] in _READ]
     if not found:
         return NOTHING
-    wanted = codings.wanted([value for name, value in found if name == _ACCEPTED])
-    returned = ids.returned(found)
+    accepted = [value for name, value in found if name == _ACCEPTED]
+    wanted = codings.wanted(accepted) if accepted else None
+    returned = ids.returned(found) if len(accepted) < len(found) else ()
     return Wishes(wanted, returned) if wanted or returned else NOTHING
 
 

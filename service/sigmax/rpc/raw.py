@@ -31,9 +31,6 @@ from sigmax.wire import open_inference_grpc_pb2 as pb
 RAW_INPUT = b"\x3a"  # raw_input_contents: field 7, length-delimited
 RAW_OUTPUT = b"\x32"  # raw_output_contents: field 6, length-delimited
 
-EMPTY_FINAL = "triton_enable_empty_final_response"
-"""Asks for an empty last answer of a stream, of models that give none or many; ours give one a request."""
-
 _MAX_PREFIX = 4096
 
 _DOUBTS = (RAW_OUTPUT + b"\x01\x00", RAW_OUTPUT + b"\x01\x01")

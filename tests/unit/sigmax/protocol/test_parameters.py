@@ -49,12 +49,12 @@ def test_wishes_come_together() -> None:
         ({"priority": 10**400}, "parameter 'priority' is a whole number of at least 0, not the number 1000"),
         ({"priority": "high"}, "parameter 'priority' is a whole number of at least 0, not the text 'high'"),
         ({"priority": -1}, "parameter 'priority' is a whole number of at least 0, not the number -1"),
-        ({"binary_data_output": 1}, "parameter 'binary_data_output' is true or false, not the number 1"),
+        ({"binary_data_output": 1}, "parameter 'binary_data_output' is a boolean, not the number 1"),
         ({"threshold": 2}, "parameter 'threshold' is a number from 0 to 1, not the number 2"),
         ({"triton_x": 1}, "parameter 'triton_x': names that begin with 'triton_' are reserved"),
         (
             {"triton_enable_empty_final_response": "yes"},
-            "parameter 'triton_enable_empty_final_response' is true or false, not the text 'yes'",
+            "parameter 'triton_enable_empty_final_response' is a boolean, not the text 'yes'",
         ),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_count_of_classes_is_a_whole_number_of_at_least_1(count: Any) -> None:
 
 
 def test_a_wish_for_bytes_is_true_or_false() -> None:
-    with pytest.raises(InvalidInput, match="output 'a': parameter 'binary_data' is true or false, not the"):
+    with pytest.raises(InvalidInput, match="output 'a': parameter 'binary_data' is a boolean, not the"):
         parameters.of_outputs([("a", {"binary_data": "yes"})])
 
 

@@ -10,23 +10,18 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from sigmax.rest.asgi import Headers
+Headers = tuple[tuple[bytes, bytes], ...]
 
 REQUEST_ID = b"x-request-id"
 _PARENT, _STATE = b"traceparent", b"tracestate"
 NAMES = frozenset({REQUEST_ID, _PARENT, _STATE})
 
-CHANGING = NAMES | {
-    *(b"baggage", b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"uber-trace-id"),
-    *(b"x-amzn-trace-id", b"x-cloud-trace-context", b"sentry-trace", b"cf-ray", b"x-correlation-id"),
-    *(b"x-datadog-trace-id", b"x-datadog-parent-id", b"newrelic", b"request-id", b"idempotency-key"),
-}
-"""Headers that are new with each request, where somebody sends them."""
-
 _REQUEST_ID = re.compile(rb"[\x20-\x7e]{1,200}")
 _MAX_PARENT = 200
 _VERSION_0 = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _LATER = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-[\x21-\x7e]*)?")
+
+_NOT_ZERO = re.compile(rb"[^0]")
 
 _MAX_STATE, _MAX_MEMBERS = 1024, 32
 _MEMBER = re.compile(
@@ -37,16 +32,16 @@ _MEMBER = re.compile(
 
 def returned(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
     """Of a request's headers, their names in lower case, those that its answer has, too."""
-    found = [header for header in headers if header[0] in NAMES]
-    if not found:
-        return ()
-    names = tuple(header for header in found if header[0] == REQUEST_ID and _REQUEST_ID.fullmatch(header[1]))
-    parents = [header for header in found if header[0] == _PARENT]
-    states = [header for header in found if header[0] == _STATE]
-    kept = names if len(names) == 1 else ()
+    names = [header for header in headers if header[0] == REQUEST_ID]
+    parents = [header for header in headers if header[0] == _PARENT]
+    if len(names) != 1 or not _REQUEST_ID.fullmatch(names[0][1]):
+        names = []
     if len(parents) != 1 or not is_traceparent(parents[0][1]):
-        return kept
-    return (*kept, *parents, *(states if is_tracestate([value for _, value in states]) else ()))
+        return tuple(names)
+    states = [header for header in headers if header[0] == _STATE]
+    if states and not is_tracestate([value for _, value in states]):
+        states = []
+    return (*names, *parents, *states)
 
 
 def is_traceparent(value: bytes) -> bool:
@@ -54,7 +49,7 @@ def is_traceparent(value: bytes) -> bool:
     match = _VERSION_0.fullmatch(value)
     if match is None and not value.startswith(b"00") and len(value) <= _MAX_PARENT:
         match = _LATER.fullmatch(value)
-    return match is not None and all(identifier.strip(b"0") for identifier in match.groups())
+    return match is not None and all(map(_NOT_ZERO.search, match.groups()))
 
 
 def is_tracestate(values: Sequence[bytes]) -> bool:
