@@ -12,7 +12,7 @@ from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.instances import from_examples
+from sigmax.rest.instances import from_examples, renamed
 from sigmax.rest.jsons import check_media, read_object
 from sigmax.rest.signatures import OF_CLASSIFY, signature_of
 from sigmax.rest.straight import Models
@@ -35,6 +35,13 @@ class ClassifyQuery:
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the examples."""
+        try:
+            return self._rows(served, max_rows)
+        except InvalidInput as error:
+            error.problems = renamed(error.problems, EXAMPLES)
+            raise
+
+    def _rows(self, served: Served, max_rows: int) -> Rows:
         check_media(self._body.media_type)
         reader = None if self._kept is None else self._kept.named_rows(served)
         straight = None if reader is None else reader.read(self._body.content, max_rows)

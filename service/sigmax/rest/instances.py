@@ -7,7 +7,9 @@ the values may be, and what is said of those that are wrong, is `protocol`'s.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sigmax.contract import INPUT
@@ -20,6 +22,8 @@ from sigmax.rest.jsons import read_images
 
 IMAGE_BYTES = "image_bytes"
 B64 = "b64"
+
+_OURS = re.compile(r"^(?:rows|columns|images)(?=[.[]|$)")
 
 
 def from_instances(served: Served, instances: Any, max_rows: int) -> Given:
@@ -48,7 +52,8 @@ def from_inputs(served: Served, inputs: Any, max_rows: int) -> Given:
     if _is_picture(served, rows[0]):
         return _pictures(served, rows, max_rows)
     if type(rows[0]) is dict:
-        raise InvalidInput("'inputs' holds columns: send a list of objects, one a row, as 'instances'")
+        text = "'inputs' holds columns: send a list of objects, one a row, as 'instances'"
+        raise InvalidInput(text, "inputs")
     return _ordered_or_named(served.schema, rows)
 
 
@@ -66,7 +71,7 @@ def from_examples(served: Served, examples: Any, context: Any, max_rows: int) ->
     """
     rows = _rows("examples", examples, max_rows)
     if context is not None and type(context) is not dict:
-        raise InvalidInput(f"'context' is an object by feature name, not {describe(context)}")
+        raise InvalidInput(f"'context' is an object by feature name, not {describe(context)}", "context")
     refuse_any(_wrong_examples(rows, context or {}))
     scalar = {feature.name for feature in served.schema.features if feature.shape == ()}
     plain = [_unwrapped({**(context or {}), **row}, scalar) for row in rows]
@@ -75,12 +80,17 @@ def from_examples(served: Served, examples: Any, context: Any, max_rows: int) ->
     return Given(rows=plain)
 
 
+def renamed(problems: Sequence[Problem], key: str) -> tuple[Problem, ...]:
+    """Problems of rows, columns or pictures, their places under the key that the caller had for these."""
+    return tuple([replace(problem, field=_OURS.sub(key, problem.field)) for problem in problems])
+
+
 def _rows(key: str, value: Any, max_rows: int) -> list[Any]:
     if type(value) is not list:
-        raise InvalidInput(f"'{key}' is a list with one entry a row, not {describe(value)}")
+        raise InvalidInput(f"'{key}' is a list with one entry a row, not {describe(value)}", key)
     if not value:
-        raise InvalidInput(f"'{key}' is empty: send at least one row")
-    check_count(len(value), max_rows)
+        raise InvalidInput(f"'{key}' is empty: send at least one row", key)
+    check_count(len(value), max_rows, key)
     return value
 
 
@@ -93,16 +103,16 @@ def _ordered_or_named(schema: Schema, rows: list[Any]) -> Given:
 
 def _named_columns(served: Served, inputs: dict[str, Any], max_rows: int) -> Given:
     if not inputs or all(column == [] for column in inputs.values()):
-        raise InvalidInput("'inputs' is empty: send at least one row")
+        raise InvalidInput("'inputs' is empty: send at least one row", "inputs")
     if inputs.keys() == {B64}:
-        raise InvalidInput("'inputs' is a list of pictures, one a row, not one of them alone")
+        raise InvalidInput("'inputs' is a list of pictures, one a row, not one of them alone", "inputs")
     first = {name: column[0] for name, column in inputs.items() if type(column) is list and column}
     pictures = len(inputs) == 1 and _is_picture(served, first)
     if not pictures and not _by_tensor(served.schema, first):
         return Given(columns=inputs)
     refuse_any(_wrong_columns(inputs))
     rows = [dict(zip(inputs, row, strict=True)) for row in zip(*inputs.values(), strict=True)]
-    check_count(len(rows), max_rows)
+    check_count(len(rows), max_rows, "inputs")
     return _pictures(served, rows, max_rows) if pictures else _of_tensors(served.schema, rows)
 
 

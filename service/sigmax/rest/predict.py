@@ -21,7 +21,7 @@ from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.parameters import Wanted
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.instances import from_inputs, from_instances
+from sigmax.rest.instances import from_inputs, from_instances, renamed
 from sigmax.rest.jsons import check_media, read_object
 from sigmax.rest.signatures import CLASSES, OF_PREDICT, SERVING_DEFAULT, requested, signature_of
 from sigmax.rest.straight import Models, Numbers
@@ -109,6 +109,13 @@ class PredictQuery:
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows, columns or pictures."""
+        try:
+            return self._rows(served, max_rows)
+        except InvalidInput as error:
+            error.problems = renamed(error.problems, self._key)
+            raise
+
+    def _rows(self, served: Served, max_rows: int) -> Rows:
         check_media(self._body.media_type)
         content = self._body.content
         straight = None if self._kept is None else self._kept.read(served, content, max_rows)
