@@ -13,9 +13,7 @@ from tests.unit.sigmax import mixed
 from sigmax.conform import report
 from sigmax.conform.suite import Result, Target, check
 
-NOT_YET = {
-    "B6",
-}
+NOT_YET: set[str] = set()
 """Rules that the service does not keep yet: the list only ever gets shorter."""
 
 

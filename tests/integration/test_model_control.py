@@ -207,7 +207,7 @@ def is_whole(service: Service) -> bool:
 
 
 def test_a_broken_version_is_the_reason_and_the_old_one_answers(repository: Repository) -> None:
-    with running(repository.root, *ON) as service:
+    with running(repository.root, "--workers", "2", SIGMAX_SERVE_MODEL_CONTROL="1") as service:
         before = everywhere(service)
         repository.publish(2, good=False)
         status, said = post(service, LOAD)

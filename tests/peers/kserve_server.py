@@ -5,7 +5,7 @@ from typing import Any
 
 import joblib
 from kserve import Model, ModelServer
-from kserve.utils.utils import get_predict_response
+from kserve.utils.utils import get_predict_input, get_predict_response
 
 
 class Iris(Model):  # type: ignore[misc]
@@ -26,7 +26,7 @@ class Iris(Model):  # type: ignore[misc]
 
     def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
         """Answer one request."""
-        probabilities = self.estimator.predict_proba(payload.inputs[0].as_numpy())
+        probabilities = self.estimator.predict_proba(get_predict_input(payload))
         return get_predict_response(payload, probabilities, self.name)
 
 

@@ -86,6 +86,18 @@ def _predicted(subject: Subject) -> list[Any]:
     return said
 
 
+def _working(subject: Subject) -> list[Any]:
+    """The same, for the rules that are about more than that.
+
+    Raises:
+        NotAsked: there are none.
+    """
+    try:
+        return _predicted(subject)
+    except Unmet as unmet:
+        raise NotAsked(f":predict does not answer what infer does: {unmet}") from unmet
+
+
 def _models(subject: Subject) -> None:
     listed = _read(subject, "/v1/models").get("models")
     if not isinstance(listed, list) or subject.model.name not in listed:
@@ -105,7 +117,7 @@ def _ready_unknown(subject: Subject) -> None:
 
 
 def _alive(subject: Subject) -> None:
-    _predicted(subject)
+    _working(subject)
     said = _read(subject, "/").get("status")
     if not isinstance(said, str) or said.lower() != "alive":
         raise Unmet('{"status": "alive"}', said)
@@ -116,7 +128,7 @@ def _predict(subject: Subject) -> None:
 
 
 def _predict_same(subject: Subject) -> None:
-    got = _predicted(subject)
+    got = _working(subject)
     _near(_by_row({tensor.name: _nested(tensor) for tensor in subject.outputs}), got, "the outputs of infer")
 
 
@@ -138,13 +150,13 @@ def _is_near(wanted: Any, got: Any) -> bool:
 
 def _refuses(subject: Subject, document: Any, path: str = "") -> None:
     """A wrong request is refused, and the one that works is answered as before."""
-    before = _predicted(subject)
+    before = _working(subject)
     refused(_send(subject, document, path), CLIENT_ERRORS)
     _near(before, _predicted(subject), "the predictions of before")
 
 
 def _unknown(subject: Subject) -> None:
-    _predicted(subject)
+    _working(subject)
     refused(
         _send(subject, {"instances": _rows(subject)}, _address(subject, ":predict", model=NOBODY)), (404,)
     )
@@ -167,7 +179,7 @@ def _no_row(subject: Subject) -> None:
 
 
 def _explain(subject: Subject) -> None:
-    _predicted(subject)
+    _working(subject)
     _absent_with_text(_send(subject, {"instances": _rows(subject)}, _address(subject, ":explain")), "explain")
 
 
@@ -231,7 +243,7 @@ def _metadata(subject: Subject) -> None:
 
 
 def _inputs(subject: Subject) -> None:
-    _predicted(subject)
+    _working(subject)
     reply = _send(subject, {"inputs": _columns(subject)})
     if reply.status != 200:
         raise NotAsked("the server does not take 'inputs'")
@@ -252,26 +264,26 @@ def _signature(subject: Subject) -> None:
 
 
 def _signature_default(subject: Subject) -> None:
-    before = _predicted(subject)
+    before = _working(subject)
     reply = _send(subject, {"signature_name": "serving_default", "instances": _rows(subject)})
     _near(before, object_of(reply).get("predictions"), "the predictions without a signature")
 
 
 def _version(subject: Subject) -> None:
-    before, path = _predicted(subject), _address(subject, ":predict", subject.model.version)
+    before, path = _working(subject), _address(subject, ":predict", subject.model.version)
     reply = _send(subject, {"instances": _rows(subject)}, path)
     _near(before, object_of(reply).get("predictions"), "the predictions without a version")
 
 
 def _version_unknown(subject: Subject) -> None:
-    _predicted(subject)
+    _working(subject)
     if not subject.model.versions:
         raise NotAsked("the model's metadata names no versions")
     refused(_send(subject, {"instances": _rows(subject)}, _address(subject, ":predict", NEVER)), (404,))
 
 
 def _classify(subject: Subject) -> None:
-    _predicted(subject)
+    _working(subject)
     reply = _send(subject, {"instances": _rows(subject)}, _address(subject, ":classify"))
     if reply.status in _ABSENT:
         raise NotAsked("the server does not answer :classify")
@@ -279,7 +291,7 @@ def _classify(subject: Subject) -> None:
 
 
 def _regress(subject: Subject) -> None:
-    _predicted(subject)
+    _working(subject)
     _absent_with_text(_send(subject, {"examples": [{}]}, _address(subject, ":regress")), "regress")
 
 

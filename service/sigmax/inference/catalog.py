@@ -135,6 +135,8 @@ class Entry:
         Raises:
             NotFound: the version is neither served nor one that was refused; or no version has the label.
         """
+        if self.unloaded:
+            return False
         number = self.number_of(version)
         if self.served is not None and number in ("", self.served.version):
             return True
@@ -161,12 +163,12 @@ class Entry:
 
     def unready(self, version: str) -> NotFound | NotReady:
         """Why a version that is not served is not."""
+        if self.unloaded:
+            return NotReady(f"model '{self.name}' was unloaded")
         if isinstance(version, Label):
             number = self.number_of(version)
             error = self.unready(number)
             return type(error)(f"label '{version.name}' is version {number}: {error}", "version")
-        if self.unloaded:
-            return NotReady(f"model '{self.name}' was unloaded")
         refused = {str(number): reason for number, reason in self.rejected.items()}
         if version in refused:
             text = f"model '{self.name}' version {version} was refused: {refused[version]}"

@@ -26,7 +26,7 @@ from sigmax.errors import (
 )
 from sigmax.inference.catalog import Catalog, Entry
 from sigmax.inference.dispatch import unforeseen
-from sigmax.inference.loading import GONE
+from sigmax.inference.loading import GONE, UNREADABLE
 from sigmax.inference.reload import Reloader
 from sigmax.telemetry.metrics import OK, Metrics
 
@@ -226,9 +226,10 @@ def refuse_unless_loaded(entry: Entry) -> None:
         raise entry.unready("")
     least = served.manifest.version if served is not None else 0
     refused = [f"version {key} was refused: {why}" for key, why in entry.rejected.items() if key >= least]
-    if entry.note or refused:
-        problems = listed([entry.note, *refused] if entry.note else refused)
-        raise NotReady(f"model '{name}': {problems}{answers}")
+    if entry.note.startswith(UNREADABLE):
+        refused.insert(0, entry.note)
+    if refused:
+        raise NotReady(f"model '{name}': {listed(refused)}{answers}")
     if served is None:
         raise entry.unready("")
 

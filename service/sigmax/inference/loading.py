@@ -32,6 +32,8 @@ SETTLE_SECONDS = 0.5
 
 GONE = "its files are gone from the repository; it answers from memory until the service is started anew"
 
+UNREADABLE = "its folder cannot be read"
+
 _MAY_PASS = frozenset(
     {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ETIMEDOUT, errno.EAGAIN}
 )
@@ -95,7 +97,7 @@ def look(
             return Looked(None)
         numbers = []
     except OSError as error:
-        note = f"its folder cannot be read: {error.strerror}"
+        note = f"{UNREADABLE}: {error.strerror}"
         return Looked(before if note == before.note else replace(before, note=note))
     return _Look(root, before, opened).at(numbers, clock)
 

@@ -13,36 +13,60 @@ import numpy as np
 import numpy.typing as npt
 
 from sigmax import __version__
-from sigmax.contract import INPUT, LOGITS, OUTPUT, Manifest, Task
+from sigmax.contract import INPUT, LOGITS, MODEL_FILE, OUTPUT, Manifest, Task
 from sigmax.errors import InvalidInput, nearest, path, quoted
+from sigmax.inference import classification
 from sigmax.inference.catalog import Served
 from sigmax.inference.decision import Rule
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.results import rule_for
 from sigmax.protocol.options import DEFAULT, Options, without_logits
+from sigmax.protocol.parameters import Wanted
 from sigmax.protocol.schema import CATEGORIES, Schema
-from sigmax.protocol.tensors import NAMES
+from sigmax.protocol.tensors import NAMES, to_bytes
 
-EXTENSIONS = ("binary_tensor_data", "statistics")
-"""Those that are always there."""
+EXTENSIONS = (
+    "classification",
+    "model_configuration",
+    "binary_tensor_data",
+    "parameters",
+    "schedule_policy",
+    "statistics",
+)
+"""What is there in every service, named as Triton names it. Of the schedule policy `timeout` acts; each model
+has one level of `priority`."""
 
 PLATFORM = "onnx_onnxv1"
 
 LABEL, LABELS, UNSURE = "label", "labels", "unsure"
 
 
-def server(extensions: Iterable[str] = ()) -> dict[str, Any]:
-    """The server's metadata; `extensions` are those that it was told to offer."""
-    return {"name": "sigmax", "version": __version__, "extensions": [*EXTENSIONS, *extensions]}
-
-
 class Output(NamedTuple):
-    """One output tensor; `values` is an array of numbers or booleans, or a list of labels for BYTES."""
+    """One output tensor.
+
+    Attributes:
+        values: an array of numbers or booleans, or a list of texts for BYTES.
+        repeated: whether texts are few different ones.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     values: npt.NDArray[Any] | list[str]
+    repeated: bool = True
+
+    def to_bytes(self) -> bytes:
+        """The values as they lie in raw contents and binary tensors."""
+        return to_bytes(self.values, repeated=self.repeated)
+
+
+def server(extensions: Iterable[str] = ()) -> dict[str, Any]:
+    """The server's metadata, as `GET /v2` and `ServerMetadata` answer.
+
+    Args:
+        extensions: those that are enabled beside the ones that always are.
+    """
+    return {"name": "sigmax", "version": __version__, "extensions": [*EXTENSIONS, *extensions]}
 
 
 def output_names(manifest: Manifest, rule: Rule) -> tuple[str, ...]:
@@ -62,22 +86,41 @@ def metadata(served: Served) -> dict[str, Any]:
     """A model's metadata, as `GET /v2/models/{m}` and `ModelMetadata` answer."""
     manifest = served.manifest
     datatype = NAMES[served.predictor.dtype]
-    properties = {
-        "classes": json.dumps(manifest.classes, ensure_ascii=False),
-        "thresholds": json.dumps(dict(manifest.decision.thresholds), ensure_ascii=False),
-        "fingerprint": manifest.fingerprint,
-    }
-    if manifest.decision.band:
-        properties["band"] = json.dumps(dict(manifest.decision.band), ensure_ascii=False)
     return {
         "name": served.name,
         "versions": [served.version],
         "platform": PLATFORM,
         "inputs": inputs(served.schema),
         "outputs": [
-            _promised(manifest, datatype, name) for name in output_names(manifest, served.predictor.rule)
+            promised(manifest, datatype, name) for name in output_names(manifest, served.predictor.rule)
         ],
-        "properties": {**properties, **_columns(served.schema)},
+        "properties": _properties(served),
+    }
+
+
+def _properties(served: Served) -> dict[str, str]:
+    """What the protocol has no field for, as texts; whatever is not a single one is JSON."""
+    manifest = served.manifest
+    decision = manifest.decision
+    shapes = {feature.name: feature.shape for feature in manifest.features if feature.shape}
+    found: dict[str, Any] = {
+        "task": manifest.task.value,
+        "classes": manifest.classes,
+        "thresholds": dict(decision.thresholds),
+        **_columns(served.schema),
+    }
+    if decision.positive is not None:
+        found["positive"] = decision.positive
+    if decision.band:
+        found["band"] = dict(decision.band)
+    if shapes:
+        found["shapes"] = shapes
+    if MODEL_FILE in manifest.files:
+        found["digest"] = f"sha256:{manifest.files[MODEL_FILE].sha256}"
+    found["fingerprint"] = manifest.fingerprint
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in found.items()
     }
 
 
@@ -91,17 +134,17 @@ def inputs(schema: Schema) -> list[dict[str, Any]]:
     return found
 
 
-def _columns(schema: Schema) -> dict[str, str]:
-    """Of a model with categories: which features each input holds, in the order of its columns."""
-    if not schema.categories:
-        return {}
-    inner = {CATEGORIES: [schema.feature(column).name for column in schema.categories]}
+def _columns(schema: Schema) -> dict[str, list[str]]:
+    """By input, the features that it holds, in the order of its columns; an image is one of them."""
+    found = {}
     if schema.numeric is not None:
-        inner[INPUT] = list(schema.numeric.names)
-    return {name: json.dumps(names, ensure_ascii=False) for name, names in inner.items()}
+        found[INPUT] = list(schema.numeric.names)
+    if schema.categories:
+        found[CATEGORIES] = [schema.feature(column).name for column in schema.categories]
+    return found
 
 
-def _promised(manifest: Manifest, datatype: str, name: str) -> dict[str, Any]:
+def promised(manifest: Manifest, datatype: str, name: str) -> dict[str, Any]:
     """The metadata of one output."""
     width = len(manifest.classes)
     if name in (OUTPUT, LOGITS):
@@ -110,29 +153,48 @@ def _promised(manifest: Manifest, datatype: str, name: str) -> dict[str, Any]:
     return {"name": name, "datatype": "BYTES" if name == LABEL else "BOOL", "shape": shape}
 
 
-def outputs(prediction: Prediction, requested: Sequence[str], options: Options = DEFAULT) -> list[Output]:
+def outputs(prediction: Prediction, requested: Sequence[Wanted], options: Options = DEFAULT) -> list[Output]:
     """The output tensors of a prediction, in the order in which they were requested; all, if none was.
 
     Args:
         prediction: with logits, where they are among the outputs.
-        requested: names of outputs, none of them twice.
+        requested: outputs, none of them twice.
         options: the caller's threshold and band, where they came.
 
     Raises:
         InvalidInput: an output that there is not, or one twice; a threshold or a band that the model cannot
-            have.
+            have; classes of an output that has none.
     """
     manifest, rule = prediction.served.manifest, rule_for(prediction.served, options)
     known = output_names(manifest, rule)
     if not requested:
         return [_output(prediction, rule, name) for name in known]
-    if len(set(requested)) < len(requested):
-        text = f"an output is requested twice: {[name[:60] for name in requested[:20]]}"
+    names = [wanted.name for wanted in requested]
+    if len(set(names)) < len(names):
+        text = f"an output is requested twice: {[name[:60] for name in names[:20]]}"
         raise InvalidInput(text, "outputs")
-    for name in requested:
+    for name in names:
         if name not in known:
             raise _unknown(manifest, name, known)
-    return [_output(prediction, rule, name) for name in requested]
+    return [_wanted(prediction, rule, wanted) for wanted in requested]
+
+
+def _wanted(prediction: Prediction, rule: Rule, wanted: Wanted) -> Output:
+    """An output, or the most probable classes that it tells of."""
+    if wanted.classes is None:
+        return _output(prediction, rule, wanted.name)
+    if wanted.name not in (OUTPUT, LOGITS):
+        raise InvalidInput(
+            f"output {quoted(wanted.name)}: parameter 'classification' is for outputs that have a number for "
+            f"each class: '{OUTPUT}', and '{LOGITS}' where a model gives them",
+            path("outputs", wanted.name, "parameters", "classification"),
+        )
+    labels, rows = prediction.served.manifest.classes, len(prediction.probabilities)
+    shown = min(wanted.classes, len(labels))
+    classification.check_count(rows, shown)
+    scores = np.asarray(_output(prediction, rule, wanted.name).values)
+    texts = classification.classified(scores, labels, shown)
+    return Output(wanted.name, "BYTES", (rows, shown), texts, repeated=False)
 
 
 def _unknown(manifest: Manifest, name: str, known: Sequence[str]) -> InvalidInput:

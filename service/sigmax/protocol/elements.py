@@ -2,7 +2,7 @@
 
 `features` (n_samples, n_numbers) holds the columns that are no categories, in feature order; a model of
 nothing but categories has none. `categories` (n_samples, n_categories) holds the others: of datatype BYTES,
-an element of length 0 being a missing value, or of INT64 where all of them are integers.
+an element of length 0 being a missing value, or of any integers where all of them are.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from sigmax.protocol import tensors
 from sigmax.protocol.categories import problem
 from sigmax.protocol.places import cell, in_categories
 from sigmax.protocol.schema import CATEGORIES, Schema
-from sigmax.protocol.values import refuse
+from sigmax.protocol.values import refuse, refuse_any
 
 _LENGTH_BYTES = 4
+_INTEGERS = tuple(
+    [name for name, dtype in tensors.DTYPES.items() if dtype.kind in "iu" and name != tensors.BF16]
+)
 
 
 class Tensor(NamedTuple):
@@ -49,7 +52,7 @@ def check_datatype(schema: Schema, datatype: str) -> None:
 def datatypes(schema: Schema) -> tuple[str, ...]:
     """What the input `categories` of a model may be of."""
     whole = all(schema.feature(column).dtype == "int64" for column in schema.categories)
-    return ("BYTES", "INT64") if whole else ("BYTES",)
+    return ("BYTES", *_INTEGERS) if whole else ("BYTES",)
 
 
 def read(schema: Schema, given: Sequence[Tensor], max_rows: int) -> npt.NDArray[Any]:
@@ -93,19 +96,32 @@ def _cells(schema: Schema, tensor: Tensor, expected: int) -> list[Any]:
     values: Sequence[Any] = tensor.content
     if isinstance(tensor.content, bytes):
         raw = tensor.content
-        values = _integers(raw) if tensor.datatype == "INT64" else _elements(schema, raw, expected)
+        texts = tensor.datatype == "BYTES"
+        values = _elements(schema, raw, expected) if texts else _integers(raw, tensor.datatype)
     if len(values) != expected:
         raise _other_count(schema, tensor.shape, expected, len(values))
+    if tensor.datatype != "BYTES":
+        refuse_any(_outside(schema, tensor.datatype, values))
     return _decoded(schema, values) if isinstance(values[0], bytes) else list(values)
 
 
-def _integers(raw: bytes) -> list[int]:
-    dtype = tensors.DTYPES["INT64"]
+def _integers(raw: bytes, datatype: str) -> list[int]:
+    dtype = tensors.DTYPES[datatype]
     if len(raw) % dtype.itemsize:
-        text = f"input '{CATEGORIES}': {len(raw)} bytes are not whole INT64 numbers of {dtype.itemsize}"
+        text = f"input '{CATEGORIES}': {len(raw)} bytes are not whole {datatype} numbers of {dtype.itemsize}"
         raise InvalidInput(text, tensors.field(CATEGORIES))
     numbers: list[int] = np.frombuffer(raw, dtype).tolist()
     return numbers
+
+
+def _outside(schema: Schema, datatype: str, values: Sequence[int]) -> Iterator[Problem]:
+    """Which integers are none of their datatype: JSON and fields that small ones share hold larger ones."""
+    dtype: np.dtype[Any] = tensors.DTYPES[datatype]
+    bounds = np.iinfo(dtype)
+    low, high = int(bounds.min), int(bounds.max)
+    for position, value in enumerate(values):
+        if not low <= value <= high:
+            yield _cell(schema, position, f"{quoted(value)} is outside {datatype}")
 
 
 def _elements(schema: Schema, raw: bytes, expected: int) -> list[bytes]:

@@ -29,10 +29,17 @@ DTYPES = {
     "INT32": np.dtype("<i4"),
     "INT64": np.dtype("<i8"),
     "FP16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
 }
-"""The datatypes of the standard that a features matrix can come in, as they lie in raw bytes."""
+"""The datatypes of the standard that a features matrix can come in, as they lie in raw bytes; numpy has no
+BF16: its 16 bits are the upper half of an FP32."""
+
+BF16 = "BF16"
+
+RAW_ONLY = ("FP16", BF16)
+"""Those that have no form but bytes."""
 
 NAMES = {np.dtype(np.float32): "FP32", np.dtype(np.float64): "FP64"}
 """The datatypes that models compute and answer in."""
@@ -93,7 +100,13 @@ def from_bytes(
         InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
     """
     dtype = check_bytes(schema, datatype, shape, len(raw), max_rows)
-    return fit(schema, np.frombuffer(raw, dtype).reshape(shape))
+    tensor = np.frombuffer(raw, dtype).reshape(shape)
+    return fit(schema, _from_upper_halves(tensor) if datatype == BF16 else tensor)
+
+
+def _from_upper_halves(halves: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The FP32 numbers that BF16 numbers are: the same upper 16 bits, the lower ones 0."""
+    return (halves.astype("<u4") << 16).view("<f4")
 
 
 def fit(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -138,6 +151,8 @@ def from_values(
             model's type cannot hold.
     """
     dtype = dtype_of(datatype)
+    if datatype in RAW_ONLY:
+        raise InvalidInput(f"input '{INPUT}': {datatype} has no form but bytes", field(INPUT, "datatype"))
     expected = check_shape(INPUT, schema.width, shape, max_rows)
     if len(values) != expected:
         text = f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
@@ -162,6 +177,8 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """
     if tensor.dtype == schema.dtype:
         wide = tensor
+    elif tensor.dtype == np.bool_:
+        wide = _flags(schema, tensor)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             wide = tensor.astype(schema.dtype)
@@ -180,6 +197,17 @@ def widen(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if not schema.plain:
         check_kinds(schema, wide)
     return wide
+
+
+def _flags(schema: Schema, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Booleans as 0 and 1: raw bytes may hold anything, and only those two are booleans."""
+    held = tensor.view(np.uint8)
+    if held.size and held.max() > 1:
+        raise refuse(
+            _cell(schema, row, column, f"byte {held[row, column]} is no BOOL: those are 0 and 1")
+            for row, column in _positions(held > 1)
+        )
+    return held.astype(schema.dtype)
 
 
 def _may_change(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
@@ -263,15 +291,22 @@ def _changed(schema: Schema, tensor: npt.NDArray[Any], kept: npt.NDArray[np.bool
     ]
 
 
-def to_bytes(values: npt.NDArray[Any] | list[str]) -> bytes:
-    """Write a tensor as it lies in raw contents and binary tensors; a list of texts is of datatype BYTES."""
+def to_bytes(values: npt.NDArray[Any] | list[str], *, repeated: bool = True) -> bytes:
+    """Write a tensor as it lies in raw contents and binary tensors; a list of texts is of datatype BYTES.
+
+    Args:
+        values: numbers, booleans or texts.
+        repeated: whether texts are few different ones, such as labels: those are kept.
+    """
     if isinstance(values, list):
-        return b"".join(map(_element, values))
+        return b"".join(map(_kept_element if repeated else _element, values))
     return values.tobytes()
 
 
-@lru_cache(maxsize=4096)
 def _element(text: str) -> bytes:
-    """An element of a BYTES tensor: its length, 4 bytes little-endian, then itself. Labels repeat: kept."""
+    """An element of a BYTES tensor: its length, 4 bytes little-endian, then itself."""
     value = text.encode()
     return len(value).to_bytes(4, "little") + value
+
+
+_kept_element = lru_cache(maxsize=4096)(_element)

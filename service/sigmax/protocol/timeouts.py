@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sigmax.errors import InvalidInput
+from sigmax.errors import InvalidInput, path
 from sigmax.protocol.values import describe
 
 TIMEOUT = "timeout"
@@ -38,6 +38,7 @@ def timeout_of(parameters: Mapping[str, Any]) -> float | None:
         value = int(value)
     if type(value) is not int or value < 0:
         raise InvalidInput(
-            f"parameter '{TIMEOUT}' is a whole number of microseconds, at least 0, not {describe(value)}"
+            f"parameter '{TIMEOUT}' is a whole number of microseconds, at least 0, not {describe(value)}",
+            path("parameters", TIMEOUT),
         )
     return min(value, _MOST) * _MICROSECOND or None

@@ -189,6 +189,17 @@ _SIGNATURES = _open(
     }
 )
 
+_CONFIGURED = _open(
+    {"name": TEXT, "data_type": TEXT, "dims": listed({"type": "integer"})}, {"label_filename": TEXT}
+)
+_CONFIGURATION = _open(
+    {
+        **{"name": TEXT, "platform": TEXT, "backend": TEXT, "max_batch_size": _COUNT},
+        **{"input": listed(_CONFIGURED, minItems=1), "output": listed(_CONFIGURED, minItems=1)},
+    },
+    {"version_policy": _ANY, "instance_group": listed(_ANY), "dynamic_batching": _ANY, "parameters": _ANY},
+)
+
 SCHEMAS: dict[str, Schema] = {
     "Error": _ERROR,
     "Problem": _PROBLEM,
@@ -213,11 +224,17 @@ SCHEMAS: dict[str, Schema] = {
             "inputs": listed(ref("Tensor"), minItems=1),
             "outputs": listed(ref("Tensor"), minItems=1),
         },
-        {"properties": texts(("classes", "thresholds", "fingerprint", "band"))},
+        {
+            "properties": texts(
+                ("task", "classes", "positive", "thresholds", "band", "features", "digest", "fingerprint")
+            )
+        },
     ),
     "Tensor": _TENSOR,
     "ModelReady": closed({"name": TEXT, "ready": _YES}),
     "ModelNotReady": closed({"name": TEXT, "ready": _NO}),
+    "Models": closed({"models": _TEXTS}),
+    "Configuration": _CONFIGURATION,
     "Statistics": closed({"model_stats": listed(ref("ModelStatistics"))}),
     "ModelStatistics": _STATISTICS,
     "Index": listed(_INDEXED),

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from sigmax import __version__
 from sigmax.errors import Code, InvalidInput, MethodNotAllowed, NotFound, SigmaxError
 from sigmax.inference.catalog import Catalog, Entry, Label
+from sigmax.inference.configuration import Deployment
 from sigmax.inference.control import ModelControl
 from sigmax.inference.description import statuses
 from sigmax.inference.open_inference import metadata, server
@@ -24,13 +25,20 @@ from sigmax.inference.statistics import Statistics
 from sigmax.rest import addresses, openapi, openapi_v1, probes, repository, signatures, unoffered
 from sigmax.rest.addresses import answers, described
 from sigmax.rest.asgi import Headers
+from sigmax.rest.extensions import add_extensions
 from sigmax.rest.refusal import refusal
 from sigmax.rest.statistics import add_statistics
 from sigmax.rest.wishes import heard
 
 
 def documented(
-    catalog: Catalog, readiness: Readiness, statistics: Statistics, control: ModelControl, max_bytes: int
+    catalog: Catalog,
+    readiness: Readiness,
+    max_bytes: int,
+    *,
+    statistics: Statistics,
+    control: ModelControl,
+    deployment: Deployment,
 ) -> ASGIApp:
     """The application."""
     app = Documented(catalog)
@@ -39,6 +47,7 @@ def documented(
     _add_serving_v1(app, catalog)
     add_statistics(app, statistics)
     _add_inference_protocol(app, catalog, readiness, control.extensions)
+    add_extensions(app, catalog, deployment)
     repository.add(app, control, max_bytes)
     _add_documentation(app)
     _add_service(app)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import DEFAULT, Deployment
 from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
@@ -57,6 +58,7 @@ def rest_door(
     statistics: Statistics | None = None,
     gently: Yielding | None = None,
     control: Control | None = None,
+    deployment: Deployment = DEFAULT,
 ) -> HotRoutes:
     """The whole HTTP application.
 
@@ -66,8 +68,14 @@ def rest_door(
     def make() -> ASGIApp:
         from sigmax.rest.door import documented  # noqa: PLC0415 - see above
 
-        said = statistics or Statistics(catalog, own(metrics))
-        return documented(catalog, readiness, said, ModelControl(control, metrics), max_bytes)
+        return documented(
+            catalog,
+            readiness,
+            max_bytes,
+            statistics=statistics or Statistics(catalog, own(metrics)),
+            control=ModelControl(control, metrics),
+            deployment=deployment,
+        )
 
     async def exposition() -> bytes:
         return metrics.exposition()

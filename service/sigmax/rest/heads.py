@@ -12,10 +12,17 @@ from typing import NamedTuple
 
 from sigmax.errors import SigmaxError
 from sigmax.inference.dispatch import Query
+from sigmax.protocol.ids import NAMES
 from sigmax.rest.asgi import Answer, announced
-from sigmax.rest.ids import CHANGING
 from sigmax.rest.wishes import NOTHING, Wishes, heard
 from sigmax.telemetry.metrics import Meter
+
+CHANGING = NAMES | {
+    *(b"baggage", b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"uber-trace-id"),
+    *(b"x-amzn-trace-id", b"x-cloud-trace-context", b"sentry-trace", b"cf-ray", b"x-correlation-id"),
+    *(b"x-datadog-trace-id", b"x-datadog-parent-id", b"newrelic", b"request-id", b"idempotency-key"),
+}
+"""Headers that are new with each request, where somebody sends them."""
 
 _PLAIN = re.compile(rb"[\w./:~-]+")  # no query, nothing to unquote
 MAX_HEADS = 2048

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 from weakref import ref
 
 import msgspec
@@ -12,6 +13,9 @@ import msgspec
 from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
+from sigmax.protocol import parameters
+from sigmax.protocol.parameters import NONE, Wanted, Wishes
+from sigmax.rest.duplicates import colons, refuse_twice
 from sigmax.rest.jsons import not_json, plain, with_infinities
 
 Parameters = dict[str, str | int | float | bool]
@@ -61,8 +65,9 @@ def read_request(body: bytes) -> tuple[InferRequest, InvalidInput | None]:
     Raises:
         InvalidInput: not JSON, nested too deeply, or no such request.
     """
+    doubt = None
     try:
-        return _requests.decode(body), None
+        request = _requests.decode(body)
     except RecursionError:
         raise InvalidInput("the body is nested too deeply") from None
     except msgspec.ValidationError as error:
@@ -70,7 +75,31 @@ def read_request(body: bytes) -> tuple[InferRequest, InvalidInput | None]:
         raise InvalidInput(f"the body is not an inference request: {text}", _place(text)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         doubt = not_json(body, error)
-        return _leniently(body, doubt), doubt
+        request = _leniently(body, doubt)
+    keys = _keys(request)
+    if colons(body) != keys:
+        refuse_twice(_without_data(body, request), keys)
+    return request, doubt
+
+
+def _keys(request: InferRequest) -> int:
+    """How many keys a request has that came with those alone that it holds."""
+    count = 1 + (request.id is not None) + _held(request.parameters) + bool(request.outputs)
+    for tensor in request.inputs:
+        count += 3 + bool(bytes(tensor.data)) + _held(tensor.parameters)
+    return count + sum([1 + _held(output.parameters) for output in request.outputs])
+
+
+def _held(parameters: Parameters) -> int:
+    return 1 + len(parameters) if parameters else 0
+
+
+def _without_data(body: bytes, request: InferRequest) -> bytes:
+    """The body with next to no data, which may be long and be nothing but texts with colons."""
+    for tensor in request.inputs:
+        if bytes(tensor.data):
+            body = body.replace(bytes(tensor.data), b"0", 1)
+    return body
 
 
 def _leniently(body: bytes, doubt: InvalidInput) -> InferRequest:
@@ -98,6 +127,39 @@ def _place(text: str) -> str:
     return place.rstrip("'").replace("[...]", "") if found else ""
 
 
+class Understood(NamedTuple):
+    """What a request wants besides its numbers.
+
+    Attributes:
+        wishes: what its parameters say.
+        wanted: the requested outputs; empty for all.
+    """
+
+    wishes: Wishes = NONE
+    wanted: tuple[Wanted, ...] = ()
+
+
+NOTHING = Understood()
+
+
+def understood(request: InferRequest) -> Understood:
+    """Read the parameters of a request, of its inputs and of its outputs.
+
+    Raises:
+        InvalidInput: one of them is wrong.
+        Unimplemented: a sequence, or shared memory.
+    """
+    for tensor in request.inputs:
+        if tensor.parameters:
+            parameters.refuse_shared_memory("input", tensor.name, tensor.parameters)
+    if not (request.parameters or request.outputs):
+        return NOTHING
+    wishes = parameters.of_request(request.parameters)
+    if not request.outputs:
+        return Understood(wishes)
+    return Understood(wishes, parameters.of_outputs([(one.name, one.parameters) for one in request.outputs]))
+
+
 def _nobody() -> None:
     return None
 
@@ -107,15 +169,17 @@ class Form:
 
     Attributes:
         request: without the numbers.
+        understood: what it wants besides.
         count: how many numbers its shape says.
         right_for: the version for which all but the numbers was found right, if they come in its own type
             and any finite ones are; of none at first, and of one that is no longer there.
     """
 
-    __slots__ = ("before", "behind", "count", "request", "right_for")
+    __slots__ = ("before", "behind", "count", "request", "right_for", "understood")
 
     def __init__(self, before: bytes, behind: bytes, request: InferRequest) -> None:
         self.before, self.behind, self.request = before, behind, request
+        self.understood = understood(request)
         self.count = math.prod(request.inputs[0].shape)
         self.right_for: Callable[[], Served | None] = _nobody
 

@@ -16,24 +16,28 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
+from sigmax.contract import INPUT
 from sigmax.errors import InvalidInput, Problem, path, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
-from sigmax.protocol.options import DEFAULT, from_parameters
+from sigmax.protocol.parameters import Wishes
 from sigmax.protocol.places import cell, in_categories, in_features
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import NOT_TAKEN, all_within, describe, refuse_any
 from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.infer_request import (
+    NOTHING,
     Form,
     Forms,
     InferRequest,
     InputTensor,
+    Understood,
     read_request,
+    understood,
 )
 from sigmax.rest.jsons import certain, leniently, plain
 from sigmax.rest.straight import Numbers
@@ -56,7 +60,9 @@ _nested: dict[str, msgspec.json.Decoder[Any]] = {
     "f?": msgspec.json.Decoder(list[list[float | None]]),
     "s": msgspec.json.Decoder(list[list[str | None]]),
 }
-_STRAIGHT = {name: dtype.kind for name, dtype in tensors.DTYPES.items() if name not in ("BOOL", "FP16")}
+_STRAIGHT = {
+    name: dtype.kind for name, dtype in tensors.DTYPES.items() if name not in ("BOOL", *tensors.RAW_ONLY)
+}
 _KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "f?": "number", "s": "text"}
 _TYPES: dict[str, tuple[type, ...]] = {
     "b": (bool,),
@@ -83,14 +89,18 @@ class Kept:
 class InferQuery:
     """The body of an `infer` request."""
 
-    __slots__ = ("_body", "_form", "_kept", "_options", "_request", "model", "version", "wants_logits")
-    timeout: float | None = None
+    __slots__ = ("_body", "_form", "_kept", "_request", "_understood", "model", "version", "wants_logits")
 
     def __init__(self, model: str, version: str, body: Body, kept: Kept | None = None) -> None:
         self.model, self.version, self._body, self._kept = model, version, body, kept
         self._form: Form | None = None
         self._request = InferRequest([])
-        self._options, self.wants_logits = DEFAULT, False
+        self._understood, self.wants_logits = NOTHING, False
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds after which the answer is of no use; None for never; known once the rows are read."""
+        return self._understood.wishes.timeout
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the input tensors, nested or flat: one, or two of a model with categories."""
@@ -99,17 +109,40 @@ class InferQuery:
         if form is not None:
             numbers = self._numbers(form.request.inputs[0], form.numbers(text))
             if numbers is not None:
-                self._form, self._request = form, form.request
+                self._form, self._request, self._understood = form, form.request, form.understood
                 if form.right_for() is served and numbers.size == form.count:
                     schema = served.schema
                     if all_within(numbers, schema.largest):
                         return Rows(numbers.reshape(-1, schema.width).astype(schema.dtype, copy=False))
                 return self._array(served, form, numbers, max_rows)
+        if self._body.json_length == 0:
+            return self._bare(served, blob, max_rows)
         request, doubt = read_request(text)
         return certain(self._any(served, request, blob, max_rows), doubt)
 
+    def _bare(self, served: Served, blob: bytes, max_rows: int) -> Rows:
+        """A body that is the bytes of the only input, in the model's own datatype; all outputs are bytes."""
+        schema = served.schema
+        self._understood = Understood(Wishes(binary=True))
+        self.wants_logits = wants_logits(served.manifest, ())
+        if schema.categories:
+            raise InvalidInput(
+                "header Inference-Header-Content-Length of 0 says that the body is the only input's bytes; "
+                f"this model has {_inputs(schema)}: send JSON that says where each begins"
+            )
+        datatype, row = tensors.NAMES[schema.dtype], schema.width * schema.dtype.itemsize
+        rows, rest = divmod(len(blob), row)
+        if rest or not rows:
+            raise InvalidInput(
+                f"input '{INPUT}': a row is {row} bytes, {schema.width} numbers of {datatype}; "
+                f"the body has {len(blob)} bytes, which are no whole rows",
+                tensors.field(INPUT),
+            )
+        return Rows(tensors.from_bytes(schema, datatype, (rows, schema.width), blob, max_rows))
+
     def _any(self, served: Served, request: InferRequest, blob: bytes, max_rows: int) -> Rows:
-        self._understand(served, request)
+        self._understood = understood(request)
+        self._check(served, request)
         if served.schema.categories:
             given = _tensors(served.schema, request.inputs, blob)
             return Rows(elements.read(served.schema, given, max_rows))
@@ -122,7 +155,7 @@ class InferQuery:
         return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values, max_rows))
 
     def _array(self, served: Served, form: Form, numbers: npt.NDArray[Any], max_rows: int) -> Rows:
-        self._understand(served, form.request)
+        self._check(served, form.request)
         tensor, schema = form.request.inputs[0], served.schema
         features = tensors.from_values(schema, tensor.datatype, tensor.shape, numbers, max_rows)
         own_type = tensors.dtype_of(tensor.datatype) == schema.dtype
@@ -130,12 +163,10 @@ class InferQuery:
             form.is_right_for(served)
         return Rows(features)
 
-    def _understand(self, served: Served, request: InferRequest) -> None:
-        """Read all but the numbers."""
+    def _check(self, served: Served, request: InferRequest) -> None:
+        """Look at all but the numbers."""
         self._request = request
-        if request.parameters:
-            self._options = from_parameters(request.parameters)
-        self.wants_logits = wants_logits(served.manifest, _requested(request))
+        self.wants_logits = wants_logits(served.manifest, _names(self._understood))
         tensors.check_inputs(served.schema, [tensor.name for tensor in request.inputs])
 
     def _numbers(self, tensor: InputTensor, data: bytes) -> npt.NDArray[Any] | None:
@@ -150,7 +181,7 @@ class InferQuery:
             return self._any_answer(prediction)
         if self._form is None and self._body.json_length is None:
             kept.forms.learn(self._body.content, request)
-        if not (request.outputs or request.parameters or request.id is not None):
+        if self._understood is NOTHING and request.id is None:
             usual = kept.templates.find(prediction)
             if usual is not None:
                 return Answer(usual.infer(prediction.probabilities))
@@ -161,14 +192,21 @@ class InferQuery:
         document: dict[str, Any] = {"model_name": served.name, "model_version": served.version}
         if request.id is not None:
             document["id"] = request.id
-        tensors_out = outputs(prediction, _requested(request), self._options)
-        blobs = dict.fromkeys(_binary_names(request, tensors_out), b"")
+        wishes, wanted = self._understood
+        tensors_out = outputs(prediction, wanted, wishes.options)
+        blobs = dict.fromkeys(_binary_names(self._understood, tensors_out), b"")
         document["outputs"] = [_rendered(output, blobs) for output in tensors_out]
         return _packed(msgspec.json.encode(document), list(blobs.values()))
 
 
-def _requested(request: InferRequest) -> list[str]:
-    return [output.name for output in request.outputs]
+def _names(understood: Understood) -> list[str]:
+    """The requested outputs by name."""
+    return [wanted.name for wanted in understood.wanted]
+
+
+def _inputs(schema: Schema) -> str:
+    """A model's inputs, for a message."""
+    return " and ".join(f"'{name}'" for name in schema.inputs)
 
 
 def _split(body: Body) -> tuple[bytes, bytes]:
@@ -188,7 +226,7 @@ def _tensors(schema: Schema, inputs: list[InputTensor], blob: bytes) -> list[Ten
     sizes = [_announced(tensor) for tensor in inputs]
     announced = sum(size or 0 for size in sizes)
     if announced != len(blob):
-        raise InvalidInput(f"{announced} bytes are announced behind the JSON, {len(blob)} came")
+        raise InvalidInput(f"{announced} bytes are announced behind the JSON, {_came(len(blob))}")
     given, place = [], 0
     for tensor, size in zip(inputs, sizes, strict=True):
         if tensor.name == CATEGORIES:
@@ -216,10 +254,15 @@ def _binary_size(tensor: InputTensor, available: int) -> int | None:
     size = _announced(tensor)
     if (size or 0) != available:
         raise InvalidInput(
-            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {available} came",
+            f"input {quoted(tensor.name)}: {size or 0} bytes announced behind the JSON, {_came(available)}",
             tensors.field(tensor.name),
         )
     return size
+
+
+def _came(size: int) -> str:
+    """How many bytes came behind the JSON, and why there may be none."""
+    return f"{size} came" + ("" if size else ": header Inference-Header-Content-Length says where it ends")
 
 
 def _announced(tensor: InputTensor) -> int | None:
@@ -239,11 +282,13 @@ def _announced(tensor: InputTensor) -> int | None:
     return size
 
 
-def _binary_names(request: InferRequest, given: list[Output]) -> list[str]:
+def _binary_names(understood: Understood, given: list[Output]) -> list[str]:
     """Which outputs the caller wants in binary: the request's word, unless the output has its own."""
-    default = request.parameters.get("binary_data_output", False)
-    own = {output.name: output.parameters.get("binary_data", default) for output in request.outputs}
-    return [output.name for output in given if own.get(output.name, default) is True]
+    default = understood.wishes.binary
+    if not understood.wanted:
+        return [output.name for output in given] if default else []
+    own = {wanted.name: wanted.binary for wanted in understood.wanted if wanted.binary is not None}
+    return [output.name for output in given if own.get(output.name, default)]
 
 
 def _packed(text: bytes, blobs: list[bytes]) -> Answer:
@@ -260,8 +305,8 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
         InvalidInput: wrong types, ragged rows, or rows that are not as many or as wide as the shape.
     """
     kind = tensors.dtype_of(tensor.datatype).kind
-    if tensor.datatype == "FP16":
-        text = f"input {quoted(tensor.name)}: FP16 has no form in JSON"
+    if tensor.datatype in tensors.RAW_ONLY:
+        text = f"input {quoted(tensor.name)}: {tensor.datatype} has no form in JSON: send it as binary data"
         raise InvalidInput(text, tensors.field(tensor.name, "datatype"))
     columns, optional = range(schema.width), schema.optional
     if kind != "f" or optional is None:
@@ -358,7 +403,7 @@ def _rendered(output: Output, blobs: dict[str, bytes]) -> dict[str, Any]:
     """An output as JSON; one that is wanted in binary puts its bytes into `blobs`."""
     head = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
     if output.name in blobs:
-        blob = blobs[output.name] = tensors.to_bytes(output.values)
+        blob = blobs[output.name] = output.to_bytes()
         return {**head, "parameters": {"binary_data_size": len(blob)}}
     values = output.values if isinstance(output.values, list) else output.values.ravel().tolist()
     return {**head, "data": values}

@@ -11,6 +11,7 @@ import msgspec
 
 from sigmax.errors import InvalidInput, Problem, UnsupportedMedia, nearest, path, quoted
 from sigmax.protocol.values import check_count, describe, refuse_any
+from sigmax.rest.duplicates import refuse_twice
 
 T = TypeVar("T")
 
@@ -62,7 +63,20 @@ def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
     if type(document) is not dict:
         given = "null" if document is None else describe(document)
         raise InvalidInput(f"the body is a JSON object, not {given}")
+    refuse_twice(body, _keys(document), document)
     return document, doubt
+
+
+def _keys(document: dict[str, Any]) -> int:
+    """How many keys a request of the Classifier has, if what has keys is where it should be."""
+    count, rows = len(document), document.get("rows")
+    if type(rows) is list and set(map(type, rows)) == {dict}:
+        count += sum(map(len, rows))
+    for name in ("columns", "options"):
+        inner = document.get(name)
+        if type(inner) is dict:
+            count += len(inner)
+    return count
 
 
 def not_json(body: bytes, error: Exception) -> InvalidInput:

@@ -18,6 +18,7 @@ from sigmax.inference.inputs import Given
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.options import DEFAULT
+from sigmax.protocol.parameters import Wanted
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.instances import from_inputs, from_instances
@@ -139,7 +140,7 @@ class PredictQuery:
                 rows = self._key == INSTANCES
                 said = usual.predictions if rows else usual.outputs
                 return Answer(said(prediction.probabilities))
-        found = outputs(prediction, self._requested)
+        found = outputs(prediction, tuple(map(Wanted, self._requested)))
         return Answer(msgspec.json.encode({ANSWERS[self._key]: self._values(prediction, found)}))
 
     def _values(self, prediction: Prediction, found: list[Output]) -> Any:

@@ -6,7 +6,8 @@ import logging
 
 from sigmax.errors import Code, SigmaxError
 from sigmax.inference.dispatch import unforeseen
-from sigmax.rest import errors, ids
+from sigmax.protocol import ids
+from sigmax.rest import errors
 from sigmax.rest.asgi import JSON, Answer, Headers
 
 log = logging.getLogger(__name__)

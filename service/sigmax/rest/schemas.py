@@ -15,7 +15,7 @@ from sigmax.inference.catalog import Served
 from sigmax.protocol import elements
 from sigmax.protocol.options import INCLUDE, PARAMETERS
 from sigmax.protocol.schema import CATEGORIES
-from sigmax.protocol.tensors import DTYPES
+from sigmax.protocol.tensors import DTYPES, RAW_ONLY
 
 Schema = dict[str, Any]
 
@@ -64,6 +64,31 @@ _DATATYPES = sorted({*DTYPES, "BYTES"})
 _PARAMETERS: Schema = {
     "type": "object",
     "additionalProperties": {"type": ["string", "number", "boolean"]},
+}
+
+_WISHES: dict[str, Schema] = {
+    "binary_data_output": {
+        "type": "boolean",
+        "default": False,
+        "description": "Whether outputs come as bytes behind the JSON.",
+    },
+    "timeout": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "Microseconds after which the answer is of no use; 0 is never.",
+    },
+    "priority": {"type": "integer", "minimum": 0, "description": "Every request has the same."},
+}
+_OF_OUTPUT: Schema = {
+    **_PARAMETERS,
+    "properties": {
+        "binary_data": {"type": "boolean", "description": "Whether this one comes as bytes."},
+        "classification": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "So many of the most probable classes, as value:column:label, in its place.",
+        },
+    },
 }
 
 
@@ -245,13 +270,13 @@ def infer_request(served: Served) -> Schema:
     tensors = [_input(served, tensor["name"]) for tensor in open_inference.inputs(served.schema)]
     count = len(tensors)
     inputs = listed({"anyOf": tensors} if count > 1 else tensors[0], minItems=count, maxItems=count)
-    known: Schema = {"binary_data_output": {"type": "boolean"}}
+    known = dict(_WISHES)
     if served.manifest.task is not Task.MULTICLASS:
         known |= dict.fromkeys(PARAMETERS, PROBABILITY)
     requested = {
         "type": "object",
         "required": ["name"],
-        "properties": {"name": {"type": "string", "enum": _outputs(served)}, "parameters": _PARAMETERS},
+        "properties": {"name": {"type": "string", "enum": _outputs(served)}, "parameters": _OF_OUTPUT},
     }
     return {
         "type": "object",
@@ -275,7 +300,7 @@ def _outputs(served: Served) -> list[str]:
 def _input(served: Served, name: str) -> Schema:
     """One of its inputs."""
     schema = served.schema
-    datatypes = [name for name in DTYPES if name != "FP16"]
+    datatypes = [name for name in DTYPES if name not in RAW_ONLY]
     described = ["The rows, flat or nested."]
     width = len(schema.categories)
     if name == INPUT and schema.numeric is not None:

@@ -23,6 +23,7 @@ from sigmax.inference.catalog import Served
 from sigmax.protocol.schema import Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import all_within, check_count, check_pixels
+from sigmax.rest.duplicates import colons
 
 _KINDS = {"f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64)}
 _KEPT_BYTES = 2**20
@@ -80,7 +81,7 @@ class Numbers:
         if not (schema.plain and 0 < count <= max_rows):
             return None
         exact = self.read(data, "f", (count, schema.width))
-        if exact is None or not all_within(exact, schema.exact):  # an integer beyond may have lost a digit
+        if exact is None or not all_within(exact, schema.exact - 1):  # what is beyond may have lost a digit
             return None
         features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
         if schema.pixels:
@@ -103,7 +104,7 @@ class NamedRows:
         key: what stands for `rows`.
     """
 
-    __slots__ = ("_decoder", "_packed", "_schema")
+    __slots__ = ("_colons", "_decoder", "_packed", "_schema")
 
     def __init__(self, schema: Schema, key: str = "rows") -> None:
         fields = [f"f{number}" for number in range(len(schema.names))]
@@ -117,6 +118,7 @@ class NamedRows:
         listed: Any = list[row]  # type: ignore[valid-type]
         body = msgspec.defstruct("Body", [("rows", listed)], rename={"rows": key}, forbid_unknown_fields=True)
         self._schema = schema
+        self._colons = sum(1 + name.count(":") for name in schema.names)
         self._packed = Struct(f"{len(fields)}d")
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
 
@@ -130,7 +132,7 @@ class NamedRows:
             rows = self._decoder.decode(body).rows
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        if not rows:
+        if not rows or colons(body) != 1 + self._colons * len(rows):  # a key may have come twice
             return None
         check_count(len(rows), max_rows)
         schema, exact = self._schema, self._exact(rows)

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
-from sigmax.rest import codings, ids
+from sigmax.protocol import ids
+from sigmax.rest import codings
 from sigmax.rest.asgi import Answer, Headers
 from sigmax.rest.codings import BESIDE, WORTH_IT, Wanted
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import grpc
 from google.protobuf import struct_pb2
 from grpc_health.v1 import health_pb2
 
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import DEFAULT, Deployment
 from sigmax.inference.control import Control, ModelControl
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
@@ -18,10 +18,24 @@ from sigmax.rpc import classifier, health, inference_protocol
 from sigmax.rpc.health import NOT_SERVING, SERVING, Health
 from sigmax.rpc.reflection import Reflection
 from sigmax.rpc.repository import Repository
+from sigmax.rpc.standing import Standing
 from sigmax.telemetry.metrics import Metrics
 from sigmax.wire import classifier_pb2, open_inference_grpc_pb2
 
-_HANDSHAKE_MS = 5_000  # after this a silent connection is closed; the library waits 120 s
+_HANDSHAKE_MS = 5_000
+"""After this a connection that says no more than its preface is closed; the library waits 120 s."""
+
+_KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 60_000, 20_000
+"""A peer that is silent for so long is asked whether it is still there; the library waits 2 hours, and
+a client that vanished would keep its streams as long."""
+
+_METADATA_BYTES = 16 * 2**10
+"""The library refuses more than this, and some of what is beyond the half at random; here nothing is left to
+chance."""
+
+_MAX_STREAMS = 512
+"""Calls of one connection at a time, those included that it has reset and that were not looked at yet.
+Without a limit these fill the queue of new calls, and calls of other clients are cancelled."""
 
 
 class RpcDoor:
@@ -38,6 +52,7 @@ class RpcDoor:
         max_pixels: int = MAX_PIXELS,
         statistics: Statistics | None = None,
         control: Control | None = None,
+        deployment: Deployment = DEFAULT,
     ) -> None:
         """Make the server; what `statistics` tells is by default of this process alone."""
         models = ModelControl(control, metrics)
@@ -51,17 +66,16 @@ class RpcDoor:
             metrics,
             statistics,
             extensions=models.extensions,
+            deployment=deployment,
             max_bytes=max_bytes,
         )
-        self._server = grpc.aio.server(options=_options(max_bytes))
-        self._server.add_generic_rpc_handlers(
-            (
-                classifier.Classifier(catalog, dispatch, metrics, max_pixels).handler(),
-                self._inference.handler(Repository(models).methods()),
-                self._health.handler(),
-                *self._reflection.handlers(),
-            )
+        handlers = (
+            classifier.Classifier(catalog, dispatch, metrics, max_pixels).handler(),
+            self._inference.handler(Repository(models).methods()),
+            self._health.handler(),
+            *self._reflection.handlers(),
         )
+        self._server = Standing(handlers, _options(max_bytes))
 
     def bind(self, host: str, port: int) -> int:
         """Take an address.
@@ -72,11 +86,7 @@ class RpcDoor:
         Raises:
             OSError: the address is taken or is none of this machine's.
         """
-        literal = f"[{host}]" if ":" in host else host
-        try:
-            return self._server.add_insecure_port(f"{literal}:{port}")
-        except RuntimeError as error:
-            raise OSError(f"gRPC cannot listen on {literal}:{port}") from error
+        return self._server.bind(f"[{host}]" if ":" in host else host, port)
 
     async def start(self) -> None:
         """Begin to answer, with every model's health known."""
@@ -128,4 +138,10 @@ def _options(max_bytes: int) -> list[tuple[str, int]]:
         # Each worker binds the port that the supervisor made sure is ours alone.
         ("grpc.so_reuseport", 1),
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.max_metadata_size", _METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
+        ("grpc.max_concurrent_streams", _MAX_STREAMS),
     ]

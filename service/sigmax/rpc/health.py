@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2
 
 from sigmax.errors import InvalidInput, NotFound, quoted
 from sigmax.rpc.errors import abort
+from sigmax.rpc.service import Service
 from sigmax.rpc.unary import parse, unary
 
 SERVICE = "grpc.health.v1.Health"
@@ -51,7 +52,7 @@ class Health:
             "List": unary(self.every),
             "Watch": grpc.unary_stream_rpc_method_handler(self._watch),
         }
-        return grpc.method_handlers_generic_handler(SERVICE, methods)
+        return Service(SERVICE, methods)
 
     def check(self, request: bytes) -> bytes:
         """How one name does."""

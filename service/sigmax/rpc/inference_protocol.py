@@ -1,6 +1,7 @@
 """`inference.GRPCInferenceService`: the Open Inference Protocol, version 2.
 
-An answer comes in the form of its request: raw contents for raw contents, typed for typed.
+An answer comes in the form of its request, raw contents for raw contents, typed for typed, unless the
+parameter `binary_data_output` says otherwise.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from google.protobuf import json_format
 
 from sigmax.errors import InvalidInput, quoted
 from sigmax.inference.catalog import Catalog, Served
+from sigmax.inference.configuration import DEFAULT, Deployment
 from sigmax.inference.dispatch import Dispatch, Prediction
 from sigmax.inference.open_inference import Output, metadata, outputs, server, wants_logits
 from sigmax.inference.readiness import Readiness
 from sigmax.inference.statistics import Statistics, own
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
-from sigmax.protocol.options import DEFAULT
+from sigmax.protocol.parameters import NONE, Wanted
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
+from sigmax.rpc.configuration import model_config
 from sigmax.rpc.forms import Forms
-from sigmax.rpc.raw import Form, KnownQuery, form_of, options_of, raw_response, requested, timeout_of
+from sigmax.rpc.raw import Form, KnownQuery, form_of, raw_response, requested, wishes_of
 from sigmax.rpc.service import Handler, Service
 from sigmax.rpc.statistics import ModelStatistics
 from sigmax.rpc.stream import MAX_BYTES, Streams
@@ -48,7 +51,7 @@ CONTENTS = {
     "FP64": "fp64_contents",
     "BYTES": "bytes_contents",
 }
-"""Which field of InferTensorContents holds a datatype; FP16 has none, it travels raw."""
+"""Which field of InferTensorContents holds a datatype; FP16 and BF16 have none, they travel raw."""
 
 _SHARED_MEMORY = "shared memory is not offered: send tensors in the request"
 
@@ -79,11 +82,12 @@ class InferenceService:
         statistics: Statistics | None = None,
         *,
         extensions: Sequence[str] = (),
+        deployment: Deployment = DEFAULT,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self._model_statistics = ModelStatistics(statistics or Statistics(catalog, own(metrics)))
         self._catalog = catalog
-        self._extensions = extensions
+        self._extensions, self._deployment = extensions, deployment
         self._dispatch = dispatch
         self._readiness = readiness
         self._infer = metrics.verb("grpc", "infer")
@@ -99,6 +103,7 @@ class InferenceService:
             "ModelReady": unary(self.model_ready),
             "ServerMetadata": unary(self.server_metadata),
             "ModelMetadata": unary(self.model_metadata),
+            "ModelConfig": unary(partial(model_config, self._catalog, self._deployment)),
             "ModelInfer": unary(self.model_infer),
             "ModelStreamInfer": self._streams.handler(),
             "ModelStatistics": unary(self._model_statistics),
@@ -159,11 +164,11 @@ class InferQuery:
     __slots__ = (
         "_forms",
         "_message",
-        "_options",
         "_raw",
         "_request",
+        "_wanted",
+        "_wishes",
         "model",
-        "timeout",
         "version",
         "wants_logits",
     )
@@ -173,13 +178,18 @@ class InferQuery:
         self._message = parse(pb.ModelInferRequest, request)
         self._raw = len(self._message.raw_input_contents) > 0
         self.model, self.version = self._message.model_name, self._message.model_version
-        self._options, self.wants_logits = DEFAULT, False
-        self.timeout: float | None = None
+        self._wishes, self.wants_logits = NONE, False
+        self._wanted: tuple[Wanted, ...] = ()
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds after which the answer is of no use; None for never; known once the rows are read."""
+        return self._wishes.timeout
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the input tensors, raw or typed: one, or two of a model with categories."""
-        self._options, self.timeout = options_of(self._message), timeout_of(self._message)
-        self.wants_logits = wants_logits(served.manifest, requested(self._message))
+        self._wishes, self._wanted = wishes_of(self._message), requested(self._message)
+        self.wants_logits = wants_logits(served.manifest, [wanted.name for wanted in self._wanted])
         schema, inputs = served.schema, self._message.inputs
         tensors.check_inputs(schema, [tensor.name for tensor in inputs])
         if schema.categories:
@@ -193,10 +203,11 @@ class InferQuery:
 
     def render(self, prediction: Prediction) -> bytes:
         """A `ModelInferResponse`."""
-        served, message = prediction.served, self._message
-        given = outputs(prediction, requested(message), self._options)
-        if self._raw:
-            self._forms.learn(self._request, partial(form_of, self._request, message))
+        served, message, wishes = prediction.served, self._message, self._wishes
+        given = outputs(prediction, self._wanted, wishes.options)
+        if self._raw if wishes.binary is None else wishes.binary:
+            if self._raw:
+                self._forms.learn(self._request, partial(form_of, self._request, message))
             identity = pb.ModelInferResponse(id=message.id).SerializeToString()
             return identity + raw_response(served, given)
         response = pb.ModelInferResponse(model_name=served.name, model_version=served.version, id=message.id)

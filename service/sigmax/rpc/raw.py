@@ -6,6 +6,7 @@ the version that answers it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 from weakref import ref
@@ -15,23 +16,20 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from sigmax.contract import INPUT, Task
-from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
-from sigmax.protocol import tensors, timeouts
-from sigmax.protocol.options import DEFAULT, Options, from_parameters
+from sigmax.protocol import parameters, tensors, timeouts
+from sigmax.protocol.options import DEFAULT
+from sigmax.protocol.parameters import Wanted, Wishes
 from sigmax.protocol.tabular import Rows
-from sigmax.protocol.values import describe, surely_finite
+from sigmax.protocol.values import surely_finite
 from sigmax.rpc.labels import Labels
 from sigmax.rpc.varint import varint
 from sigmax.wire import open_inference_grpc_pb2 as pb
 
 RAW_INPUT = b"\x3a"  # raw_input_contents: field 7, length-delimited
 RAW_OUTPUT = b"\x32"  # raw_output_contents: field 6, length-delimited
-
-EMPTY_FINAL = "triton_enable_empty_final_response"
-"""Asks for an empty last answer of a stream, of models that give none or many; ours give one a request."""
 
 _MAX_PREFIX = 4096
 
@@ -44,7 +42,7 @@ class Form:
 
     Attributes:
         prefix: the bytes before the numbers.
-        wanted: the requested outputs by name; empty for all.
+        wanted: the requested outputs; empty for all.
         options: what their parameters say.
         plan: how the version that answered last takes them.
     """
@@ -56,7 +54,7 @@ class Form:
         self.prefix = prefix
         self.model, self.version = message.model_name, message.model_version
         self.datatype, self.shape = tensor.datatype, tuple(tensor.shape)
-        self.wanted, self.options = requested(message), options_of(message)
+        self.wanted, self.options = requested(message), wishes_of(message).options
         self.plan: Plan | None = None
 
     @property
@@ -180,14 +178,15 @@ class KnownQuery:
 
 
 def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
-    """The form of a raw request; None if it does not end with its numbers, or has what changes: id, timeout.
+    """The form of a raw request; None if it has an id, which changes, or does not end with its numbers.
 
-    Of models with categories no request has a form: their texts have no length in common.
+    Of models with categories no request has a form: their texts have no length in common. Nor has one that
+    wants more than numbers, a threshold and a band: a timeout, typed contents, classes; or that brings BF16.
     """
     inputs = message.inputs
-    if message.id or timeouts.TIMEOUT in message.parameters:
+    if message.id or len(message.raw_input_contents) != 1 or len(inputs) != 1 or inputs[0].name != INPUT:
         return None
-    if len(message.raw_input_contents) != 1 or len(inputs) != 1 or inputs[0].name != INPUT:
+    if inputs[0].datatype == tensors.BF16 or not _usual(message):
         return None
     numbers = message.raw_input_contents[0]
     common = request[: len(request) - len(numbers) - len(varint(len(numbers))) - 1]
@@ -200,36 +199,42 @@ def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
     return Form(prefix, message) if _reads_as(common, rest) else None
 
 
-def requested(message: pb.ModelInferRequest) -> tuple[str, ...]:
-    """The outputs that a request names; empty for all."""
-    return tuple([output.name for output in message.outputs])
+def _usual(message: pb.ModelInferRequest) -> bool:
+    """Whether all that a request wants besides its numbers is in its names of outputs and its options."""
+    wishes = wishes_of(message)
+    plain = wishes.binary is None and timeouts.TIMEOUT not in message.parameters
+    told = [one.parameters for one in message.inputs] + [one.parameters for one in message.outputs]
+    return plain and not any(told)
 
 
-def options_of(message: pb.ModelInferRequest) -> Options:
-    """What a request's parameters say.
+def requested(message: pb.ModelInferRequest) -> tuple[Wanted, ...]:
+    """The outputs that a request names; empty for all.
+
+    Raises:
+        InvalidInput: a parameter of one is not what it should be.
+        Unimplemented: one is wanted in shared memory.
+    """
+    if not message.outputs:
+        return ()
+    return parameters.of_outputs([(output.name, _values(output.parameters)) for output in message.outputs])
+
+
+def wishes_of(message: pb.ModelInferRequest) -> Wishes:
+    """What a request's parameters, and those of its inputs, say.
 
     Raises:
         InvalidInput: one of ours is not what it should be.
+        Unimplemented: a sequence, or shared memory.
     """
-    if not message.parameters:
-        return DEFAULT
-    given = _parameters(message)
-    if not isinstance(given.get(EMPTY_FINAL, True), bool):
-        raise InvalidInput(f"parameter '{EMPTY_FINAL}' is a boolean, not {describe(given[EMPTY_FINAL])}")
-    return from_parameters(given)
+    for tensor in message.inputs:
+        if tensor.parameters:
+            parameters.refuse_shared_memory("input", tensor.name, tensor.parameters)
+    return parameters.of_request(_values(message.parameters)) if message.parameters else parameters.NONE
 
 
-def timeout_of(message: pb.ModelInferRequest) -> float | None:
-    """After how many seconds an answer is of no use; None: never.
-
-    Raises:
-        InvalidInput: the parameter is no number of microseconds.
-    """
-    return timeouts.timeout_of(_parameters(message)) if message.parameters else None
-
-
-def _parameters(message: pb.ModelInferRequest) -> dict[str, Any]:
-    return {name: _value(parameter) for name, parameter in message.parameters.items()}
+def _values(given: Mapping[str, pb.InferParameter]) -> dict[str, Any]:
+    """Parameters as Python values; None for one that says nothing."""
+    return {name: _value(parameter) for name, parameter in given.items()}
 
 
 def _value(parameter: pb.InferParameter) -> Any:
@@ -252,7 +257,7 @@ def _plan(form: Form, served: Served, max_rows: int, size: int) -> Plan:
     return Plan(
         ref(served),
         max_rows,
-        wants_logits(manifest, form.wanted),
+        wants_logits(manifest, [wanted.name for wanted in form.wanted]),
         dtype,
         # the bytes of a bytes object begin at a multiple of 16
         None if len(form.prefix) % dtype.itemsize else len(form.prefix),
@@ -287,7 +292,7 @@ def raw_response(served: Served, given: list[Output]) -> bytes:
     """
     parts = [_head(served.name, served.version, tuple([output[:3] for output in given]))]
     for output in given:
-        content = tensors.to_bytes(output.values)
+        content = output.to_bytes()
         parts += (RAW_OUTPUT, varint(len(content)), content)
     return b"".join(parts)
 

@@ -15,6 +15,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2
 
+from sigmax.rpc.service import Service
 from sigmax.rpc.stream import Remaining, Streams
 from sigmax.rpc.unary import parse
 
@@ -44,7 +45,7 @@ class Reflection:
     def handlers(self) -> tuple[grpc.GenericRpcHandler[bytes, bytes], ...]:
         """What a gRPC server adds to answer them."""
         methods = {_METHOD: self._streams.handler()}
-        return tuple([grpc.method_handlers_generic_handler(service, methods) for service in (V1, V1ALPHA)])
+        return tuple([Service(service, methods) for service in (V1, V1ALPHA)])
 
     def leave(self, seconds: float) -> None:
         """End every stream."""

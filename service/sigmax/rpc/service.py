@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 
 from sigmax.errors import SigmaxError, Unimplemented, nearest, quoted
-from sigmax.rpc import ids
+from sigmax.protocol import ids
 from sigmax.rpc.errors import Context, Metadata, abort, end
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ _KINDS = {
 }
 
 
+_NAMES = frozenset([name.decode() for name in ids.NAMES])
+_MAX_ID = 512
+"""Characters of an id: as many of a `tracestate` have to be carried (W3C), beside all that an error says."""
+
+
 class Service(_Generic):
     """The methods of one service, by name.
 
@@ -47,27 +53,37 @@ class Service(_Generic):
     ) -> None:
         self._prefix = f"/{name}/"
         self._name, self._methods, self._absent = name, tuple(methods), dict(absent or {})
-        self._handlers = {self._prefix + method: _ending(handler) for method, handler in methods.items()}
+        ending = {self._prefix + method: _ending(handler) for method, handler in methods.items()}
+        self._handlers = {path: (handler, _naming(handler)) for path, handler in ending.items()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         """What answers a call; None if it is for another service."""
-        handler = self._handlers.get(handler_call_details.method)
-        if handler is None:
-            handler = self._refusal(handler_call_details.method)
+        path = handler_call_details.method
+        known = self._handlers.get(path)
+        if known is None:
+            return self._refused(handler_call_details) if path.startswith(self._prefix) else None
         for name, _ in handler_call_details.invocation_metadata:
-            if name in ids.NAMES:
-                return _with_ids(handler, ids.kept(handler_call_details.invocation_metadata))
-        return handler
+            if name in _NAMES:
+                return known[1](kept(handler_call_details.invocation_metadata))
+        return known[0]
 
-    def _refusal(self, path: str) -> Handler | None:
-        if not path.startswith(self._prefix):
-            return None
-        method = path.removeprefix(self._prefix)
+    def _refused(self, details: grpc.HandlerCallDetails) -> Handler:
+        method = details.method.removeprefix(self._prefix)
         reason = self._absent.get(method)
         if reason is None:
             hint = nearest(method, self._methods)
             reason = f"{self._name} has no method {quoted(method)}{hint}"
-        return refusing(Unimplemented(reason))
+        return _naming(refusing(Unimplemented(reason)))(kept(details.invocation_metadata))
+
+
+def kept(metadata: Iterable[tuple[str, str | bytes]]) -> Metadata:
+    """Of a call's metadata what its end brings back, too."""
+    named = [
+        (name.encode(), value.encode()) for name, value in metadata if name in _NAMES and type(value) is str
+    ]
+    return tuple(
+        [(name.decode(), value.decode()) for name, value in ids.returned(named) if len(value) <= _MAX_ID]
+    )
 
 
 def refusing(error: SigmaxError) -> Handler:
@@ -83,20 +99,18 @@ def _ending(handler: Handler) -> Handler:
     """A method whose every error is one of ours, foreseen or not; unary ones are that already."""
     if not (handler.request_streaming or handler.response_streaming):
         return handler
-    return _rewrapped(handler, _guarded)
+    behaviour, make = _parts(handler)
+    return make(_guarded(behaviour), handler.request_deserializer, handler.response_serializer)
 
 
 def _guarded(behaviour: _Behaviour) -> _Behaviour:
-    if inspect.isasyncgenfunction(behaviour):
-
-        async def generate(request: Any, context: Context) -> AsyncIterator[Any]:
-            try:
-                async for message in behaviour(request, context):
+    async def generate(request: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            async with aclosing(behaviour(request, context)) as messages:
+                async for message in messages:
                     yield message
-            except (Exception, CancelledError) as error:
-                await end(context, error)
-
-        return generate
+        except (Exception, CancelledError) as error:
+            await end(context, error)
 
     async def respond(request: Any, context: Context) -> Any:
         try:
@@ -104,37 +118,32 @@ def _guarded(behaviour: _Behaviour) -> _Behaviour:
         except (Exception, CancelledError) as error:
             await end(context, error)
 
-    return respond
+    return generate if inspect.isasyncgenfunction(behaviour) else respond
 
 
-def _with_ids(handler: Handler | None, trailing: Metadata) -> Handler | None:
-    if handler is None or not trailing:
-        return handler
+def _naming(handler: Handler) -> Callable[[Metadata], Handler]:
+    """What makes of a method the same one for a call whose ids go with its end, whatever that is."""
+    behaviour, make = _parts(handler)
+    generates = inspect.isasyncgenfunction(behaviour)
 
-    def naming(behaviour: _Behaviour) -> _Behaviour:
-        if inspect.isasyncgenfunction(behaviour):
-
-            async def generate(request: Any, context: Context) -> AsyncIterator[Any]:
-                context.set_trailing_metadata(trailing)
-                async for message in behaviour(request, context):
+    def named(trailing: Metadata) -> Handler:
+        async def generate(request: Any, context: Context) -> AsyncIterator[Any]:
+            context.set_trailing_metadata(trailing)
+            async with aclosing(behaviour(request, context)) as messages:
+                async for message in messages:
                     yield message
-
-            return generate
 
         async def respond(request: Any, context: Context) -> Any:
             context.set_trailing_metadata(trailing)
             return await behaviour(request, context)
 
-        return respond
+        wrapped = generate if generates else respond
+        return make(wrapped, handler.request_deserializer, handler.response_serializer)
 
-    return _rewrapped(handler, naming)
+    return named
 
 
-def _rewrapped(handler: Handler, wrap: Callable[[_Behaviour], _Behaviour]) -> Handler:
-    """The same kind of method with what answers it wrapped."""
+def _parts(handler: Handler) -> tuple[_Behaviour, Callable[..., Handler]]:
+    """What answers a method, and what makes a method of its kind."""
     kind = _KINDS[bool(handler.request_streaming), bool(handler.response_streaming)]
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    wrapped: Handler = make(
-        wrap(getattr(handler, kind)), handler.request_deserializer, handler.response_serializer
-    )
-    return wrapped
+    return getattr(handler, kind), getattr(grpc, f"{kind}_rpc_method_handler")

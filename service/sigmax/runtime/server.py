@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from sigmax.inference.batching import Batching, Limits
 from sigmax.inference.catalog import Catalog
+from sigmax.inference.configuration import Deployment
 from sigmax.inference.control import Control
 from sigmax.inference.dispatch import Dispatch
 from sigmax.inference.readiness import Readiness
@@ -70,7 +71,7 @@ class Doors:
         self._batching = Batching(metrics.lane, limits)
         dispatch = Dispatch(catalog, settings.max_rows, self._batching)
         size, pixels = settings.max_bytes, settings.max_pixels
-        statistics = Statistics(catalog, figures)
+        deployment, statistics = _deployment(settings), Statistics(catalog, figures)
         self._rpc = RpcDoor(
             catalog,
             dispatch,
@@ -80,6 +81,7 @@ class Doors:
             max_pixels=pixels,
             statistics=statistics,
             control=control,
+            deployment=deployment,
         )
         self._routes = rest_door(
             catalog,
@@ -93,6 +95,7 @@ class Doors:
             statistics=statistics,
             gently=gently,
             control=control,
+            deployment=deployment,
         )
         self._rest = _Uvicorn(_uvicorn_config(self._routes, settings.grace))
         self._serving: asyncio.Task[None] | None = None
@@ -153,6 +156,10 @@ class Doors:
             await self._serving
         if self._watching is not None:
             self._watching.cancel()
+
+
+def _deployment(settings: Settings) -> Deployment:
+    return Deployment(settings.max_rows, settings.workers, settings.max_batch_rows, settings.max_delay)
 
 
 def _waiting(listener: socket.socket) -> bool:

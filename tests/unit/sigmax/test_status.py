@@ -22,6 +22,7 @@ MODEL = {
     "since": "2026-01-02T03:04:05Z",
     "refused": [],
     "note": "",
+    "unloaded": False,
 }
 WELL: dict[str, Any] = {
     "service": "sigmax",
@@ -95,6 +96,13 @@ def test_what_is_not_well_is_said_and_exit_code_1(document: dict[str, Any], line
 
     assert said.exit_code == 1
     assert line in said.output.splitlines()
+
+
+def test_a_model_that_was_unloaded_on_request_is_as_it_should_be() -> None:
+    said = status(of_model(ready=False, version="", since="", unloaded=True))
+
+    assert said.exit_code == 0
+    assert "iris: unloaded on request" in said.output.splitlines()
 
 
 def test_workers_that_died_are_told_and_all_is_well_again() -> None:

@@ -229,6 +229,42 @@ def test_a_broken_version_says_why_and_the_one_before_it_goes_on_answering(repos
     run(repository, scenario)
 
 
+def test_a_folder_that_cannot_be_read_is_the_reason(repository: Repository) -> None:
+    repository.publish(1)
+
+    async def scenario(serving: Serving) -> None:
+        (repository.root / "small").rename(repository.root / "elsewhere")
+        (repository.root / "small").symlink_to("small")
+        status, said = await serving.post(LOAD.format("small"))
+        assert (status, said["code"]) == (503, "NOT_READY")
+        assert said["error"] == (
+            "model 'small': its folder cannot be read: Too many levels of symbolic links; version 1 answers"
+        )
+        assert await serving.version() == "1"
+
+    run(repository, scenario)
+
+
+def test_an_unloaded_model_is_that_whatever_version_or_label_is_asked_for(repository: Repository) -> None:
+    repository.publish(1)
+    (repository.root / "small" / "labels.json").write_text('{"stable": 1}')
+
+    async def scenario(serving: Serving) -> None:
+        label = "/v1/models/small/labels/stable:predict"
+        assert (await serving.post(label, b'{"instances": [[0, 0]]}'))[0] == 200
+        await serving.control.unload("small")
+        for path in (label, "/v1/models/small/labels/none:predict", "/v1/models/small/versions/7:classes"):
+            status, said = await serving.post(path, b'{"instances": [[0, 0]]}')
+            assert (status, said["error"]) == (503, "model 'small' was unloaded")
+        await serving.control.load("small")
+        assert (await serving.post(label, b'{"instances": [[0, 0]]}'))[0] == 200
+        (repository.root / "small" / "labels.json").write_text("{")
+        await serving.control.load("small")  # what is wrong with the labels keeps no version from answering
+        assert (await serving.post(label, b'{"instances": [[0, 0]]}'))[0] == 200
+
+    run(repository, scenario)
+
+
 def test_loading_what_is_loaded_and_unchanged_reads_nothing(repository: Repository) -> None:
     repository.publish(1)
 

@@ -56,16 +56,27 @@ def test_models_of_nothing_but_categories_have_one_input() -> None:
         tensors.check_inputs(WHOLE, ["features"])
 
 
-def test_integers_are_taken_as_int64_where_all_categories_are() -> None:
-    numbers = np.array([[30, 2], [1, 1]])
+@pytest.mark.parametrize(
+    "datatype", ["INT64", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "UINT64"]
+)
+def test_integers_of_any_size_are_taken_where_all_categories_are(datatype: str) -> None:
+    numbers = np.array([[30, 2], [1, 1]], tensors.DTYPES[datatype])
 
     for content in (numbers.tobytes(), numbers.ravel().tolist()):
-        given = [categories(content, "INT64", (2, 2))]
+        given = [categories(content, datatype, (2, 2))]
         assert elements.read(WHOLE, given, 10).tolist() == [[2, 1], [0, 0]]
-    elements.check_datatype(WHOLE, "INT64")
+    elements.check_datatype(WHOLE, datatype)
+
+
+def test_an_integer_outside_its_datatype_is_no_category() -> None:
+    with pytest.raises(InvalidInput, match="row 0, feature 'second': '256' is outside UINT8"):
+        elements.read(WHOLE, [categories([30, 256], "UINT8", (1, 2))], 10)
+
+
+def test_only_integers_are_taken_for_categories() -> None:
     with pytest.raises(InvalidInput, match=r"datatype 'INT64' is not one of BYTES$"):
         elements.check_datatype(SCHEMA, "INT64")
-    with pytest.raises(InvalidInput, match=r"datatype 'FP64' is not one of BYTES, INT64$"):
+    with pytest.raises(InvalidInput, match=r"datatype 'FP64' is not one of BYTES, UINT8, .*, INT64$"):
         elements.check_datatype(WHOLE, "FP64")
 
 
@@ -75,7 +86,7 @@ def test_integers_are_taken_as_int64_where_all_categories_are() -> None:
         (np.array([30, 31]).tobytes(), "row 0, feature 'second': unknown category '31'"),
         (b"\0" * 15, "15 bytes are not whole INT64 numbers of 8"),
         (b"\0" * 8, "needs 2 elements, got 1; row 0, feature 'second' is the first without one"),
-        ([2**70, 1], "row 0, feature '등급': expected a whole number or its decimal text"),
+        ([2**70, 1], "row 0, feature '등급': '1180591620717411303424' is outside INT64"),
     ],
 )
 def test_wrong_integers_are_refused(content: Any, expected: str) -> None:

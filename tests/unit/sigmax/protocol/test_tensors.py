@@ -22,7 +22,7 @@ SINGLE = Schema(replace(MULTICLASS, graph=replace(MULTICLASS.graph, dtype=FloatT
 OPTIONAL = Schema.of((AGE, WAGE, MEMBER, VISITS), np.float64)
 OPTIONAL_SINGLE = Schema.of((AGE, WAGE, MEMBER, VISITS), np.float32)
 
-any_tensor = st.sampled_from(sorted(tensors.DTYPES)).flatmap(
+any_tensor = st.sampled_from(sorted(set(tensors.DTYPES) - {"BF16"})).flatmap(
     lambda name: arrays(tensors.DTYPES[name], (2, 2)).map(lambda array: (name, array))
 )
 
@@ -49,6 +49,33 @@ def test_a_tensor_is_widened_only_if_no_value_changes(tensor: tuple[str, Any], s
     else:
         with pytest.raises(InvalidInput, match=r"^row [01], feature '[ab]': "):
             tensors.from_bytes(schema, name, (2, 2), array.tobytes())
+
+
+@given(arrays(np.uint16, (2, 2)), st.sampled_from([DOUBLE, SINGLE]))
+def test_bf16_is_the_upper_half_of_an_fp32(halves: Any, schema: Schema) -> None:
+    bits = np.zeros((2, 2, 2), "<u2")
+    bits[..., 1] = halves
+    expected = np.frombuffer(bits.tobytes(), "<f4").reshape(2, 2)
+
+    if np.isfinite(expected).all():
+        wide = tensors.from_bytes(schema, "BF16", (2, 2), halves.astype("<u2").tobytes())
+        assert wide.dtype == schema.dtype
+        assert exact(wide) == exact(expected)
+    else:
+        with pytest.raises(InvalidInput, match=r"^row [01], feature '[ab]': expected a finite number"):
+            tensors.from_bytes(schema, "BF16", (2, 2), halves.astype("<u2").tobytes())
+
+
+def test_a_byte_that_is_neither_0_nor_1_is_no_boolean() -> None:
+    assert tensors.from_bytes(DOUBLE, "BOOL", (1, 2), b"\1\0").tolist() == [[1, 0]]
+    with pytest.raises(InvalidInput, match="row 0, feature 'b': byte 2 is no BOOL"):
+        tensors.from_bytes(DOUBLE, "BOOL", (1, 2), b"\1\2")
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "BF16"])
+def test_half_precision_comes_as_bytes_alone(datatype: str) -> None:
+    with pytest.raises(InvalidInput, match=f"input 'features': {datatype} has no form but bytes"):
+        tensors.from_values(DOUBLE, datatype, (1, 2), [1, 2])
 
 
 @given(arrays(np.float64, (3, 2), elements=st.floats(allow_nan=False, allow_infinity=False)))

@@ -26,6 +26,7 @@ from sigmax.inference.proof import Proof
 from sigmax.protocol.schema import Schema
 from sigmax.rest import classifier, inference_protocol
 from sigmax.rest.asgi import Body
+from sigmax.rest.predict import Kept, PredictQuery
 from sigmax.rest.straight import Models, Numbers
 from sigmax.rest.templates import Templates
 from sigmax.telemetry.metrics import Metrics
@@ -120,12 +121,49 @@ def listed(draw: st.DrawFn) -> tuple[str, list[int]]:
     return "[" + draw(SPACE) + comma.join(texts) + draw(SPACE) + "]", shape
 
 
+def an_object(values: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Some of these names, each with one of its values."""
+    return st.fixed_dictionaries({}, optional={name: st.sampled_from(each) for name, each in values.items()})
+
+
+PARAMETERS = an_object(
+    {
+        "threshold": [0.9, 2],
+        "timeout": [0, 1, 10**12, "x"],
+        "priority": [1, -1],
+        "binary_data_output": [True, False, "yes"],
+        "sequence_id": [0, 7],
+        "triton_x": [1],
+        "other": ["[1, 2]"],
+    }
+)
+OUTPUTS = st.fixed_dictionaries(
+    {"name": st.sampled_from(["probabilities", "probabilities", "label", "labels", "none"])},
+    optional={
+        "parameters": an_object(
+            {
+                "classification": [1, 2, 9, 0, "1"],
+                "binary_data": [True, False, 1],
+                "shared_memory_region": ["r"],
+            }
+        )
+    },
+)
+
+
+@st.composite
+def wanted(draw: st.DrawFn) -> str:
+    """What a request says besides its tensors."""
+    said: dict[str, Any] = {"parameters": draw(PARAMETERS), "outputs": draw(st.lists(OUTPUTS, max_size=2))}
+    return "".join(f", {json.dumps(key)}: {json.dumps(value)}" for key, value in said.items() if value)
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> list[bytes]:
     """Bodies of `infer` that differ in their numbers, and in what follows from them."""
     datatype = draw(st.one_of(st.just("FP64"), DATATYPES))
     order = draw(st.permutations(["name", "shape", "datatype", "data"]))
-    extra = draw(st.sampled_from(["", "", "", ', "id": "[7"', ', "parameters": {"threshold": 0.9}']))
+    extra = draw(st.one_of(st.sampled_from(["", "", "", ', "id": "[7"']), wanted()))
     doubled = draw(
         st.sampled_from(["", "", "", ', "data": [1, 2]', ', "data": null', ', "x": "\\"data\\": ["'])
     )
@@ -171,6 +209,19 @@ def test_named_rows_are_read_straight_as_they_are_with_care(query: Any, name: st
     straight = partial(query, kept=classifier.Kept(Models(), Templates()))
 
     assert ask(straight, body) == ask(query, body)
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, 2.0**53])
+@pytest.mark.parametrize("key", ["rows", "instances"])
+def test_an_integer_that_would_be_rounded_is_refused_as_it_is_with_care(key: str, number: float) -> None:
+    ask, body = asking(BINARY), json.dumps({key: [{"a": 1, "b": number}]}).encode()
+    query: Any = classifier.ClassesQuery if key == "rows" else PredictQuery
+    kept: Any = classifier.Kept(Models(), Templates()) if key == "rows" else Kept(Templates())
+    ordered = json.dumps({key: [[1, number]]}).encode()
+
+    assert ask(partial(query, kept=kept), body) == ask(query, body)
+    assert ask(partial(query, kept=kept), ordered) == ask(query, ordered)
+    assert isinstance(ask(query, body), str) == (abs(number) > 2**53)
 
 
 @pytest.mark.parametrize("name", ['4" nails', "C:\\x", "two\nlines", "\x7f", "\u2028", "폭"])

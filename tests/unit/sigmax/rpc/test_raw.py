@@ -328,6 +328,77 @@ def test_a_changed_byte_of_a_known_request_is_read_as_a_full_reading_does(data: 
     assert outcome(learned, bytes(changed)) == outcome(service(), bytes(changed))
 
 
+def parameter(value: Any) -> pb.InferParameter:
+    kinds = {bool: "bool_param", int: "int64_param", str: "string_param", float: "double_param"}
+    options: Any = {kinds[type(value)]: value}
+    return pb.InferParameter(**options)
+
+
+def some(values: dict[str, list[Any]]) -> st.SearchStrategy[dict[str, pb.InferParameter]]:
+    """Some of these names, each with one of its values."""
+    each = {name: st.sampled_from(known).map(parameter) for name, known in values.items()}
+    return st.fixed_dictionaries({}, optional=each)
+
+
+WISHES = some(
+    {
+        "threshold": [0.9, 2.0],
+        "timeout": [0, 10**12, "x"],
+        "priority": [1, -1],
+        "binary_data_output": [True, False, "yes"],
+        "sequence_id": [0, "a"],
+        "triton_x": [1],
+        "other": ["x"],
+    }
+)
+OUTPUT_WISHES = some({"classification": [1, 2, 0], "binary_data": [True, False], "other": [1]})
+Requested = pb.ModelInferRequest.InferRequestedOutputTensor
+
+
+@given(
+    WISHES,
+    st.dictionaries(st.sampled_from(["probabilities", "label", "none"]), OUTPUT_WISHES, max_size=2),
+    some({"other": [1], "shared_memory_region": ["r"]}),
+    st.lists(matrices, min_size=2, max_size=3),
+)
+def test_whatever_a_request_wants_a_known_form_answers_as_a_full_reading(
+    wishes: Any, outputs: dict[str, Any], of_input: Any, matrices: list[Any]
+) -> None:
+    served = serving(BANDED)
+    learned = service(served)
+    requested = [Requested(name=name, parameters=said) for name, said in outputs.items()]
+
+    for matrix in [*matrices, *matrices]:
+        infer(learned, request(matrix))  # the same without wishes is a known form of its own
+        message = request(matrix, parameters=wishes, outputs=requested)
+        for name, value in of_input.items():
+            message.inputs[0].parameters[name].CopyFrom(value)
+        sent = message.SerializeToString()
+        assert outcome(learned, sent) == outcome(service(served), sent)
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"parameters": {"binary_data_output": parameter(value=False)}},
+        {"parameters": {"timeout": parameter(10**12)}},
+        {"outputs": [Requested(name="probabilities", parameters={"classification": parameter(1)})]},
+    ],
+)
+def test_what_wants_more_than_numbers_makes_no_form(wishes: dict[str, Any]) -> None:
+    message = request(np.zeros((1, 2)), **wishes)
+
+    assert form_of(message.SerializeToString(), message) is None
+
+
+def test_bf16_makes_no_form() -> None:
+    message = pb.ModelInferRequest(model_name="small", raw_input_contents=[bytes(4)])
+    message.inputs.add(name="features", datatype="BF16", shape=(1, 2))
+
+    assert form_of(message.SerializeToString(), message) is None
+    assert infer(service(), message) == infer(service(), request(np.zeros((1, 2))))
+
+
 def test_each_version_that_answers_a_form_answers_for_itself() -> None:
     known: Forms[Form] = Forms()
     catalogs = [Catalog([Entry("small", served)]) for served in map(serving, (BINARY, BANDED, BINARY))]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sigmax.protocol.ids import is_traceparent, is_tracestate, request_id, returned
 from sigmax.rest.asgi import Answer
-from sigmax.rest.ids import is_traceparent, is_tracestate, request_id, returned
 from sigmax.rest.wishes import NOTHING, heard, signed
 
 PARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

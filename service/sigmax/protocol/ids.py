@@ -10,18 +10,11 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from sigmax.rest.asgi import Headers
+Headers = tuple[tuple[bytes, bytes], ...]
 
 REQUEST_ID = b"x-request-id"
 _PARENT, _STATE = b"traceparent", b"tracestate"
 NAMES = frozenset({REQUEST_ID, _PARENT, _STATE})
-
-CHANGING = NAMES | {
-    *(b"baggage", b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"uber-trace-id"),
-    *(b"x-amzn-trace-id", b"x-cloud-trace-context", b"sentry-trace", b"cf-ray", b"x-correlation-id"),
-    *(b"x-datadog-trace-id", b"x-datadog-parent-id", b"newrelic", b"request-id", b"idempotency-key"),
-}
-"""Headers that are new with each request, where somebody sends them."""
 
 _REQUEST_ID = re.compile(rb"[\x20-\x7e]{1,200}")
 _MAX_PARENT = 200
