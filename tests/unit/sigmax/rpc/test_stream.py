@@ -309,7 +309,7 @@ def test_the_parameter_of_streams_that_end_empty_is_a_boolean() -> None:
 
         assert [answer.error_message for answer in came] == [
             "",
-            f"parameter '{parameter}' is true or false, not the number 1",
+            f"parameter '{parameter}' is a boolean, not the number 1",
         ]
 
     asyncio.run(test())
