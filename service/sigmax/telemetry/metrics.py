@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Literal, NamedTuple
 
-from sigmax.telemetry.account import ROWS, Account, Share, Stages
+from sigmax.telemetry.account import ROWS, Account, Share, Stages, Told
 from sigmax.telemetry.tally import Tally
 from sigmax.telemetry.totals import COUNTER, COUNTERS, HISTOGRAM, LATEST, LEAST, SUM, Figures, Value
 
@@ -119,6 +119,7 @@ class Metrics:
     def __init__(self) -> None:
         self._meters: list[Meter] = []
         self._accounts: dict[tuple[str, str], Account] = {}
+        self._kept: dict[tuple[str, str], tuple[Told, Figures]] = {}
         self._values: dict[tuple[str, str, str], Unusual] = {}
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._states: dict[tuple[str, str], int] = {}
@@ -156,7 +157,10 @@ class Metrics:
 
     def figures(self) -> Figures:
         """Every series as it stands."""
-        return {(FAMILIES[name].kind, name, labels): value for name, labels, value in self._series()}
+        figures = _keyed(self._series())
+        for version, account in self._accounts.items():
+            figures.update(self._counted(version, account.told()))
+        return figures
 
     def exposition(self, figures: Figures | None = None) -> bytes:
         """Every series of this process, or those given, as `GET /metrics` answers."""
@@ -164,11 +168,16 @@ class Metrics:
 
         return exposition.write(FAMILIES, self.figures() if figures is None else figures)
 
+    def _counted(self, version: tuple[str, str], told: Told) -> Figures:
+        """What a version's account tells, kept until it tells something else: most of many models rest."""
+        kept = self._kept.get(version)
+        if kept is None or kept[0] is not told:
+            kept = self._kept[version] = told, _keyed(_counted(version, told))
+        return kept[1]
+
     def _series(self) -> Iterable[tuple[str, tuple[str, ...], Value]]:
         for meter in self._meters:
             yield from meter.figures()
-        for version, account in self._accounts.items():
-            yield from _counted(version, account)
         for version, lane in self._lanes.items():
             yield "sigmax_queue_seconds", version, lane.waits.figures()
             yield "sigmax_queue_rows", version, lane.rows_waiting
@@ -187,16 +196,19 @@ class Metrics:
             yield "sigmax_model_control", control, count
 
 
-def _counted(version: tuple[str, str], account: Account) -> Iterator[tuple[str, tuple[str, ...], Value]]:
+def _keyed(series: Iterable[tuple[str, tuple[str, ...], Value]]) -> Figures:
+    return {(FAMILIES[name].kind, name, labels): value for name, labels, value in series}
+
+
+def _counted(version: tuple[str, str], told: Told) -> Iterator[tuple[str, tuple[str, ...], Value]]:
     """What is counted of one version at every door; of one that has never run, no more than is needed."""
-    yield "sigmax_batch_rows", version, account.rows().figures()
-    yield TOTALS, version, list(account.totals())
-    last = account.last()
-    if last:
-        yield STAGES, version, list(account.stages())
-        yield LAST, version, last
-    for rows, runs in account.sizes():
-        yield SIZES, (*version, str(rows)), runs.figures()
+    yield "sigmax_batch_rows", version, told.rows
+    yield TOTALS, version, told.totals
+    if told.last:
+        yield STAGES, version, told.stages
+        yield LAST, version, told.last
+    for rows, runs in told.sizes:
+        yield SIZES, (*version, rows), runs
 
 
 class Lane:
