@@ -5,14 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from sigmax.errors import InvalidInput, nearest
-from sigmax.inference import inputs
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.instances import from_examples, renamed
+from sigmax.rest.instances import from_examples
 from sigmax.rest.jsons import check_media, read_object
 from sigmax.rest.signatures import OF_CLASSIFY, signature_of
 from sigmax.rest.straight import Models
@@ -35,13 +33,6 @@ class ClassifyQuery:
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the examples."""
-        try:
-            return self._rows(served, max_rows)
-        except InvalidInput as error:
-            error.problems = renamed(error.problems, EXAMPLES)
-            raise
-
-    def _rows(self, served: Served, max_rows: int) -> Rows:
         check_media(self._body.media_type)
         reader = None if self._kept is None else self._kept.named_rows(served)
         straight = None if reader is None else reader.read(self._body.content, max_rows)
@@ -52,8 +43,8 @@ class ClassifyQuery:
         if EXAMPLES not in document:
             meant = next((hint for key in document if (hint := nearest(key, (EXAMPLES,)))), "")
             raise InvalidInput(f"'examples' is missing: send a list of objects by feature name{meant}")
-        given = from_examples(served, document[EXAMPLES], document.get(CONTEXT), max_rows)
-        rows = inputs.read(served, given, DEFAULT, max_rows, self._max_pixels)
+        sent = from_examples(served, document[EXAMPLES], document.get(CONTEXT), max_rows)
+        rows = sent.read(served, max_rows, self._max_pixels)
         if doubt is not None:
             raise doubt
         return rows

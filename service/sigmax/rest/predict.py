@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -11,17 +12,14 @@ import numpy as np
 
 from sigmax.contract import Task
 from sigmax.errors import InvalidInput, nearest
-from sigmax.inference import inputs
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
-from sigmax.inference.inputs import Given
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.parameters import Wanted
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.instances import from_inputs, from_instances, renamed
+from sigmax.rest.instances import from_inputs, from_instances
 from sigmax.rest.jsons import check_media, read_object
 from sigmax.rest.signatures import CLASSES, OF_PREDICT, SERVING_DEFAULT, requested, signature_of
 from sigmax.rest.straight import Models, Numbers
@@ -58,11 +56,7 @@ class Kept:
         self._named, self._numbers, self.templates = Models(INSTANCES), Numbers(), templates
 
     def read(self, served: Served, content: bytes, max_rows: int) -> Straight | None:
-        """The rows of a body of numbers, in lists or by feature name; None for any other.
-
-        Raises:
-            InvalidInput: numbers that are no pixels.
-        """
+        """The rows of a body of numbers, in lists or by feature name; None for any other."""
         head = _HEAD.match(content)
         if head is None:
             return None
@@ -72,13 +66,13 @@ class Kept:
         key, start, end = head["key"].decode(), head.end(), content.rfind(b"]") + 1
         if content[end:].strip(_SPACE) != b"}":
             return None
+        rows = None
         if content[start + 1 : start + _NEAR].lstrip(_SPACE)[:1] == b"[":
-            rows = self._numbers.rows(served.schema, content[start:end], max_rows)
+            with suppress(InvalidInput):  # of pixels: the careful reader says where
+                rows = self._numbers.rows(served.schema, content[start:end], max_rows)
         elif key == INSTANCES and head["signature"] is None:
             reader = self._named.named_rows(served)
             rows = None if reader is None else reader.read(content, max_rows)
-        else:
-            rows = None
         return None if rows is None else Straight(rows, key, signature)
 
 
@@ -109,13 +103,6 @@ class PredictQuery:
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read rows, columns or pictures."""
-        try:
-            return self._rows(served, max_rows)
-        except InvalidInput as error:
-            error.problems = renamed(error.problems, self._key)
-            raise
-
-    def _rows(self, served: Served, max_rows: int) -> Rows:
         check_media(self._body.media_type)
         content = self._body.content
         straight = None if self._kept is None else self._kept.read(served, content, max_rows)
@@ -126,7 +113,7 @@ class PredictQuery:
         key = _key(document)
         self._understand(served, key, signature_of(document, OF_PREDICT, "predict"))
         read = from_instances if key == INSTANCES else from_inputs
-        rows = self._read(served, read(served, document[key], max_rows), max_rows)
+        rows = read(served, document[key], max_rows).read(served, max_rows, self._max_pixels)
         if doubt is not None:
             raise doubt
         return rows
@@ -135,9 +122,6 @@ class PredictQuery:
         self._key, self._signature = key, signature
         self._requested = requested(served.manifest, signature)
         self.wants_logits = wants_logits(served.manifest, self._requested)
-
-    def _read(self, served: Served, given: Given, max_rows: int) -> Rows:
-        return inputs.read(served, given, DEFAULT, max_rows, self._max_pixels)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"predictions": …}`, one entry a row, or `{"outputs": …}`; one output has no name."""
