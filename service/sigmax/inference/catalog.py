@@ -156,7 +156,7 @@ class Entry:
         number = self.labels.get(version.name)
         if number is None:
             known = ", ".join(f"'{name}' (version {number})" for name, number in self.labels.items())
-            there = f"those that there are: {known}" if known else "it has none"
+            there = f"those that there are: {known}" if known else "it has none, labels.json gives some"
             hint = nearest(version.name, self.labels)
             raise NotFound(f"model '{self.name}' has no label {quoted(version.name)}{hint}; {there}")
         return str(number)
@@ -164,7 +164,7 @@ class Entry:
     def unready(self, version: str) -> NotFound | NotReady:
         """Why a version that is not served is not."""
         if self.unloaded:
-            return NotReady(f"model '{self.name}' was unloaded")
+            return NotReady(f"model '{self.name}' was unloaded on request: load it, and it answers again")
         if isinstance(version, Label):
             number = self.number_of(version)
             error = self.unready(number)
