@@ -752,10 +752,8 @@ INFER = [
         tensor("[1, 2]", shape="[2]"),
         "input 'features': expected shape [-1, 2], got [2]; one row is [1, 2]",
     ),
-    Case("A9-one-too-few", tensor("[1]"), "input 'features': shape [1, 2] needs 2 values, 'data' has 1"),
-    Case(
-        "A9-one-too-many", tensor("[1, 2, 3]"), "input 'features': shape [1, 2] needs 2 values, 'data' has 3"
-    ),
+    Case("A9-one-too-few", tensor("[1]"), "input 'features': shape [1, 2] needs 2 values, got 1"),
+    Case("A9-one-too-many", tensor("[1, 2, 3]"), "input 'features': shape [1, 2] needs 2 values, got 3"),
     Case(
         "A9-one-too-wide",
         tensor("[1, 2, 3]", shape="[1, 3]"),

@@ -318,14 +318,14 @@ CASES = [
         "B7-fewer-values",
         INFER,
         typed(lambda r: r.inputs[0].contents.fp64_contents.pop()),
-        "input 'features': shape [1, 2] needs 2 values, 'data' has 1",
+        "input 'features': shape [1, 2] needs 2 values, got 1",
         ("inputs.features",),
     ),
     Case(
         "B7-more-values",
         INFER,
         typed(lambda r: r.inputs[0].contents.fp64_contents.append(1)),
-        "input 'features': shape [1, 2] needs 2 values, 'data' has 3",
+        "input 'features': shape [1, 2] needs 2 values, got 3",
         ("inputs.features",),
     ),
     Case(
@@ -339,7 +339,7 @@ CASES = [
         "B7-neither",
         INFER,
         raw(lambda r: r.ClearField("raw_input_contents")),
-        "input 'features': shape [1, 2] needs 2 values, 'data' has 0",
+        "input 'features': shape [1, 2] needs 2 values, got 0",
         ("inputs.features",),
     ),
     Case(

@@ -23,6 +23,9 @@ from sigmax.repository.watcher import Identity
 UNLOADED = "unloaded"
 """Why a model does not answer that was unloaded on request."""
 
+NAMELESS = "no model is named: send the name of one"
+"""What is said to a request without the name of a model."""
+
 _OF_LABELS = "labels/"
 
 
@@ -227,7 +230,8 @@ class Catalog:
         """
         entry = self._entries.get(name)
         if entry is None:
-            raise NotFound(f"unknown model {quoted(name)}{nearest(name, self._entries)}", "model")
+            text = f"unknown model {quoted(name)}{nearest(name, self._entries)}" if name else NAMELESS
+            raise NotFound(text, "model")
         return entry
 
     def find(self, name: str, version: str = "") -> Served:

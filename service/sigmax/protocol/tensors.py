@@ -216,7 +216,7 @@ def from_values(
         raise InvalidInput(f"input '{INPUT}': {datatype} has no form but bytes", field(INPUT, "datatype"))
     expected = check_matrix(schema, shape, max_rows)
     if len(values) != expected:
-        text = f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
+        text = f"input '{INPUT}': shape {list(shape)} needs {expected} values, got {len(values)}"
         raise InvalidInput(text, field(INPUT))
     shape = matrix_shape(schema, shape)
     if dtype.kind in "iu":
