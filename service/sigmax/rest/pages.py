@@ -17,7 +17,7 @@ from sigmax.rest.refusal import refusal
 from sigmax.rest.wishes import NOTHING, VARY, Wishes, granted, heard, signed
 
 _AS_IT_IS = "/v2"
-"""The client of asyncio in tritonclient asks for gzip wherever it asks, and unpacks answers of `infer` alone."""
+"""tritonclient for asyncio asks for gzip everywhere, and unpacks the answers of `infer` alone."""
 
 _CODING, _LENGTH = b"content-encoding", b"content-length"
 
