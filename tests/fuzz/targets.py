@@ -334,12 +334,12 @@ class Packed:
     name = "packed"
 
     def __init__(self, _: Catalog) -> None:
-        self._loop = asyncio.new_event_loop()
+        """It needs no model."""
 
     def careful(self, data: bytes) -> bytes:
         """Unpack it."""
         coding = (codings.GZIP, codings.DEFLATE)[data[:1] > b"\x7f"]
-        return self._loop.run_until_complete(codings.unpacked(data[1:], coding, MAX_UNPACKED))
+        return asyncio.run(codings.unpacked(data[1:], coding, MAX_UNPACKED))
 
     def fast(self) -> Ask:
         """There is no other way."""
