@@ -94,14 +94,9 @@ def matrix_shape(schema: Schema, shape: Sequence[int]) -> Sequence[int]:
     Pictures may come as whoever works with them has them, (n_samples, channels, height, width): the same
     values in the same order as (n_samples, n_features). Any other shape stays what it is.
     """
-    if len(shape) > 2 and shape[0] >= 0 and tuple(shape[1:]) == picture(schema):
+    if len(shape) > 2 and shape[0] >= 0 and tuple(shape[1:]) == schema.picture:
         return shape[0], schema.width
     return shape
-
-
-def picture(schema: Schema) -> tuple[int, ...]:
-    """The shape of a model's only block, if that is an image; else empty."""
-    return schema.features[0].shape if len(schema.features) == 1 else ()
 
 
 def check_shape(
@@ -131,7 +126,7 @@ def check_shape(
 
 def check_matrix(schema: Schema, shape: Sequence[int], max_rows: int) -> int:
     """Check the shape of the input `features`; how many values it holds."""
-    return check_shape(INPUT, schema.width, matrix_shape(schema, shape), max_rows, picture(schema))
+    return check_shape(INPUT, schema.width, matrix_shape(schema, shape), max_rows, schema.picture)
 
 
 def _shapes(width: int, block: tuple[int, ...]) -> str:

@@ -15,7 +15,7 @@ from sigmax.inference.catalog import Served
 from sigmax.protocol import elements
 from sigmax.protocol.options import INCLUDE, PARAMETERS
 from sigmax.protocol.schema import CATEGORIES
-from sigmax.protocol.tensors import DTYPES, RAW_ONLY, picture
+from sigmax.protocol.tensors import DTYPES, RAW_ONLY
 
 Schema = dict[str, Any]
 
@@ -312,7 +312,7 @@ def _input(served: Served, name: str) -> Schema:
         described.append("null is a missing value, in FP32 and FP64.")
     if schema.categories:
         described.append(f"`GET /v2/models/{served.name}` names the columns, under `properties`.")
-    block = picture(schema.numeric) if name == INPUT and schema.numeric is not None else ()
+    block = schema.numeric.picture if name == INPUT and schema.numeric is not None else ()
     shape = _shape(width)
     return {
         "type": "object",
