@@ -29,6 +29,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from heapq import nlargest
 from itertools import islice, pairwise
 from typing import ClassVar, Self
@@ -267,9 +268,12 @@ def path(*steps: str | int) -> str:
 
 
 def _step(step: str | int) -> str:
-    if isinstance(step, int):
-        return f"[{step}]"
-    name = shortened(step)
+    return f"[{step}]" if isinstance(step, int) else _named(shortened(step))
+
+
+@lru_cache(maxsize=1024)
+def _named(name: str) -> str:
+    """The step to a name, which is short; the same ones come again and again."""
     if _IDENTIFIER.fullmatch(name):
         return f".{name}"
     inner = json.dumps(name, ensure_ascii=not name.isprintable())[1:-1]

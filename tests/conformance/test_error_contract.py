@@ -253,3 +253,33 @@ def test_a_number_that_is_none_is_said_alike_but_for_where_it_stood(ask: Ask) ->
     fields = {name: one.problems[0][0] for name, one in said.items()}
     assert {field for name, field in fields.items() if "v2" in name} == {"inputs.features[1][1]"}
     assert {field for name, field in fields.items() if "v2" not in name} == {"rows[1][1]"}
+
+
+@pytest.mark.parametrize(
+    ("path", "request_bytes"),
+    [
+        ("/grpc.health.v1.Health/Check", b""),
+        ("/inference.GRPCInferenceService/ServerLive", b""),
+        ("/inference.GRPCInferenceService/ModelInfer", inferred("plain", ROW)),
+        ("/inference.GRPCInferenceService/ModelInfer", inferred("plain", ROW, typed=True)),
+        ("/sigmax.v1.Classifier/ListModels", b""),
+    ],
+)
+def test_a_real_service_gives_back_the_ids_of_a_call(
+    service: Service, path: str, request_bytes: bytes
+) -> None:
+    given = {
+        "x-request-id": "order 7",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "tracestate": "a=1",
+    }
+    with grpc.insecure_channel(service.grpc) as opened:
+        channel: Any = opened
+        _, with_ids = channel.unary_unary(path).with_call(
+            request_bytes, metadata=[*given.items()], timeout=20
+        )
+        _, without = channel.unary_unary(path).with_call(request_bytes, timeout=20)
+
+    trailing = dict(with_ids.trailing_metadata())
+    assert {name: trailing[name] for name in given} == given
+    assert not set(given) & set(dict(without.trailing_metadata()))

@@ -710,7 +710,11 @@ INFER = [
         ),
     ),
     Case("A8-beyond-fp32", tensor("[1, 1e39]", "FP32"), "row 0, feature 'b': 1e+39 is no number of FP32"),
-    Case("A8-half-in-json", tensor("[1, 2]", "FP16"), "input 'features': FP16 has no form in JSON"),
+    Case(
+        "A8-half-in-json",
+        tensor("[1, 2]", "FP16"),
+        "input 'features': FP16 has no form in JSON: send it as binary data",
+    ),
     Case(
         "A9-ragged",
         tensor("[[1, 2], [1]]", shape="[2, 2]"),

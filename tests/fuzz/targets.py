@@ -5,9 +5,12 @@ All three must come to the same: the second time, whatever a door remembers of r
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import gzip
 import json
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,13 +22,17 @@ from google.protobuf.message import DecodeError, Message
 from tests.fuzz import models, mutation
 from tests.fuzz.oracle import Outcome, Violation, outcome
 
+from sigmax.contract import Task
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.inference.open_inference import inputs
 from sigmax.inference.readiness import Readiness
 from sigmax.protocol.schema import CATEGORIES
 from sigmax.protocol.tensors import DTYPES
 from sigmax.rest import classifier as rest_classifier
+from sigmax.rest import classify as rest_classify
+from sigmax.rest import codings
 from sigmax.rest import inference_protocol as rest_inference
+from sigmax.rest import predict as rest_predict
 from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.straight import Models
 from sigmax.rest.templates import Templates
@@ -172,7 +179,9 @@ class Rest:
             case 2:
                 return frame._replace(media_type=random.randrange(len(MEDIA_TYPES))).packed()
             case 3:
-                return frame._replace(json_length=random.choice((0, len(text) + 1, _WHOLE))).packed()
+                return frame._replace(
+                    json_length=random.choice((0, min(len(text) + 1, _WHOLE), _WHOLE))
+                ).packed()
             case 4 if blob:
                 return frame._replace(body=text + rewrite(blob, random)).packed()
             case 5:
@@ -257,6 +266,108 @@ class RestClassifier(Rest):
             images = [base64.b64encode(picture).decode()]
             yield self._frame(served, _json({"images": images}))
             yield self._frame(served, picture, 2)
+
+
+class RestPredict(Rest):
+    """`POST /v1/models/{m}:predict` of TensorFlow Serving and KServe V1."""
+
+    name = "rest-predict"
+
+    def careful(self, data: bytes) -> Any:
+        """Without anything kept."""
+        return self._ask(partial(rest_predict.PredictQuery, max_pixels=models.MAX_PIXELS), data)
+
+    def fast(self) -> Ask:
+        """With readers of numbers, and templates."""
+        kept = rest_predict.Kept(Templates())
+        query = partial(rest_predict.PredictQuery, kept=kept, max_pixels=models.MAX_PIXELS)
+        return partial(self._ask, query)
+
+    def seeds(self) -> list[bytes]:
+        """Rows by name and in order, columns, pictures, a signature."""
+        return [seed for served in self._served() for seed in self._of(served)]
+
+    def _of(self, served: Served) -> Iterator[bytes]:
+        rows = models.rows_of(served)
+        named = [_named(served, row) for row in rows]
+        columns = {name: [row[name] for row in named] for name in served.schema.names}
+        yield self._frame(served, _json({"instances": rows}))
+        yield self._frame(served, _json({"signature_name": "serving_default", "instances": named}))
+        yield self._frame(served, _json({"inputs": columns}))
+        if served.manifest.image is not None:
+            images = [{"b64": base64.b64encode(models.picture()).decode()}]
+            yield self._frame(served, _json({"instances": images}))
+
+
+class RestClassify(Rest):
+    """`POST /v1/models/{m}:classify` of TensorFlow Serving."""
+
+    name = "rest-classify"
+
+    def careful(self, data: bytes) -> Any:
+        """Without anything kept."""
+        return self._ask(partial(rest_classify.ClassifyQuery, max_pixels=models.MAX_PIXELS), data)
+
+    def fast(self) -> Ask:
+        """With readers of named rows."""
+        kept = Models(rest_classify.EXAMPLES)
+        query = partial(rest_classify.ClassifyQuery, kept=kept, max_pixels=models.MAX_PIXELS)
+        return partial(self._ask, query)
+
+    def seeds(self) -> list[bytes]:
+        """Examples, with a context and without."""
+        return [seed for served in self._served() for seed in self._of(served)]
+
+    def _of(self, served: Served) -> Iterator[bytes]:
+        if served.manifest.image is not None or served.manifest.task is Task.MULTILABEL:
+            return
+        rows = [_named(served, row) for row in models.rows_of(served)]
+        first = served.schema.names[0]
+        shared = [{name: value for name, value in row.items() if name != first} for row in rows]
+        yield self._frame(served, _json({"examples": rows}))
+        yield self._frame(served, _json({"context": {first: rows[0][first]}, "examples": shared}))
+
+
+class Packed:
+    """A body that comes packed, and may hold too much."""
+
+    name = "packed"
+
+    def __init__(self, _: Catalog) -> None:
+        """It needs no model."""
+
+    def careful(self, data: bytes) -> bytes:
+        """Unpack it."""
+        coding = (codings.GZIP, codings.DEFLATE)[data[:1] > b"\x7f"]
+        return asyncio.run(codings.unpacked(data[1:], coding, MAX_UNPACKED))
+
+    def fast(self) -> Ask:
+        """There is no other way."""
+        return self.careful
+
+    def seeds(self) -> list[bytes]:
+        """Of both codings, short and long; several members; as clients write it that mistake deflate."""
+        text = b'{"inputs":[]}'
+        bare = zlib.compressobj(wbits=-15)
+        return [
+            b"\0" + gzip.compress(text, mtime=0),
+            b"\0" + gzip.compress(text, mtime=0) + gzip.compress(text * 1_000, mtime=0),
+            b"\xff" + zlib.compress(text),
+            b"\xff" + zlib.compress(text * 1_000),
+            b"\xff" + bare.compress(text) + bare.flush(),
+        ]
+
+    def mutated(self, data: bytes, random: Random, rewrite: Rewrite) -> bytes:
+        """The packed bytes, or others packed."""
+        if random.random() < 0.7:
+            return rewrite(data, random)
+        text = random.randbytes(random.choice((0, 1, 100))) * random.choice((1, 10, 5_000))
+        return (
+            b"\0" + gzip.compress(text, mtime=0) if random.random() < 0.5 else b"\xff" + zlib.compress(text)
+        )
+
+
+MAX_UNPACKED = 100_000
 
 
 class Rpc:
@@ -438,6 +549,9 @@ DOORS: dict[str, Callable[[Catalog], Door]] = {
     "grpc-infer": RpcInfer,
     "rest-classes": partial(RestClassifier, verb="classes"),
     "rest-probabilities": partial(RestClassifier, verb="probabilities"),
+    "rest-predict": RestPredict,
+    "rest-classify": RestClassify,
+    "packed": Packed,
     "grpc-classes": partial(RpcClassifier, verb="classes"),
     "grpc-probabilities": partial(RpcClassifier, verb="probabilities"),
 }

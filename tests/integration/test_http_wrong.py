@@ -211,6 +211,18 @@ def test_types_that_are_not_read_are_a_415(wire: Wire, media_type: bytes, body: 
 
 
 @pytest.mark.parametrize(
+    "path", [b"/v2/models/iris/infer", b"/v1/models/iris:predict", b"/v1/models/iris:classify"]
+)
+def test_every_door_says_which_types_it_reads(wire: Wire, path: bytes) -> None:
+    posted_there = posted(BODY, b"Content-Type: text/csv").replace(b"/v1/models/iris:probabilities", path)
+
+    status, code, text = asked(wire, posted_there)
+
+    assert (status, code) == (415, "UNSUPPORTED_MEDIA")
+    assert text == "content-type 'text/csv' is not read here: send JSON (application/json)"
+
+
+@pytest.mark.parametrize(
     "media_type", [b"", b"application/x-www-form-urlencoded", b"text/plain", b"application/json"]
 )
 def test_json_is_read_under_the_types_that_clients_send_it_with(

@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 
 _PASSED = "the timeout of the request passed before it was computed"
 
-_ROUNDED, _ON_ITS_WAY = 0.01, 0.005
+_ROUNDED, _ON_ITS_WAY = 0.01, 0.05
 """A caller gives up when its own deadline passes, a little before the one that it told us: gRPC rounds up to
-three digits, and a message takes a few milliseconds."""
+three digits, and under load a message is on its way for tens of milliseconds."""
 
 Answer_co = TypeVar("Answer_co", covariant=True)
 T = TypeVar("T")

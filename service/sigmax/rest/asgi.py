@@ -114,7 +114,10 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> Body:
 def _read_media_type(value: bytes) -> bytes:
     """No address takes a form apart; which other types it reads is its own affair."""
     if value[:10].lower() == b"multipart/":
-        raise UnsupportedMedia(f"content-type {quoted(value.decode('latin-1'))} is not read")
+        given = quoted(value.decode("latin-1"))
+        raise UnsupportedMedia(
+            f"content-type {given} is not read here: send one of its parts as the whole body"
+        )
     return value
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from sigmax.errors import InvalidInput, nearest
-from sigmax.inference import inputs
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
 from sigmax.rest.instances import from_examples
@@ -45,8 +43,8 @@ class ClassifyQuery:
         if EXAMPLES not in document:
             meant = next((hint for key in document if (hint := nearest(key, (EXAMPLES,)))), "")
             raise InvalidInput(f"'examples' is missing: send a list of objects by feature name{meant}")
-        given = from_examples(served, document[EXAMPLES], document.get(CONTEXT), max_rows)
-        rows = inputs.read(served, given, DEFAULT, max_rows, self._max_pixels)
+        sent = from_examples(served, document[EXAMPLES], document.get(CONTEXT), max_rows)
+        rows = sent.read(served, max_rows, self._max_pixels)
         if doubt is not None:
             raise doubt
         return rows

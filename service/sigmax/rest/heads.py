@@ -100,11 +100,11 @@ class Heads:
         before the empty line that is looked for here, there were more lines. One with headers that are new
         with each request would never be met again, and push out those that are.
         """
+        if asked.wishes.returned or not CHANGING.isdisjoint([name for name, _ in headers]):
+            return
         head = packet[: packet.find(b"\r\n\r\n") + 4]
         lines = len(headers) + 2
         if len(head) > _MAX_HEAD_BYTES or not head.startswith(b"POST "):
-            return
-        if any(name in CHANGING for name, _ in headers):
             return
         if head.count(b"\n") != lines or head.count(b"\r\n") != lines:
             return

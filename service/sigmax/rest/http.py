@@ -77,6 +77,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._due = 0.0  # when the client has to have sent the rest; 0 while that is not known
         self._received = 0  # bytes of a body, which put that off
         self._packet = b""  # begins with the head that the parser is about to read
+        self._met: Asked | None = None  # what that head says, where it is known and its body is still to come
         self._asked: Asked | None = None  # a request in the lane, while its body comes
         self._content = bytearray()  # of it, as far as it has come
         self._began = 0.0
@@ -107,7 +108,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> bytes:
         """Answer a request that is known, or parse; return what is to be parsed once more."""
-        self._packet, self._parts = b"", 0
+        self._packet, self._met, self._parts = b"", None, 0
         whole = self._between
         if whole:
             rest = self._known(data)
@@ -150,6 +151,11 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         self._complete()
+        met, self._met = self._met, None
+        if met is not None and self._is_free():
+            self._asked, self._packet = met, b""
+            self._content, self._began = bytearray(), perf_counter()
+            return
         names = [name for name, _ in self.headers]
         if names.count(b"host") > 1:
             raise httptools.HttpParserError("a request is for one host")
@@ -260,7 +266,10 @@ class HttpProtocol(HttpToolsProtocol):
             return None
         start = data.find(b"\r\n\r\n") + 4
         asked = self._routes.heads.known(data[:start])
-        if asked is None or len(data) < start + asked.length or not self._is_free():
+        if asked is None or not self._is_free():
+            return None
+        if len(data) < start + asked.length:
+            self._met = asked
             return None
         end = start + asked.length
         self._answer(asked, data[start:end])

@@ -39,7 +39,7 @@ from sigmax.rest.infer_request import (
     read_request,
     understood,
 )
-from sigmax.rest.jsons import certain, leniently, plain
+from sigmax.rest.jsons import certain, check_media, leniently, plain
 from sigmax.rest.straight import Numbers
 from sigmax.rest.templates import Templates
 
@@ -104,6 +104,7 @@ class InferQuery:
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the input tensors, nested or flat: one, or two of a model with categories."""
+        check_media(self._body.media_type)
         text, blob = _split(self._body)
         form = None if blob or self._kept is None else self._kept.forms.find(text)
         if form is not None:

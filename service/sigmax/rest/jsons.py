@@ -68,14 +68,13 @@ def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:
 
 
 def _keys(document: dict[str, Any]) -> int:
-    """How many keys a request of the Classifier has, if what has keys is where it should be."""
-    count, rows = len(document), document.get("rows")
-    if type(rows) is list and set(map(type, rows)) == {dict}:
-        count += sum(map(len, rows))
-    for name in ("columns", "options"):
-        inner = document.get(name)
-        if type(inner) is dict:
-            count += len(inner)
+    """How many keys a request has, if what has keys is where it should be: at the top, or one row each."""
+    count = len(document)
+    for value in document.values():
+        if type(value) is dict:
+            count += len(value)
+        elif type(value) is list and value and type(value[0]) is dict and set(map(type, value)) == {dict}:
+            count += sum(map(len, value))
     return count
 
 

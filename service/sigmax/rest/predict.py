@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -11,13 +12,10 @@ import numpy as np
 
 from sigmax.contract import Task
 from sigmax.errors import InvalidInput, nearest
-from sigmax.inference import inputs
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
-from sigmax.inference.inputs import Given
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol.containers import MAX_PIXELS
-from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.parameters import Wanted
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
@@ -58,11 +56,7 @@ class Kept:
         self._named, self._numbers, self.templates = Models(INSTANCES), Numbers(), templates
 
     def read(self, served: Served, content: bytes, max_rows: int) -> Straight | None:
-        """The rows of a body of numbers, in lists or by feature name; None for any other.
-
-        Raises:
-            InvalidInput: numbers that are no pixels.
-        """
+        """The rows of a body of numbers, in lists or by feature name; None for any other."""
         head = _HEAD.match(content)
         if head is None:
             return None
@@ -72,13 +66,13 @@ class Kept:
         key, start, end = head["key"].decode(), head.end(), content.rfind(b"]") + 1
         if content[end:].strip(_SPACE) != b"}":
             return None
+        rows = None
         if content[start + 1 : start + _NEAR].lstrip(_SPACE)[:1] == b"[":
-            rows = self._numbers.rows(served.schema, content[start:end], max_rows)
+            with suppress(InvalidInput):  # of pixels: the careful reader says where
+                rows = self._numbers.rows(served.schema, content[start:end], max_rows)
         elif key == INSTANCES and head["signature"] is None:
             reader = self._named.named_rows(served)
             rows = None if reader is None else reader.read(content, max_rows)
-        else:
-            rows = None
         return None if rows is None else Straight(rows, key, signature)
 
 
@@ -119,7 +113,7 @@ class PredictQuery:
         key = _key(document)
         self._understand(served, key, signature_of(document, OF_PREDICT, "predict"))
         read = from_instances if key == INSTANCES else from_inputs
-        rows = self._read(served, read(served, document[key], max_rows), max_rows)
+        rows = read(served, document[key], max_rows).read(served, max_rows, self._max_pixels)
         if doubt is not None:
             raise doubt
         return rows
@@ -128,9 +122,6 @@ class PredictQuery:
         self._key, self._signature = key, signature
         self._requested = requested(served.manifest, signature)
         self.wants_logits = wants_logits(served.manifest, self._requested)
-
-    def _read(self, served: Served, given: Given, max_rows: int) -> Rows:
-        return inputs.read(served, given, DEFAULT, max_rows, self._max_pixels)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"predictions": …}`, one entry a row, or `{"outputs": …}`; one output has no name."""

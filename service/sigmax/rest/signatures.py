@@ -35,11 +35,10 @@ def signature_of(document: dict[str, Any], known: Sequence[str], verb: str) -> s
     """
     name = document.get("signature_name", "")
     if type(name) is not str:
-        raise InvalidInput(f"'signature_name' is a text, not {describe(name)}")
+        raise InvalidInput(f"'signature_name' is a text, not {describe(name)}", "signature_name")
     if name not in ("", *known):
-        raise InvalidInput(
-            f"unknown signature {quoted(name)}{nearest(name, known)}; those of :{verb} are {', '.join(known)}"
-        )
+        text = f"unknown signature {quoted(name)}{nearest(name, known)}"
+        raise InvalidInput(f"{text}; those of :{verb} are {', '.join(known)}", "signature_name")
     return name or SERVING_DEFAULT
 
 

@@ -65,7 +65,9 @@ def granted(said: Answer | Awaitable[Answer], wishes: Wishes) -> Answer | Awaita
 
 def signed(answer: Answer, wishes: Wishes) -> Answer:
     """An answer with the ids of its request."""
-    return answer._replace(headers=(*answer.headers, *wishes.returned)) if wishes.returned else answer
+    if not wishes.returned:
+        return answer
+    return Answer(answer.body, (*answer.headers, *wishes.returned), answer.status)
 
 
 async def _later(promise: Awaitable[Answer], wishes: Wishes) -> Answer:

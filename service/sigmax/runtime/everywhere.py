@@ -56,9 +56,15 @@ class Everywhere:
         self._command = command
 
     async def index(self) -> list[Indexed]:
-        """Every version that any process knows; READY are those with which all of them answer."""
+        """Every version that any process knows; READY are those with which all of them answer.
+
+        Raises:
+            NotReady: no process has said anything.
+        """
         answers = await self._command(INDEX, "")
         said = [answer["index"] for answer in answers if answer != LATE and answer["code"] == OK]
+        if not said:
+            raise NotReady("no process of the service says what it has; it may be shutting down")
         return merged([[Indexed(*one) for one in index] for index in said])
 
     async def load(self, name: str) -> None:
@@ -89,7 +95,7 @@ def _one(said: Sequence[Indexed], processes: int) -> Indexed:
     """What is to be said of one version, of which each process has said something or nothing."""
     idle = [one for one in said if one.state != State.READY]
     if len(idle) == len(said):
-        return idle[0]
+        return next((one for one in idle if one.state == State.LOADING), idle[0])
     if idle or len(said) < processes:
         reason = idle[0].reason if idle else ELSEWHERE
         return said[0]._replace(state=State.LOADING, reason=reason)

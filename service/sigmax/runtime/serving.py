@@ -25,7 +25,7 @@ from sigmax.inference.statistics import NEEDED
 from sigmax.inference.yielding import Yielding
 from sigmax.repository import layout
 from sigmax.runtime.channel import Channel
-from sigmax.runtime.commands import INDEX, LOAD
+from sigmax.runtime.commands import INDEX, UNLOAD
 from sigmax.runtime.everywhere import NOTHING, Everywhere, share
 from sigmax.runtime.greeting import greeting
 from sigmax.runtime.server import Doors
@@ -222,7 +222,7 @@ class Worker:
 
     async def _share(self, control: OneProcess, number: int, verb: str, model: str) -> None:
         answer = await share(control, verb, model)
-        if verb == LOAD and self._leave.is_set():
+        if verb != UNLOAD and self._leave.is_set():
             answer = NOTHING
         self._channel.send({"kind": "answer", "id": number, "answer": answer})
 

@@ -128,7 +128,7 @@ def test_the_model_is_found_by_each_list_of_models(absent: tuple[str, ...]) -> N
 
 
 def test_without_any_list_the_person_is_asked_for_the_model() -> None:
-    with faulty(without("/v2/models", "/v2/repository/index")) as (url, _):
+    with faulty(without("/v2/models", "/v2/repository/index", "/v1/models")) as (url, _):
         ended = conform(url)
 
     assert ended.exit_code == 2

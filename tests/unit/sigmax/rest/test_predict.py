@@ -25,14 +25,18 @@ from tests.unit.sigmax.rest.test_straight import (
     PIXELS,
     SPACE,
     USUAL,
+    Witness,
     asking,
     renamed,
 )
 
 from sigmax.contract import Manifest
-from sigmax.errors import SigmaxError
-from sigmax.inference.catalog import Catalog, Entry
+from sigmax.errors import InvalidInput, SigmaxError
+from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
+from sigmax.inference.predictor import Predictor
+from sigmax.inference.proof import Proof
+from sigmax.protocol.schema import Schema
 from sigmax.rest import signatures
 from sigmax.rest.asgi import Body
 from sigmax.rest.classifier import ProbabilitiesQuery
@@ -456,6 +460,73 @@ def test_a_wrong_request_is_refused_with_what_is_wrong(
     assert isinstance(refused, str)
     assert refused.startswith("INVALID_INPUT: ")
     assert expected in refused
+
+
+NO_NUMBER = [[1, 2], [3, "x"]]
+FIELDS: list[tuple[Any, Manifest, Any, str]] = [
+    (PredictQuery, BINARY, {"instances": NO_NUMBER}, "instances[1][1]"),
+    (PredictQuery, BINARY, {"instances": [{"a": 1, "b": 2}, {"a": 1, "b": "x"}]}, "instances[1].b"),
+    (PredictQuery, BINARY, {"instances": [{"a": 1}]}, "instances[0].b"),
+    (
+        PredictQuery,
+        BINARY,
+        {"instances": [{"features": row} for row in NO_NUMBER]},
+        "instances[1].features[1]",
+    ),
+    (PredictQuery, BINARY, {"instances": [{"features": [1]}]}, "instances[0].features"),
+    (PredictQuery, BINARY, {"inputs": NO_NUMBER}, "inputs[1][1]"),
+    (PredictQuery, BINARY, {"inputs": {"features": NO_NUMBER}}, "inputs.features[1][1]"),
+    (PredictQuery, BINARY, {"inputs": {"a": [1], "b": ["x"]}}, "inputs.b[0]"),
+    (PredictQuery, BINARY, {"inputs": {"features": [[1]]}}, "inputs.features[0]"),
+    (PredictQuery, BINARY, {"instances": []}, "instances"),
+    (PredictQuery, BINARY, {"instances": ROW, "signature_name": 7}, "signature_name"),
+    (PredictQuery, PIXELS, {"instances": [[1, 2], [1, 256]]}, "instances[1][0][0][1]"),
+    (PredictQuery, PIXELS, {"instances": [[[[1, 256]]]]}, "instances[0][0][0][1]"),
+    (PredictQuery, PIXELS, {"instances": [{"photo": [1, 256]}]}, "instances[0].photo[0][0][1]"),
+    (PredictQuery, PIXELS, {"instances": [FILE, {"b64": "x"}]}, "instances[1]"),
+    (PredictQuery, PIXELS, {"instances": [FILE, {"b64": "UE5H"}]}, "instances[1]"),
+    (PredictQuery, PIXELS, {"instances": [FILE, 5]}, "instances[1]"),
+    (PredictQuery, PIXELS, {"inputs": {"image_bytes": [FILE, {"b64": "x"}]}}, "inputs.image_bytes[1]"),
+    (ClassifyQuery, BINARY, {"examples": [{"a": 1, "b": "x"}]}, "examples[0].b"),
+    (ClassifyQuery, BINARY, {"context": {"a": "x"}, "examples": [{"b": 1}]}, "context.a"),
+    (ClassifyQuery, PIXELS, {"examples": [{"photo": {"b64": "x"}}]}, "examples[0]"),
+]
+
+
+@pytest.mark.parametrize(("query", "manifest", "document", "field"), FIELDS)
+def test_a_problem_says_where_it_stands_in_the_body_that_was_sent(
+    query: Any, manifest: Manifest, document: Any, field: str
+) -> None:
+    for one in (query, partial(query, kept=Kept(Templates()) if query is PredictQuery else Models(EXAMPLES))):
+        assert where(manifest, one, document) == field
+
+
+def where(manifest: Manifest, query: Any, document: Any) -> str:
+    """The field of the first problem of a request that is refused."""
+    predictor = Predictor(manifest, Witness(manifest))
+    served = Served("a model", "1", predictor, Schema(manifest), Proof(1, 0.0, 0), b"{}")
+    dispatch = Dispatch(Catalog([Entry("a model", served)]), MAX_ROWS)
+    with pytest.raises(InvalidInput) as refused:
+        dispatch.answer(Metrics().verb("test", "any"), query, "a model", "", Body(encoded(**document)))
+    return refused.value.problems[0].field
+
+
+def test_a_problem_of_a_categorys_tensor_says_where_it_stands(tmp_path: Path) -> None:
+    served = mixed.served(tmp_path)
+    dispatch = Dispatch(Catalog([Entry("mixed", served)]), MAX_ROWS)
+    row = {"features": [1, 2, True, "often"], "categories": ["서울", 31]}
+    bodies = {"instances": [row], "inputs": {name: [value] for name, value in row.items()}}
+
+    for key, body in bodies.items():
+        with pytest.raises(InvalidInput) as refused:
+            dispatch.answer(
+                Metrics().verb("test", "any"), PredictQuery, "mixed", "", Body(encoded(**{key: body}))
+            )
+        first, second = ("[0].{}[1]", "[0].{}[3]") if key == "instances" else (".{}[0][1]", ".{}[0][3]")
+        assert [problem.field for problem in refused.value.problems] == [
+            key + first.format("categories"),
+            key + second.format("features"),
+        ]
 
 
 @pytest.mark.parametrize("query", [PredictQuery, ClassifyQuery])

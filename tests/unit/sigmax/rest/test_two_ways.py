@@ -10,7 +10,7 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.sigmax.rest.test_lane import BODY, HOT, Wire, connected, hot, lane
+from tests.unit.sigmax.rest.test_lane import BODY, HOT, Wire, connected, hot, lane, until
 
 from sigmax.rest.asgi import Answer
 from sigmax.rest.codings import BESIDE
@@ -103,6 +103,22 @@ def test_a_long_answer_is_packed_beside_the_loop_and_what_follows_waits_for_it()
         assert zlib.decompress(body) == long
         assert (first["content-encoding"], first["x-request-id"]) == ("deflate", "1")
         assert (await wire.head())[1]["x-request-id"] == "2"
+
+    lane(test)
+
+
+def test_a_head_that_is_known_is_not_read_again_when_its_body_comes_later() -> None:
+    async def test(wire: Wire) -> None:
+        whole = hot(BODY, "Accept-Encoding: gzip")
+        said = [await exchanged(wire, whole)]
+        (connection,) = wire.state.connections
+        for cut in (len(BODY), len(BODY) - 1, 1):
+            await wire.send(whole[:-cut])
+            await until(lambda: connection._asked is not None)  # type: ignore[union-attr]
+            said.append(await exchanged(wire, whole[-cut:]))
+        assert said == [said[0]] * 4
+        assert gzip.decompress(said[0][2])
+        assert (wire.routes.in_lane, wire.routes.applied) == (4, 0)
 
     lane(test)
 

@@ -228,7 +228,7 @@ def test_a_stream_that_is_cancelled_takes_its_requests_out_of_the_queue() -> Non
 def test_the_deadline_of_a_stream_is_that_of_its_requests() -> None:
     async def test() -> None:
         async with streaming(engine := Held()) as opened:
-            call = opened.stream(timeout=0.3)
+            call = opened.stream(timeout=1.0)
             await call.write(request(0.5))
             await asyncio.to_thread(engine.wait_for_a_run)
             await call.write(request(0.75))
@@ -309,7 +309,7 @@ def test_the_parameter_of_streams_that_end_empty_is_a_boolean() -> None:
 
         assert [answer.error_message for answer in came] == [
             "",
-            f"parameter '{parameter}' is true or false, not the number 1",
+            f"parameter '{parameter}' is a boolean, not the number 1",
         ]
 
     asyncio.run(test())

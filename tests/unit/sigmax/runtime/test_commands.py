@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from sigmax.errors import DeadlineExceeded, NotFound
+from sigmax.errors import DeadlineExceeded, NotFound, NotReady
 from sigmax.inference.control import Indexed
 from sigmax.runtime.channel import Channel
 from sigmax.runtime.child import Child, State
@@ -122,9 +122,10 @@ def test_an_error_of_one_process_is_the_answer_with_its_code() -> None:
         with pytest.raises(NotFound, match="unknown model 'm'"):
             await everywhere({"code": "OK"}, NOTHING, failed, LATE).unload("m")
         await everywhere({"code": "OK"}, NOTHING).unload("m")
-        assert await everywhere(
-            {"code": "OK", "index": [["m", "1", "READY", ""]]}, NOTHING, LATE
-        ).index() == [Indexed("m", "1", "READY", "")]
+        listed = {"code": "OK", "index": [["m", "1", "READY", ""]]}
+        assert await everywhere(listed, NOTHING, LATE).index() == [Indexed("m", "1", "READY", "")]
+        with pytest.raises(NotReady, match="no process of the service says what it has"):
+            await everywhere(NOTHING, LATE).index()
 
     run(scenario)
 
@@ -141,4 +142,5 @@ def test_only_what_is_ready_in_every_process_is_ready_in_the_service() -> None:
     ]
     again = Indexed("m", "2", "UNAVAILABLE", "bad")
     assert merged([[two], [again]]) == [two._replace(state="LOADING", reason="bad")]
-    assert merged([]) == []
+    loading = unloaded._replace(state="LOADING", reason="")
+    assert merged([[unloaded], [loading], [unloaded]]) == [loading]
