@@ -118,6 +118,9 @@ FAMILIES = {
 Version = tuple[str, str]
 """A model and its version."""
 
+Feature = tuple[str, str, str]
+"""A model, its version and one of its features."""
+
 
 class Metrics:
     """What this process counts."""
@@ -126,11 +129,12 @@ class Metrics:
         self._meters: list[Meter] = []
         self._accounts: dict[Version, Account] = {}
         self._lanes: Recent[Version, Lane] = Recent()
+        self._values: Recent[Feature, Unusual] = Recent()
         self._numbers = Numbers()
 
     def verb(self, door: str, verb: str) -> Meter:
         """What records the requests of one verb at one door."""
-        self._meters.append(Meter(door, verb, self._accounts, self._numbers))
+        self._meters.append(Meter(door, verb, self._accounts, self._values))
         return self._meters[-1]
 
     def lane(self, model: str, version: str) -> Lane:
@@ -156,7 +160,8 @@ class Metrics:
     def figures(self) -> Figures:
         """Every series as it stands."""
         series = chain.from_iterable(meter.series.all.values() for meter in self._meters)
-        return {**self._numbers.all, **_reckoned(chain(self._lanes.all.values(), series))}
+        counted: Iterable[Lane | Series] = chain(self._lanes.all.values(), series)
+        return {**self._numbers.all, **_reckoned(counted, self._values.all.values())}
 
     def news(self) -> dict[Key, Value | None]:
         """Every series that may have changed since this was last asked; None for one that is no more.
@@ -164,7 +169,8 @@ class Metrics:
         What rests is not looked at.
         """
         series = chain.from_iterable(meter.series.take() for meter in self._meters)
-        return {**self._numbers.take(), **_reckoned(chain(self._lanes.take(), series))}
+        counted: Iterable[Lane | Series] = chain(self._lanes.take(), series)
+        return {**self._numbers.take(), **_reckoned(counted, self._values.take())}
 
     def exposition(self, figures: Figures | None = None) -> bytes:
         """Every series of this process, or those given, as `GET /metrics` answers."""
@@ -180,9 +186,9 @@ def _key(name: str, labels: tuple[str, ...]) -> Key:
     return FAMILIES[name].kind, name, labels
 
 
-def _reckoned(counted: Iterable[Lane | Series]) -> Figures:
+def _reckoned(counted: Iterable[Lane | Series], values: Iterable[Unusual]) -> Figures:
     """The series of some of what counts, and of the accounts that it counts in, each once."""
-    figures: Figures = {}
+    figures: Figures = dict(chain.from_iterable(one.figures() for one in values))
     accounts: dict[Version, Account] = {}
     for one in counted:
         figures.update(one.figures())
@@ -214,31 +220,36 @@ class Lane:
         account: of it, which is of every door.
     """
 
-    __slots__ = ("_beside", "_cancelled", "_expired", "_rows", "_waits", "account", "version")
+    __slots__ = ("_beside", "_cancelled", "_expired", "_noted", "_rows", "_waits", "account", "version")
 
     def __init__(self, version: Version, account: Account, beside: Recent[Version, Lane]) -> None:
         self.version, self.account, self._beside = version, account, beside
+        self._noted: dict[Version, Lane] | None = None
         self._waits = Tally(_SECONDS)
         self._rows = self._expired = self._cancelled = 0
 
     def rows_waiting(self, more: int) -> None:
         """So many rows more wait or are computed now; fewer, if it is negative."""
-        self._beside.touched[self.version] = self
+        if self._noted is not self._beside.touched:
+            self._note()
         self._rows += more
 
     def run(self, rows: int, infer: float) -> None:
         """Count a run of so many rows, which took so many seconds."""
-        self._beside.touched[self.version] = self
+        if self._noted is not self._beside.touched:
+            self._note()
         self.account.ran(rows, infer)
 
     def wait(self, seconds: float) -> None:
         """Count what a request waited for its run."""
-        self._beside.touched[self.version] = self
+        if self._noted is not self._beside.touched:
+            self._note()
         self._waits.add(seconds)
 
     def drop(self, expired: int, cancelled: int) -> None:
         """Count requests that were not computed: their deadline had passed, or their caller had left."""
-        self._beside.touched[self.version] = self
+        if self._noted is not self._beside.touched:
+            self._note()
         self._expired += expired
         self._cancelled += cancelled
 
@@ -248,6 +259,28 @@ class Lane:
         yield _key("sigmax_queue_rows", self.version), self._rows
         yield _key("sigmax_queue_dropped", (*self.version, "expired")), self._expired
         yield _key("sigmax_queue_dropped", (*self.version, "cancelled")), self._cancelled
+
+    def _note(self) -> None:
+        """Be among those that have counted, once for each report."""
+        self._noted = self._beside.touched
+        self._noted[self.version] = self
+
+
+class Unusual:
+    """How many values of one feature were unknown categories, and how many were missing, at every door."""
+
+    __slots__ = ("_feature", "missing", "unknown")
+
+    def __init__(self, feature: Feature) -> None:
+        self._feature = feature
+        self.unknown = self.missing = 0
+
+    def figures(self) -> Iterator[tuple[Key, Value]]:
+        """Its series as they stand."""
+        if self.unknown:
+            yield _key("sigmax_unknown_categories", self._feature), self.unknown
+        if self.missing:
+            yield _key("sigmax_missing_values", self._feature), self.missing
 
 
 class Series:
@@ -286,10 +319,12 @@ class Meter:
         series: what was counted, by version.
     """
 
-    __slots__ = ("_accounts", "_numbers", "door", "series", "verb")
+    __slots__ = ("_accounts", "_values", "door", "series", "verb")
 
-    def __init__(self, door: str, verb: str, accounts: dict[Version, Account], numbers: Numbers) -> None:
-        self.door, self.verb, self._accounts, self._numbers = door, verb, accounts, numbers
+    def __init__(
+        self, door: str, verb: str, accounts: dict[Version, Account], values: Recent[Feature, Unusual]
+    ) -> None:
+        self.door, self.verb, self._accounts, self._values = door, verb, accounts, values
         self.series: Recent[Version, Series] = Recent()
 
     def request(
@@ -342,11 +377,9 @@ class Meter:
             unknown: categories that are not in the vocabulary.
             missing: values that were not there.
         """
-        labels = model, version, feature
-        if unknown:
-            self._numbers.add(_key("sigmax_unknown_categories", labels), unknown)
-        if missing:
-            self._numbers.add(_key("sigmax_missing_values", labels), missing)
+        values = self._values.find((model, version, feature), Unusual)
+        values.unknown += unknown
+        values.missing += missing
 
     def _new_series(self, version: Version) -> Series:
         account = self._accounts.setdefault(version, Account())
