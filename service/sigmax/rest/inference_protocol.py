@@ -89,18 +89,17 @@ class Kept:
 class InferQuery:
     """The body of an `infer` request."""
 
-    __slots__ = ("_body", "_form", "_kept", "_request", "_understood", "model", "version", "wants_logits")
+    __slots__ = (
+        *("_body", "_form", "_kept", "_request", "_understood"),
+        *("model", "timeout", "version", "wants_logits"),
+    )
 
     def __init__(self, model: str, version: str, body: Body, kept: Kept | None = None) -> None:
         self.model, self.version, self._body, self._kept = model, version, body, kept
         self._form: Form | None = None
         self._request = InferRequest([])
         self._understood, self.wants_logits = NOTHING, False
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds after which the answer is of no use; None for never; known once the rows are read."""
-        return self._understood.wishes.timeout
+        self.timeout: float | None = None
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the input tensors, nested or flat: one, or two of a model with categories."""
@@ -110,7 +109,8 @@ class InferQuery:
         if form is not None:
             numbers = self._numbers(form.request.inputs[0], form.numbers(text))
             if numbers is not None:
-                self._form, self._request, self._understood = form, form.request, form.understood
+                self._form, self._request = form, form.request
+                self._understands(form.understood)
                 if form.right_for() is served and numbers.size == form.count:
                     schema = served.schema
                     if all_within(numbers, schema.largest):
@@ -124,7 +124,7 @@ class InferQuery:
     def _bare(self, served: Served, blob: bytes, max_rows: int) -> Rows:
         """A body that is the bytes of the only input, in the model's own datatype; all outputs are bytes."""
         schema = served.schema
-        self._understood = Understood(Wishes(binary=True))
+        self._understands(Understood(Wishes(binary=True)))
         self.wants_logits = wants_logits(served.manifest, ())
         if schema.categories:
             raise InvalidInput(
@@ -142,7 +142,7 @@ class InferQuery:
         return Rows(tensors.from_bytes(schema, datatype, (rows, schema.width), blob, max_rows))
 
     def _any(self, served: Served, request: InferRequest, blob: bytes, max_rows: int) -> Rows:
-        self._understood = understood(request)
+        self._understands(understood(request))
         self._check(served, request)
         if served.schema.categories:
             given = _tensors(served.schema, request.inputs, blob)
@@ -154,6 +154,9 @@ class InferQuery:
         numbers = self._numbers(tensor, bytes(tensor.data))
         values = _values(served.schema, tensor) if numbers is None else numbers
         return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values, max_rows))
+
+    def _understands(self, what: Understood) -> None:
+        self._understood, self.timeout = what, what.wishes.timeout
 
     def _array(self, served: Served, form: Form, numbers: npt.NDArray[Any], max_rows: int) -> Rows:
         self._check(served, form.request)
@@ -269,7 +272,7 @@ def _came(size: int) -> str:
 def _announced(tensor: InputTensor) -> int | None:
     """How many bytes behind the JSON a tensor says are its own; None if its values stand in the JSON."""
     size = tensor.parameters.get("binary_data_size")
-    given = bytes(tensor.data) != b""
+    given = bool(tensor.data)
     if (size is None) == (not given):
         raise InvalidInput(
             f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'",

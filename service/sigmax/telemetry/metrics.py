@@ -231,10 +231,6 @@ class Lane:
         """Count a run of so many rows, which took so many seconds."""
         self._account.ran(rows, infer)
 
-    def wait(self, seconds: float) -> None:
-        """Count what a request waited for its run."""
-        self.waits.add(seconds)
-
     def drop(self, expired: int, cancelled: int) -> None:
         """Count requests that were not computed."""
         self.expired += expired
