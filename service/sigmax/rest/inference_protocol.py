@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
-from sigmax.contract import INPUT
+from sigmax.contract import INPUT, OUTPUT
 from sigmax.errors import InvalidInput, Problem, path, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
-from sigmax.protocol.parameters import Wishes
+from sigmax.protocol.parameters import NONE, Wanted, Wishes
 from sigmax.protocol.places import cell, in_categories, in_features
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
@@ -74,6 +74,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+_PROBABILITIES = (Wanted(OUTPUT),)
 _LARGEST = int(sys.float_info.max)
 
 
@@ -170,7 +171,8 @@ class InferQuery:
     def _check(self, served: Served, request: InferRequest) -> None:
         """Look at all but the numbers."""
         self._request = request
-        self.wants_logits = wants_logits(served.manifest, _names(self._understood))
+        wanted = self._understood.wanted
+        self.wants_logits = wants_logits(served.manifest, [one.name for one in wanted] if wanted else ())
         tensors.check_inputs(served.schema, [tensor.name for tensor in request.inputs])
 
     def _numbers(self, tensor: InputTensor, data: bytes) -> npt.NDArray[Any] | None:
@@ -185,10 +187,11 @@ class InferQuery:
             return self._any_answer(prediction)
         if self._form is None and self._body.json_length is None:
             kept.forms.learn(self._body.content, request)
-        if self._understood is NOTHING and request.id is None:
-            usual = kept.templates.find(prediction)
-            if usual is not None:
-                return Answer(usual.infer(prediction.probabilities))
+        usual = kept.templates.find(prediction) if self._understood.wishes is NONE else None
+        if usual is not None and not self._understood.wanted:
+            return Answer(usual.infer(prediction.probabilities, request.id))
+        if usual is not None and self._understood.wanted == _PROBABILITIES:
+            return Answer(usual.probabilities_tensor(prediction.probabilities, request.id))
         return self._any_answer(prediction)
 
     def _any_answer(self, prediction: Prediction) -> Answer:
@@ -201,11 +204,6 @@ class InferQuery:
         blobs = dict.fromkeys(_binary_names(self._understood, tensors_out), b"")
         document["outputs"] = [_rendered(output, blobs) for output in tensors_out]
         return _packed(msgspec.json.encode(document), list(blobs.values()))
-
-
-def _names(understood: Understood) -> list[str]:
-    """The requested outputs by name."""
-    return [wanted.name for wanted in understood.wanted]
 
 
 def _inputs(schema: Schema) -> str:

@@ -27,7 +27,7 @@ class Template:
     """The usual answers of one version."""
 
     __slots__ = (
-        *("_chosen", "_classes", "_infer", "_labels", "_one_infer", "_one_label", "_probabilities"),
+        *("_chosen", "_classes", "_head", "_infer", "_labels", "_one_infer", "_one_label", "_probabilities"),
         *("_results", "_rule"),
     )
 
@@ -41,7 +41,8 @@ class Template:
         self._chosen = [b'],"label":' + label for label in self._labels]
         head = {"model_name": served.name, "model_version": served.version}
         first = {"name": OUTPUT, "datatype": NAMES[served.predictor.dtype]}
-        self._infer = _open(head) + b',"outputs":[' + _open(first) + b',"shape":['
+        self._head = _open(head)
+        self._infer = self._head + b',"outputs":[' + _open(first) + b',"shape":['
         self._one_infer = self._infer + b'1,%d],"data":' % len(self._labels)
         self._one_label = [_label(1, label) for label in self._labels]
 
@@ -103,12 +104,15 @@ class Template:
         numbers = _encode(probabilities.tolist())
         return b'{"outputs":{"probabilities":%b,"label":[%b]%b}}' % (numbers, labels, doubt)
 
-    def infer(self, probabilities: npt.NDArray[Any]) -> bytes:
+    def infer(self, probabilities: npt.NDArray[Any], identity: str | None = None) -> bytes:
         """The response of the Open Inference Protocol with all outputs.
 
         Args:
             probabilities: (n_samples, n_classes).
+            identity: the id of the request; None if it has none.
         """
+        if identity is not None:
+            return self._named(self.infer(probabilities), identity)
         if len(probabilities) == 1:
             return self._one_inferred(probabilities[0].tolist())
         chosen, unsure = _decided(self._rule, probabilities)
@@ -122,6 +126,16 @@ class Template:
             b"]}",
         )
         return b"".join(parts)
+
+    def probabilities_tensor(self, probabilities: npt.NDArray[Any], identity: str | None = None) -> bytes:
+        """The same with the output `probabilities` alone."""
+        numbers = _encode(probabilities.ravel().tolist())
+        said = b'%b%d,%d],"data":%b}]}' % (self._infer, *probabilities.shape, numbers)
+        return said if identity is None else self._named(said, identity)
+
+    def _named(self, said: bytes, identity: str) -> bytes:
+        """A response with the id of its request."""
+        return b'%b,"id":%b%b' % (self._head, _encode(identity), said[len(self._head) :])
 
     def _one_inferred(self, row: list[float]) -> bytes:
         """The same of one row."""
