@@ -70,6 +70,9 @@ class ProbabilitiesQuery:
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"model", "version", "classes", "probabilities"}`, and `ids` and `logits` where asked for."""
+        usual = None if self._kept is None else self._kept.templates.find(prediction)
+        if usual is not None:
+            return Answer(usual.probabilities(prediction.probabilities))
         served = prediction.served
         document = {
             "model": served.name,

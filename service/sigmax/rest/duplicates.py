@@ -18,15 +18,20 @@ from sigmax.errors import InvalidInput, Problem, path, quoted, shortened
 from sigmax.protocol.values import refuse_any
 
 _COLON = ord(":")
-_LONG = 4096
-"""From so many bytes on numpy counts faster, which takes 4 us to begin."""
+_LONG = 8192
+"""From so many bytes on numpy counts faster, which takes 3 us to begin."""
+
+_BLOCK = 2**16
+"""Bytes that numpy looks at a time: what it says of each fits into a cache, and into memory at hand."""
 
 
 def colons(body: bytes) -> int:
     """How many colons there are."""
     if len(body) < _LONG:
         return body.count(b":")
-    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _COLON))
+    letters = np.frombuffer(body, np.uint8)
+    blocks = range(0, len(letters), _BLOCK)
+    return sum([int(np.count_nonzero(letters[start : start + _BLOCK] == _COLON)) for start in blocks])
 
 
 def refuse_twice(body: bytes, keys: int, document: Any = None) -> None:

@@ -104,7 +104,7 @@ class NamedRows:
         key: what stands for `rows`.
     """
 
-    __slots__ = ("_colons", "_decoder", "_packed", "_schema")
+    __slots__ = ("_colons", "_decoder", "_largest", "_packed", "_schema")
 
     def __init__(self, schema: Schema, key: str = "rows") -> None:
         fields = [f"f{number}" for number in range(len(schema.names))]
@@ -117,7 +117,7 @@ class NamedRows:
         )
         listed: Any = list[row]  # type: ignore[valid-type]
         body = msgspec.defstruct("Body", [("rows", listed)], rename={"rows": key}, forbid_unknown_fields=True)
-        self._schema = schema
+        self._schema, self._largest = schema, schema.exact - 1
         self._colons = sum(1 + name.count(":") for name in schema.names)
         self._packed = Struct(f"{len(fields)}d")
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
@@ -132,11 +132,13 @@ class NamedRows:
             rows = self._decoder.decode(body).rows
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        if not rows or colons(body) != 1 + self._colons * len(rows):  # a key may have come twice
+        count = len(rows)
+        found = body.count(b":") if count == 1 else colons(body)
+        if not count or found != 1 + self._colons * count:  # a key may have come twice
             return None
-        check_count(len(rows), max_rows)
+        check_count(count, max_rows)
         schema, exact = self._schema, self._exact(rows)
-        if not all_within(exact, schema.exact - 1):  # what is beyond may be an integer that lost a digit
+        if not all_within(exact, self._largest):  # what is beyond may be an integer that lost a digit
             return None
         features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
         if schema.pixels:

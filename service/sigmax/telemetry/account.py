@@ -165,7 +165,7 @@ class Account:
             infer: seconds that it took.
             read: seconds that reading took, of a request that is not counted by `shared`.
         """
-        runs = self._shared.begin(rows)
+        runs = self._shared.exact.get(rows) or self._shared.begin(rows)
         runs.count += 1
         runs.infer += infer
         runs.input += read
