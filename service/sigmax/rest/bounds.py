@@ -20,6 +20,8 @@ KEYS, GROUPS, VALUES = 200_000, 100_000, 1_000_000
 """What may come in any case: each of them takes some 0.1 s to read."""
 
 _COLONS, _BRACKETS, _COMMAS = b":", b"[{", b","
+_DIGITS = b"0123456789"
+_LONG, _LONG_NUMBER = 2**20, 400  # bytes of a body, and of a number, from which its digits are counted
 _PIECE = 2**18  # bytes that are counted at a time: they stay in the processor's cache
 _QUOTE = ord('"')
 
@@ -56,6 +58,8 @@ class Bounds(NamedTuple):
         _check(body, _COLONS, 5, self.keys, "keys")
         _check(body, _BRACKETS, 2, self.groups, "lists and objects")
         _check(body, _COMMAS, 2, self.values, "values")
+        if _has_long_numbers(body):
+            raise InvalidInput(f"the body holds numbers of more than {_LONG_NUMBER} digits")
 
 
 def _lists(feature: Feature) -> int:
@@ -69,6 +73,13 @@ def _check(body: bytes, marks: bytes, size: int, most: int, what: str) -> None:
         return
     if has_more(body, marks, most, outside_texts=True):
         raise InvalidInput(f"the body holds more than {most} {what}: send fewer rows at a time")
+
+
+def _has_long_numbers(body: bytes) -> bool:
+    """Whether a long body is next to nothing but those, which take the square of their length to read."""
+    if len(body) < _LONG or has_more(body, _COMMAS, len(body) // _LONG_NUMBER):
+        return False
+    return 2 * len(body.translate(None, _DIGITS)) < len(body)
 
 
 def has_more(body: bytes, marks: bytes, most: int, *, outside_texts: bool = False) -> bool:

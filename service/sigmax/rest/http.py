@@ -43,6 +43,7 @@ BYTES_A_SECOND = 4 * 2**10
 """How fast a body has to come at least, beyond the time that every request has (`receiving.py`)."""
 
 _STEP = 16 * 2**10  # bytes that are parsed before it is seen whether requests wait
+_SHORT_STEP = 2**10  # where several requests end in one step: what is in the lane is answered within it
 
 TURN_SECONDS = 0.002
 """How long requests that came in one read are answered before other connections have their turn."""
@@ -75,6 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._idle_bytes = 0  # that came since a part of a request was last complete
+        self._ended = 0  # requests in the last step
         self._parts = 0  # that were complete, or began, in the bytes that are read now
         self._between = True  # no request has begun that has not ended
         self._in_cycle = False  # a request that has not ended is uvicorn's
@@ -126,7 +128,8 @@ class HttpProtocol(HttpToolsProtocol):
             if rest is not None:
                 return rest
             self._packet = data
-        step = data[:_STEP]
+        size, self._ended = _SHORT_STEP if self._ended > 1 else _STEP, 0
+        step = data[:size]
         try:
             self.parser.feed_data(step)
         except httptools.HttpParserUpgrade as offer:
@@ -135,7 +138,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._idle_bytes += len(step)
             if self._idle_bytes > MAX_HEAD_BYTES:
                 self._refuse(HeadersTooLarge(f"the headers are longer than {MAX_HEAD_BYTES} bytes"))
-        return data[_STEP:]
+        return data[size:]
 
     def _declined(self, rest: bytes) -> bytes:
         """The request that was just parsed, without its offer, and what follows it; for a new parser."""
@@ -200,6 +203,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Called by the parser."""
         self._between, self._in_cycle = True, False
+        self._ended += 1
         asked, self._asked = self._asked, None
         if asked is None:
             super().on_message_complete()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -110,3 +111,14 @@ def test_texts_full_of_marks_are_no_reason_to_refuse() -> None:
     body = json.dumps({"rows": [{"when": '12:30:00,[]{}\\"' * 10} for _ in range(MAX_ROWS)]}).encode()
 
     Bounds(keys=MAX_ROWS + 1, groups=MAX_ROWS + 2, values=MAX_ROWS).check(body)
+
+
+def test_numbers_of_thousands_of_digits_are_refused_unless_they_are_few() -> None:
+    numbers = [b"9" * 4_000] * 300
+
+    with pytest.raises(InvalidInput, match=r"^the body holds numbers of more than 400 digits$"):
+        Bounds().check(b"[%b]" % b",".join(numbers))
+
+    Bounds().check(b"[%b]" % b",".join(numbers[:200]))
+    Bounds().check(b"[%b]" % b",".join([b"0.12345678901234567"] * 60_000))
+    Bounds().check(b'["%b"]' % base64.b64encode(bytes(range(256)) * 2**13))
