@@ -29,6 +29,7 @@ from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import NOT_TAKEN, all_within, describe, refuse_any
 from sigmax.rest.asgi import Answer, Body
+from sigmax.rest.bounds import Bounds
 from sigmax.rest.infer_request import (
     NOTHING,
     Form,
@@ -107,7 +108,7 @@ class InferQuery:
         check_media(self._body.media_type)
         text, blob = _split(self._body)
         form = None if blob or self._kept is None else self._kept.forms.find(text)
-        if form is not None:
+        if form is not None and form.count <= max_rows * served.schema.width:
             numbers = self._numbers(form.request.inputs[0], form.numbers(text))
             if numbers is not None:
                 self._form, self._request = form, form.request
@@ -119,6 +120,7 @@ class InferQuery:
                 return self._array(served, form, numbers, max_rows)
         if self._body.json_length == 0:
             return self._bare(served, blob, max_rows)
+        Bounds.of(served.schema, max_rows)._replace(values=len(text)).check(text)  # numbers cost little here
         request, doubt = read_request(text)
         return certain(self._any(served, request, blob, max_rows), doubt)
 

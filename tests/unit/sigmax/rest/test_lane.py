@@ -381,14 +381,13 @@ def test_a_client_that_does_not_read_is_not_read_either() -> None:
     async def test(wire: Wire) -> None:
         packet, sent = hot(json.dumps({"rows": [{"a": 1, "b": 2}] * 10}).encode()) * 100, 0
         connection: Any = None
-        while connection is None or not connection.flow.read_paused:
+        while connection is None or not (connection.flow.read_paused and wire.routes.applied):
             wire.writer.write(packet)
             sent += 100
             await asyncio.sleep(0.001)
             (connection,) = wire.state.connections
         assert connection.transport.get_write_buffer_size() < 2**20
         assert {(await wire.answer())[0] for _ in range(sent)} == {200}
-        assert wire.routes.applied > 0
 
     lane(test, narrow=True)
 
@@ -565,3 +564,48 @@ def test_a_head_is_learnt_only_if_it_ends_where_the_parser_ended_it(head: bytes,
     heads.learn(head + b"body", [(b"host", b"x")], asked)
 
     assert (heads.known(head) is asked) == known
+
+
+MANY = 3_000
+
+
+def many(numbered: bool) -> bytes:
+    """Requests of one read that take far longer than a turn; those with numbers have heads that are new."""
+    headers = [[f"X-Request-Id: {number}"] if numbered else [] for number in range(MANY)]
+    return b"".join(hot(BODY, *each) for each in headers)
+
+
+@pytest.mark.parametrize("numbered", [False, True], ids=["known", "new"])
+def test_many_requests_of_one_read_leave_others_their_turn(numbered: bool) -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(hot())
+        assert (await wire.answer())[0] == 200
+        (connection,) = wire.state.connections
+        connection.data_received(many(numbered))
+        assert wire.routes.in_lane <= MANY  # at least one is left for another turn
+        for number in range(MANY):
+            status, headers = await wire.head()
+            await wire.reader.readexactly(int(headers["content-length"]))
+            assert (status, headers.get("x-request-id")) == (200, str(number) if numbered else None)
+        assert wire.routes.in_lane == MANY + 1
+        await wire.send(hot())
+        assert (await wire.answer())[0] == 200
+
+    lane(test)
+
+
+def test_a_server_that_leaves_answers_a_request_that_it_has_read_and_closes() -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(hot())
+        assert (await wire.answer())[0] == 200
+        (connection,) = wire.state.connections
+        connection.data_received(many(numbered=False))
+        answered = wire.routes.in_lane
+        connection.shutdown()
+        for _ in range(answered):  # of these the first is read
+            status, headers = await wire.head()
+            await wire.reader.readexactly(int(headers["content-length"]))
+        assert (status, headers["connection"]) == (200, "close")
+        assert await wire.ended()
+
+    lane(test)
