@@ -263,7 +263,8 @@ def test_the_greeting_has_two_lines_a_model_that_work_when_pasted(repository: Pa
         for curl, predict in zip(curls, predicts, strict=True):
             url, body = curl[2], Path(curl[4].removeprefix("@")).read_bytes()
             by_rest = httpx.post(url, content=body).json()
-            offline = fails(*predict[predict.index("predict") :])
+            assert predict[:4] == ["python", "-m", "sigmax", "predict"]
+            offline = fails(*predict[3:])
             assert offline.returncode == 0
             assert json.loads(offline.stdout) == by_rest
 

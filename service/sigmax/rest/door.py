@@ -105,9 +105,11 @@ def _add_errors(app: FastAPI) -> None:
         if error.status_code == 405:
             allowed = _with_head((error.headers or {}).get("Allow", "GET"))
             text = f"method {request.method[:20]} is not for this address: use {allowed}"
+            text += unoffered.remedy(request.url.path)
             return _failed(request, MethodNotAllowed(text), ((b"allow", allowed.encode()),))
         if error.status_code == 404:
-            return _failed(request, NotFound("no such address; /docs lists those that there are"))
+            there = unoffered.remedy(request.url.path) or "; /docs lists those that there are"
+            return _failed(request, NotFound("no such address" + there))
         return _failed(request, InvalidInput(str(error.detail)))
 
     app.add_exception_handler(SigmaxError, known)

@@ -312,6 +312,8 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
     if tensor.datatype in tensors.RAW_ONLY:
         text = f"input {quoted(tensor.name)}: {tensor.datatype} has no form in JSON: send it as binary data"
         raise InvalidInput(text, tensors.field(tensor.name, "datatype"))
+    if len(tensor.shape) > 2:
+        return _pictures(schema, tensor, kind)
     columns, optional = range(schema.width), schema.optional
     if kind != "f" or optional is None:
         return _decoded(schema, columns, tensor, kind)
@@ -328,6 +330,32 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
             if value is None and not optional[position % schema.width]
         )
     return values
+
+
+def _pictures(schema: Schema, tensor: InputTensor, kind: str) -> list[Any]:
+    """The flat values of pictures in a shape of their own, (n_samples, channels, height, width).
+
+    Raises:
+        InvalidInput: another shape, values of another type, or lists nested neither as it says nor flat.
+    """
+    tensors.check_matrix(schema, tensor.shape, sys.maxsize)
+    columns, data = range(schema.width), bytes(tensor.data)
+    if data[1:].lstrip()[:1] != b"[":
+        return _decoded(schema, columns, tensor, kind)
+    level = [leniently(data)]
+    for size in tensor.shape:
+        if not all(type(part) is list and len(part) == size for part in level):
+            raise _not_nested(tensor)
+        level = list(chain.from_iterable(level))
+    if any(type(value) in (list, dict) for value in level):
+        raise _not_nested(tensor)
+    refuse_any(_wrong_cells(schema, columns, tensor, kind, level))
+    return level
+
+
+def _not_nested(tensor: InputTensor) -> InvalidInput:
+    text = f"input {quoted(tensor.name)}: 'data' is neither flat nor nested as its shape {tensor.shape}"
+    return InvalidInput(text, tensors.field(tensor.name, "data"))
 
 
 def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str) -> list[Any]:

@@ -155,6 +155,8 @@ def _key(document: dict[str, Any]) -> str:
     if given:
         raise InvalidInput("both 'instances' and 'inputs' are there: send exactly one of them")
     meant = next((hint for key in document if (hint := nearest(key, ANSWERS))), "")
+    if not {"rows", "columns", "images"}.isdisjoint(document):
+        meant = "; 'rows', 'columns' and 'images' go to :classes or :probabilities"
     raise InvalidInput(f"neither 'instances' nor 'inputs' is there: send exactly one of them{meant}")
 
 

@@ -11,12 +11,12 @@ from tests.openapi import references, resolved, target
 from tests.unit.sigmax import mixed
 from tests.unit.sigmax.mixed import CITY, GRADE, MEMBER, MIXED, VISITS, WAGE
 
-from sigmax.contract import Feature, Kind, Missing, Unknown
+from sigmax.contract import Colour, Feature, Image, Kind, Missing, Resize, Unknown
 from sigmax.errors import Code
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
 from sigmax.protocol.schema import Schema
-from sigmax.rest import addresses, errors, openapi
+from sigmax.rest import addresses, errors, openapi, schemas
 from sigmax.rest.asgi import Body
 from sigmax.rest.door import Documented
 from sigmax.rest.inference_protocol import InferQuery
@@ -116,6 +116,20 @@ def described(served: Served) -> dict[str, Any]:
 
 def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [operation for item in document["paths"].values() for operation in item.values()]
+
+
+def test_pictures_may_have_a_shape_of_their_own(tmp_path: Path) -> None:
+    image = Image(Colour.GREY, "CHW", 2, 3, Resize.BILINEAR, 1 / 255)
+    photo = Feature("photo", Kind.IMAGE, (1, 2, 3), "uint8", (0, 255), image=image)
+    served = replace_in(mixed.served(tmp_path), replace(MIXED, features=(photo,)))
+
+    described = schemas.infer_request(served)["properties"]["inputs"]["items"]
+
+    rows, own = described["properties"]["shape"]["anyOf"]
+    count = {"type": "integer", "minimum": 1}
+    assert rows["prefixItems"] == [count, {"const": 6}]
+    assert own["prefixItems"] == [count, {"const": 1}, {"const": 2}, {"const": 3}]
+    assert (own["minItems"], own["maxItems"]) == (4, 4)
 
 
 def test_the_description_holds_together(tmp_path: Path) -> None:

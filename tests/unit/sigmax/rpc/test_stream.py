@@ -133,7 +133,7 @@ def test_a_wrong_request_has_its_error_in_its_place_and_the_stream_goes_on(costs
         assert [answer.error_message for answer in came[1:4]] == [
             error.value.details(),
             "the request is not a inference.ModelInferRequest message",
-            "unknown model ''",
+            "no model is named: send the name of one",
         ]
         assert [answer.infer_response.id for answer in came] == ["", "wrong", "", "", ""]
         assert await call.code() is grpc.StatusCode.OK
