@@ -85,7 +85,7 @@ def test_while_one_server_falls_nobody_is_refused_a_connection() -> None:
         for _ in range(5):
             before = set(server._servers)
             await asyncio.to_thread(fall, target)
-            with contextlib.suppress(ConnectionResetError), connected(target):  # the one that fell may reset it
+            with contextlib.suppress(ConnectionResetError), connected(target):
                 pass
             async with asyncio.timeout(PATIENCE):
                 while before == set(server._servers):
