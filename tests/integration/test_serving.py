@@ -466,3 +466,14 @@ def test_a_health_check_does_not_load_the_engine() -> None:
     ended = subprocess.run([command()[0], "-c", code], capture_output=True, text=True, timeout=TIMEOUT)
 
     assert ended.returncode == 0, ended.stderr
+
+
+def test_only_what_predicts_is_packed_under_the_open_inference_protocol(client: httpx.Client) -> None:
+    wished = {"accept-encoding": "gzip, deflate"}  # of a client that unpacks the answers of infer alone
+
+    metadata = client.get("/v2/models/digits", headers=wished)
+    description = client.get("/v1/models/digits", headers=wished)
+
+    assert metadata.status_code == 200
+    assert "content-encoding" not in metadata.headers
+    assert description.headers["content-encoding"] == "gzip"

@@ -247,7 +247,7 @@ class Batching:
         lane = self._lane(predictor.manifest.name, str(predictor.manifest.version))
         self._admit(rows, costs)
         self._rows += rows
-        lane.rows_waiting += rows
+        lane.rows_waiting(rows)
         try:
             since = self._clock()
             deadline = math.inf if seconds is None else since + seconds
@@ -262,7 +262,7 @@ class Batching:
             return _joined(parts)
         finally:
             self._rows -= rows
-            lane.rows_waiting -= rows
+            lane.rows_waiting(-rows)
 
     def hurry(self) -> None:
         """From now on nobody waits for company: the service is about to leave."""

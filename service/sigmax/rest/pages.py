@@ -16,6 +16,9 @@ from sigmax.rest.codings import WORTH_IT
 from sigmax.rest.refusal import refusal
 from sigmax.rest.wishes import NOTHING, VARY, Wishes, granted, heard, signed
 
+_AS_IT_IS = "/v2"
+"""tritonclient for asyncio asks for gzip everywhere, and unpacks the answers of `infer` alone."""
+
 _CODING, _LENGTH = b"content-encoding", b"content-length"
 
 
@@ -35,7 +38,7 @@ class Pages:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        wishes = heard(scope["headers"])
+        wishes = _heard(scope)
         if scope["method"] == "HEAD":  # who writes the answer leaves its body out
             scope = {**scope, "method": "GET"}
         elif scope["method"] != "GET" and any(name == _CODING for name, _ in scope["headers"]):
@@ -47,6 +50,12 @@ class Pages:
             scope, receive = _without_coding(scope, body), _Read(body, receive).receive
         answering = _Plainly(send) if wishes is NOTHING else _Answering(send, wishes)
         await self._app(scope, receive, answering.send)
+
+
+def _heard(scope: Scope) -> Wishes:
+    """What a request wishes for; of the Open Inference Protocol's addresses nothing packed."""
+    wishes = heard(scope["headers"])
+    return wishes._replace(wanted=None) if scope["path"].startswith(_AS_IT_IS) else wishes
 
 
 def _without_coding(scope: Scope, body: Body) -> Scope:

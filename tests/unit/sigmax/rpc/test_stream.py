@@ -67,7 +67,7 @@ class Streaming:
 
     def counted(self, code: str) -> float:
         """How many requests of streams ended so."""
-        series = [meter.series for meter in self.metrics._meters if meter.verb == "stream_infer"]
+        series = [meter.series.all for meter in self.metrics._meters if meter.verb == "stream_infer"]
         return sum(one.codes().get(code, 0) for group in series for one in group.values())
 
 
