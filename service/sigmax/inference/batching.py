@@ -247,7 +247,7 @@ class Batching:
         lane = self._lane(predictor.manifest.name, str(predictor.manifest.version))
         self._admit(rows, costs)
         self._rows += rows
-        lane.rows_waiting += rows
+        lane.rows_waiting(rows)
         try:
             since = self._clock()
             deadline = math.inf if seconds is None else since + seconds
@@ -262,7 +262,7 @@ class Batching:
             return _joined(parts)
         finally:
             self._rows -= rows
-            lane.rows_waiting -= rows
+            lane.rows_waiting(-rows)
 
     def hurry(self) -> None:
         """From now on nobody waits for company: the service is about to leave."""
@@ -297,7 +297,7 @@ class Batching:
         said = _said(predictor, features, both)
         infer = self._clock() - started
         lane.run(len(features), infer)
-        return said._replace(share=Share(waited, infer, len(features)))
+        return Numbers(said.probabilities, said.logits, Share(waited, infer, len(features)))
 
     def _admit(self, rows: int, costs: Costs) -> None:
         """Refuse what would wait behind too many rows; what would wait behind none is never too large."""
@@ -374,15 +374,17 @@ class Run:
 
 def _settle(lane: Lane, ran: Ran) -> None:
     """Count a run, and give everybody of it their answer."""
+    infer = ran.infer
     if ran.rows:
-        lane.run(ran.rows, ran.infer)
+        lane.run(ran.rows, infer)
     for waiting, answer in zip(ran.batch, ran.answers, strict=True):
         waited = ran.started - waiting.since
         lane.wait(waited)
         if waiting.future.done():  # its caller went away meanwhile
             continue
         if isinstance(answer, Numbers):
-            waiting.future.set_result(answer._replace(share=Share(waited, ran.infer, ran.rows)))
+            share = Share(waited, infer, ran.rows)
+            waiting.future.set_result(Numbers(answer.probabilities, answer.logits, share))
         else:
             waiting.future.set_exception(answer)
 

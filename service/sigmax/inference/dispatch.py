@@ -224,10 +224,11 @@ class Promise(Generic[T]):
 
 def _until(seconds: float | None, timeout: float | None, started: float) -> float | None:
     """When an answer is of no use any more, of `perf_counter`: whichever comes first; None: never."""
-    ends = [perf_counter() + seconds] if seconds is not None else []
-    if timeout is not None:
-        ends.append(started + timeout)
-    return min(ends, default=None)
+    own = None if timeout is None else started + timeout
+    if seconds is None:
+        return own
+    ends = perf_counter() + seconds
+    return ends if own is None else min(ends, own)
 
 
 def _is_over(until: float | None, seconds: float | None) -> bool:

@@ -179,25 +179,28 @@ def outputs(prediction: Prediction, requested: Sequence[Wanted], options: Option
     for name in names:
         if name not in known:
             raise _unknown(manifest, name, known)
-    return [_wanted(prediction, rule, wanted) for wanted in requested]
+    return [
+        _output(prediction, rule, wanted.name)
+        if wanted.classes is None
+        else _classes(prediction, rule, wanted.name, wanted.classes)
+        for wanted in requested
+    ]
 
 
-def _wanted(prediction: Prediction, rule: Rule, wanted: Wanted) -> Output:
-    """An output, or the most probable classes that it tells of."""
-    if wanted.classes is None:
-        return _output(prediction, rule, wanted.name)
-    if wanted.name not in (OUTPUT, LOGITS):
+def _classes(prediction: Prediction, rule: Rule, name: str, count: int) -> Output:
+    """The most probable classes that an output tells of."""
+    if name not in (OUTPUT, LOGITS):
         raise InvalidInput(
-            f"output {quoted(wanted.name)}: parameter 'classification' is for outputs that have a number for "
+            f"output {quoted(name)}: parameter 'classification' is for outputs that have a number for "
             f"each class: '{OUTPUT}', and '{LOGITS}' where a model gives them",
-            path("outputs", wanted.name, "parameters", "classification"),
+            path("outputs", name, "parameters", "classification"),
         )
     labels, rows = prediction.served.manifest.classes, len(prediction.probabilities)
-    shown = min(wanted.classes, len(labels))
+    shown = min(count, len(labels))
     classification.check_count(rows, shown)
-    scores = np.asarray(_output(prediction, rule, wanted.name).values)
+    scores = np.asarray(_output(prediction, rule, name).values)
     texts = classification.classified(scores, labels, shown)
-    return Output(wanted.name, "BYTES", (rows, shown), texts, repeated=False)
+    return Output(name, "BYTES", (rows, shown), texts, repeated=False)
 
 
 def _unknown(manifest: Manifest, name: str, known: Sequence[str]) -> InvalidInput:

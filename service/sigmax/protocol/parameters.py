@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sigmax.errors import InvalidInput, Unimplemented, path, quoted
 from sigmax.protocol.options import DEFAULT, Options, from_parameters
@@ -53,8 +53,7 @@ NONE = Wishes()
 _AS_BYTES = Wishes(binary=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A requested output.
 
     Attributes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -18,15 +18,20 @@ from sigmax.errors import InvalidInput, Problem, path, quoted, shortened
 from sigmax.protocol.values import refuse_any
 
 _COLON = ord(":")
-_LONG = 4096
-"""From so many bytes on numpy counts faster, which takes 4 us to begin."""
+_LONG = 8192
+"""From so many bytes on numpy counts faster, which takes 3 us to begin."""
+
+_BLOCK = 2**16
+"""Bytes that numpy looks at a time: what it says of each fits into a cache, and into memory at hand."""
 
 
 def colons(body: bytes) -> int:
     """How many colons there are."""
     if len(body) < _LONG:
         return body.count(b":")
-    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == _COLON))
+    letters = np.frombuffer(body, np.uint8)
+    blocks = range(0, len(letters), _BLOCK)
+    return sum([int(np.count_nonzero(letters[start : start + _BLOCK] == _COLON)) for start in blocks])
 
 
 def refuse_twice(body: bytes, keys: int, document: Any = None) -> None:
@@ -70,18 +75,21 @@ class _Object(dict[str, Any]):
         super().__init__(pairs)
         self.twice: list[str] = []
         if len(self) < len(pairs):
-            self.twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+            names = Counter([name for name, _ in pairs])
+            self.twice = [name for name, count in names.items() if count > 1]
 
 
 def _twice(value: Any, steps: tuple[str | int, ...]) -> Iterator[Problem]:
+    entries: Iterable[tuple[str | int, Any]] = ()
     if isinstance(value, _Object):
         for name in value.twice:
             yield _problem((*steps, name))
-        for name, entry in value.items():
-            yield from _twice(entry, (*steps, name))
+        entries = value.items()
     elif isinstance(value, list):
-        for place, entry in enumerate(value):
-            yield from _twice(entry, (*steps, place))
+        entries = enumerate(value)
+    for step, entry in entries:
+        if isinstance(entry, _Object | list):
+            yield from _twice(entry, (*steps, step))
 
 
 def _problem(steps: tuple[str | int, ...]) -> Problem:

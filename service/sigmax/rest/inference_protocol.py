@@ -16,19 +16,20 @@ from typing import Any
 import msgspec
 import numpy.typing as npt
 
-from sigmax.contract import INPUT
+from sigmax.contract import INPUT, OUTPUT
 from sigmax.errors import InvalidInput, Problem, path, quoted
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
 from sigmax.protocol import elements, tensors
 from sigmax.protocol.elements import Tensor
-from sigmax.protocol.parameters import Wishes
+from sigmax.protocol.parameters import NONE, Wanted, Wishes
 from sigmax.protocol.places import cell, in_categories, in_features
 from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import NOT_TAKEN, all_within, describe, refuse_any
 from sigmax.rest.asgi import Answer, Body
+from sigmax.rest.bounds import Bounds
 from sigmax.rest.infer_request import (
     NOTHING,
     Form,
@@ -74,6 +75,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+_PROBABILITIES = (Wanted(OUTPUT),)
 _LARGEST = int(sys.float_info.max)
 
 
@@ -89,28 +91,28 @@ class Kept:
 class InferQuery:
     """The body of an `infer` request."""
 
-    __slots__ = ("_body", "_form", "_kept", "_request", "_understood", "model", "version", "wants_logits")
+    __slots__ = (
+        *("_body", "_form", "_kept", "_request", "_understood"),
+        *("model", "timeout", "version", "wants_logits"),
+    )
 
     def __init__(self, model: str, version: str, body: Body, kept: Kept | None = None) -> None:
         self.model, self.version, self._body, self._kept = model, version, body, kept
         self._form: Form | None = None
         self._request = InferRequest([])
         self._understood, self.wants_logits = NOTHING, False
-
-    @property
-    def timeout(self) -> float | None:
-        """Seconds after which the answer is of no use; None for never; known once the rows are read."""
-        return self._understood.wishes.timeout
+        self.timeout: float | None = None
 
     def rows(self, served: Served, max_rows: int) -> Rows:
         """Read the input tensors, nested or flat: one, or two of a model with categories."""
         check_media(self._body.media_type)
         text, blob = _split(self._body)
         form = None if blob or self._kept is None else self._kept.forms.find(text)
-        if form is not None:
+        if form is not None and form.count <= max_rows * served.schema.width:
             numbers = self._numbers(form.request.inputs[0], form.numbers(text))
             if numbers is not None:
-                self._form, self._request, self._understood = form, form.request, form.understood
+                self._form, self._request = form, form.request
+                self._understands(form.understood)
                 if form.right_for() is served and numbers.size == form.count:
                     schema = served.schema
                     if all_within(numbers, schema.largest):
@@ -118,13 +120,14 @@ class InferQuery:
                 return self._array(served, form, numbers, max_rows)
         if self._body.json_length == 0:
             return self._bare(served, blob, max_rows)
+        Bounds.of(served.schema, max_rows)._replace(values=len(text)).check(text)  # numbers cost little here
         request, doubt = read_request(text)
         return certain(self._any(served, request, blob, max_rows), doubt)
 
     def _bare(self, served: Served, blob: bytes, max_rows: int) -> Rows:
         """A body that is the bytes of the only input, in the model's own datatype; all outputs are bytes."""
         schema = served.schema
-        self._understood = Understood(Wishes(binary=True))
+        self._understands(Understood(Wishes(binary=True)))
         self.wants_logits = wants_logits(served.manifest, ())
         if schema.categories:
             raise InvalidInput(
@@ -142,7 +145,7 @@ class InferQuery:
         return Rows(tensors.from_bytes(schema, datatype, (rows, schema.width), blob, max_rows))
 
     def _any(self, served: Served, request: InferRequest, blob: bytes, max_rows: int) -> Rows:
-        self._understood = understood(request)
+        self._understands(understood(request))
         self._check(served, request)
         if served.schema.categories:
             given = _tensors(served.schema, request.inputs, blob)
@@ -154,6 +157,9 @@ class InferQuery:
         numbers = self._numbers(tensor, bytes(tensor.data))
         values = _values(served.schema, tensor) if numbers is None else numbers
         return Rows(tensors.from_values(served.schema, tensor.datatype, tensor.shape, values, max_rows))
+
+    def _understands(self, what: Understood) -> None:
+        self._understood, self.timeout = what, what.wishes.timeout
 
     def _array(self, served: Served, form: Form, numbers: npt.NDArray[Any], max_rows: int) -> Rows:
         self._check(served, form.request)
@@ -167,7 +173,8 @@ class InferQuery:
     def _check(self, served: Served, request: InferRequest) -> None:
         """Look at all but the numbers."""
         self._request = request
-        self.wants_logits = wants_logits(served.manifest, _names(self._understood))
+        wanted = self._understood.wanted
+        self.wants_logits = wants_logits(served.manifest, [one.name for one in wanted] if wanted else ())
         tensors.check_inputs(served.schema, [tensor.name for tensor in request.inputs])
 
     def _numbers(self, tensor: InputTensor, data: bytes) -> npt.NDArray[Any] | None:
@@ -182,10 +189,11 @@ class InferQuery:
             return self._any_answer(prediction)
         if self._form is None and self._body.json_length is None:
             kept.forms.learn(self._body.content, request)
-        if self._understood is NOTHING and request.id is None:
-            usual = kept.templates.find(prediction)
-            if usual is not None:
-                return Answer(usual.infer(prediction.probabilities))
+        usual = kept.templates.find(prediction) if self._understood.wishes is NONE else None
+        if usual is not None and not self._understood.wanted:
+            return Answer(usual.infer(prediction.probabilities, request.id))
+        if usual is not None and self._understood.wanted == _PROBABILITIES:
+            return Answer(usual.probabilities_tensor(prediction.probabilities, request.id))
         return self._any_answer(prediction)
 
     def _any_answer(self, prediction: Prediction) -> Answer:
@@ -198,11 +206,6 @@ class InferQuery:
         blobs = dict.fromkeys(_binary_names(self._understood, tensors_out), b"")
         document["outputs"] = [_rendered(output, blobs) for output in tensors_out]
         return _packed(msgspec.json.encode(document), list(blobs.values()))
-
-
-def _names(understood: Understood) -> list[str]:
-    """The requested outputs by name."""
-    return [wanted.name for wanted in understood.wanted]
 
 
 def _inputs(schema: Schema) -> str:
@@ -269,7 +272,7 @@ def _came(size: int) -> str:
 def _announced(tensor: InputTensor) -> int | None:
     """How many bytes behind the JSON a tensor says are its own; None if its values stand in the JSON."""
     size = tensor.parameters.get("binary_data_size")
-    given = bytes(tensor.data) != b""
+    given = bool(tensor.data)
     if (size is None) == (not given):
         raise InvalidInput(
             f"input {quoted(tensor.name)}: expected exactly one of 'data' and parameter 'binary_data_size'",

@@ -33,7 +33,7 @@ def check_media(content_type: bytes) -> None:
     Raises:
         UnsupportedMedia: naming it.
     """
-    if content_type in (b"application/json", b""):
+    if content_type in (b"application/json", b"", b"application/octet-stream"):
         return
     if not says_json(content_type.partition(b";")[0].strip().lower().decode("latin-1")):
         given = quoted(content_type.decode("latin-1"))

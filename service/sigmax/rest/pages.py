@@ -5,12 +5,12 @@ One plain ASGI application around the others, which need not know of any of it.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sigmax.errors import SigmaxError
 from sigmax.rest.asgi import Answer, Body, read_body, send_answer
 from sigmax.rest.codings import WORTH_IT
 from sigmax.rest.refusal import refusal
@@ -39,17 +39,21 @@ class Pages:
             await self._app(scope, receive, send)
             return
         wishes = _heard(scope)
+        answering = _Plainly(send) if wishes is NOTHING else _Answering(send, wishes)
+        try:
+            await self._serve(scope, receive, answering.send)
+        except (Exception, CancelledError) as error:
+            if answering.begun:
+                raise
+            await send_answer(send, signed(refusal(error, wishes.request_id), wishes))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":  # who writes the answer leaves its body out
             scope = {**scope, "method": "GET"}
         elif scope["method"] != "GET" and any(name == _CODING for name, _ in scope["headers"]):
-            try:
-                body = await read_body(scope, receive, self._max_bytes)
-            except SigmaxError as error:
-                await send_answer(send, signed(refusal(error, wishes.request_id), wishes))
-                return
+            body = await read_body(scope, receive, self._max_bytes)
             scope, receive = _without_coding(scope, body), _Read(body, receive).receive
-        answering = _Plainly(send) if wishes is NOTHING else _Answering(send, wishes)
-        await self._app(scope, receive, answering.send)
+        await self._app(scope, receive, send)
 
 
 def _heard(scope: Scope) -> Wishes:
@@ -80,12 +84,13 @@ class _Read:
 class _Plainly:
     """What an application sends, to a client that wishes for nothing."""
 
-    __slots__ = ("_send",)
+    __slots__ = ("_send", "begun")
 
     def __init__(self, send: Send) -> None:
-        self._send = send
+        self._send, self.begun = send, False
 
     async def send(self, message: Message) -> None:
+        self.begun = True
         if message["type"] == "http.response.start" and _varies(message["headers"]):
             message["headers"] = [*message["headers"], VARY]
         await self._send(message)
@@ -97,11 +102,13 @@ class _Answering:
     def __init__(self, send: Send, wishes: Wishes) -> None:
         self._send, self._wishes = send, wishes
         self._start: Message | None = None
+        self.begun = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._start = message
             return
+        self.begun = True
         start, self._start = self._start, None
         if start is None:
             await self._send(message)

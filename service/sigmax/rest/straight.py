@@ -22,7 +22,7 @@ from msgspec.structs import astuple
 from sigmax.inference.catalog import Served
 from sigmax.protocol.schema import Schema
 from sigmax.protocol.tabular import Rows
-from sigmax.protocol.values import all_within, check_count, check_pixels
+from sigmax.protocol.values import all_within, check_pixels
 from sigmax.rest.duplicates import colons
 
 _KINDS = {"f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64)}
@@ -104,7 +104,7 @@ class NamedRows:
         key: what stands for `rows`.
     """
 
-    __slots__ = ("_colons", "_decoder", "_packed", "_schema")
+    __slots__ = ("_colons", "_decoder", "_largest", "_packed", "_schema")
 
     def __init__(self, schema: Schema, key: str = "rows") -> None:
         fields = [f"f{number}" for number in range(len(schema.names))]
@@ -117,26 +117,28 @@ class NamedRows:
         )
         listed: Any = list[row]  # type: ignore[valid-type]
         body = msgspec.defstruct("Body", [("rows", listed)], rename={"rows": key}, forbid_unknown_fields=True)
-        self._schema = schema
+        self._schema, self._largest = schema, schema.exact - 1
         self._colons = sum(1 + name.count(":") for name in schema.names)
         self._packed = Struct(f"{len(fields)}d")
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
 
     def read(self, body: bytes, max_rows: int) -> Rows | None:
-        """The rows; None for any other body.
+        """The rows; None for any other body, and for more rows than `max_rows`.
 
         Raises:
-            InvalidInput: too many rows, or numbers that are no pixels.
+            InvalidInput: numbers that are no pixels.
         """
+        found = colons(body)
+        if found > 1 + self._colons * max_rows:  # too many rows: not worth the time
+            return None
         try:
             rows = self._decoder.decode(body).rows
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        if not rows or colons(body) != 1 + self._colons * len(rows):  # a key may have come twice
+        if not rows or found != 1 + self._colons * len(rows):  # a key may have come twice
             return None
-        check_count(len(rows), max_rows)
         schema, exact = self._schema, self._exact(rows)
-        if not all_within(exact, schema.exact - 1):  # what is beyond may be an integer that lost a digit
+        if not all_within(exact, self._largest):  # what is beyond may be an integer that lost a digit
             return None
         features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
         if schema.pixels:

@@ -55,7 +55,9 @@ def granted(said: Answer | Awaitable[Answer], wishes: Wishes) -> Answer | Awaita
     """An answer as its request wants it: at once, or by a promise where one was given or it is long."""
     if not isinstance(said, Answer):
         return _later(said, wishes)
-    wanted = wishes.wanted
+    wanted, returned = wishes
+    if not returned and len(said.body) < WORTH_IT and not (wanted and wanted.always):
+        return said  # as of most clients: they take packed answers, and theirs are short
     if wanted is None or said.status != 200 or not (wanted.always or len(said.body) >= WORTH_IT):
         return signed(said, wishes)
     if len(said.body) >= BESIDE:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sigmax.errors import InvalidInput
 from sigmax.rest.duplicates import colons, refuse_twice
+from sigmax.rest.infer_request import read_request
 from sigmax.rest.jsons import read_object
 
 names = st.text(st.sampled_from('ab:"\\가\n'), max_size=3)
@@ -45,9 +46,26 @@ def test_a_document_with_one_is_refused(
     assert (problem.row, problem.feature) == (0, name)
 
 
-@pytest.mark.parametrize("size", [10, 5_000])
+@pytest.mark.parametrize("size", [10, 5_000, 2**16])
 def test_colons_are_counted_in_bodies_of_any_length(size: int) -> None:
     assert colons(b":," * size) == size
+
+
+@pytest.mark.parametrize("size", [1, 10_000])
+@pytest.mark.parametrize("value", ["1", '"a:b"', '{"c": 1}'])
+@pytest.mark.parametrize("twice", ["", ', "name": "b"', ', "data": DATA', ', "x": "\\"data\\": [1"'])
+def test_a_key_that_comes_twice_beside_data_is_refused_however_long_the_data(
+    size: int, value: str, twice: str
+) -> None:
+    data = "[" + ",".join([value] * size) + "]"
+    tensor = f'"name": "a", "shape": [1], "datatype": "X", "data": {data}{twice.replace("DATA", data)}'
+    body = f'{{"inputs": [{{{tensor}}}]}}'.encode()
+
+    if "name" in twice or "DATA" in twice:
+        with pytest.raises(InvalidInput, match=r"^key '(name|data)' comes twice in one object$"):
+            read_request(body)
+    else:
+        assert bytes(read_request(body)[0].inputs[0].data) == data.encode()
 
 
 def test_fewer_keys_may_be_said_than_there_are() -> None:

@@ -18,6 +18,7 @@ from sigmax.inference.dispatch import Dispatch
 from sigmax.protocol.schema import Schema
 from sigmax.rest import addresses, errors, openapi, schemas
 from sigmax.rest.asgi import Body
+from sigmax.rest.door import Documented
 from sigmax.rest.inference_protocol import InferQuery
 from sigmax.telemetry.metrics import Metrics
 
@@ -189,3 +190,20 @@ def test_the_description_of_a_large_model_stays_small(tmp_path: Path, features: 
     document = described(replace_in(served, replace(MIXED, features=features)))
 
     assert len(json.dumps(document)) < 300_000
+
+
+def test_the_description_is_made_anew_when_models_come_or_go(tmp_path: Path) -> None:
+    served = mixed.served(tmp_path)
+    models = Catalog([Entry("mixed", served)])
+    app = Documented(models)
+
+    first = app.openapi()
+    again = app.openapi()
+    models.drop("mixed")
+    without = app.openapi()
+    models.put(Entry("mixed", served))
+
+    assert first is again
+    assert "/v1/models/mixed:classes" in first["paths"]
+    assert "/v1/models/mixed:classes" not in without["paths"]
+    assert app.openapi() == first

@@ -451,6 +451,12 @@ WRONG: list[tuple[Any, Manifest, Any, str]] = [
     (
         ClassifyQuery,
         BINARY,
+        {"examples": [dict.fromkeys("edcbaf", 1)], "context": dict.fromkeys("abcdef", 1)},
+        "; ".join(f"row 0: feature '{name}' stands in 'context' already" for name in "edcbaf"),
+    ),
+    (
+        ClassifyQuery,
+        BINARY,
         {"examples": [{"a": 1, "b": 2}], "signature_name": "classes"},
         "those of :classify are serving_default, classify",
     ),

@@ -256,13 +256,25 @@ def renamed(manifest: Manifest) -> Manifest:
 def test_an_answer_of_a_template_is_the_text_of_the_whole_document(manifest: Manifest, count: int) -> None:
     ask = asking(renamed(manifest))
     tensor = {"name": "features", "datatype": "FP64", "shape": [count, 2], "data": [1.0, 2.0] * count}
-    infer = json.dumps({"inputs": [tensor]}).encode()
+    further: list[dict[str, Any]] = [
+        *({}, {"id": '"7'}, {"id": ""}),
+        *({"outputs": [{"name": "probabilities"}]}, {"id": "예", "outputs": [{"name": "probabilities"}]}),
+        {"outputs": [{"name": "label"}, {"name": "probabilities"}]},
+        {"outputs": [{"name": "probabilities"}], "parameters": {"other": 1}},
+        {"outputs": [{"name": "probabilities"}], "parameters": {"threshold": 0.9}},
+    ]
+    infers = [json.dumps({"inputs": [tensor], **more}).encode() for more in further for _ in range(2)]
     rows = json.dumps({"rows": [{"a": 1, "b": 2}] * count}).encode()
     templates = Templates()
     straight = partial(inference_protocol.InferQuery, kept=inference_protocol.Kept(templates))
     classes = partial(classifier.ClassesQuery, kept=classifier.Kept(Models(), templates))
 
-    assert ask(straight, infer) == ask(inference_protocol.InferQuery, infer)
+    probabilities = partial(classifier.ProbabilitiesQuery, kept=classifier.Kept(Models(), templates))
+
+    for infer in infers:
+        assert ask(straight, infer) == ask(inference_protocol.InferQuery, infer)
+    assert not isinstance(ask(straight, infers[0]), str)
+    assert ask(probabilities, rows) == ask(classifier.ProbabilitiesQuery, rows)
     assert ask(classes, rows) == ask(classifier.ClassesQuery, rows)
     assert not isinstance(ask(classes, rows), str)
 
