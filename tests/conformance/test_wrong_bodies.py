@@ -800,7 +800,7 @@ INFER = [
     Case(
         "A11-a-million-keys",
         "{" + ",".join(f'"k{n}":1' for n in range(10**6)) + "}",
-        "the body is not an inference request: Object missing required field 'inputs'",
+        "the body holds more than 200000 keys: send fewer rows at a time",
     ),
     Case(
         "A12-another-input",

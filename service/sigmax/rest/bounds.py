@@ -20,6 +20,7 @@ KEYS, GROUPS, VALUES = 200_000, 100_000, 1_000_000
 """What may come in any case: each of them takes some 0.1 s to read."""
 
 _COLONS, _BRACKETS, _COMMAS = b":", b"[{", b","
+_DEEP = b"[" * 1025  # more than is read
 _DIGITS = b"0123456789"
 _LONG, _LONG_NUMBER = 2**20, 400  # bytes of a body, and of a number, from which its digits are counted
 _PIECE = 2**18  # bytes that are counted at a time: they stay in the processor's cache
@@ -53,7 +54,7 @@ class Bounds(NamedTuple):
         """Refuse a body that holds more.
 
         Raises:
-            InvalidInput: naming what there is too much of.
+            InvalidInput: naming what there is too much of, or that it is nested too deeply.
         """
         _check(body, _COLONS, 5, self.keys, "keys")
         _check(body, _BRACKETS, 2, self.groups, "lists and objects")
@@ -72,6 +73,8 @@ def _check(body: bytes, marks: bytes, size: int, most: int, what: str) -> None:
     if len(body) <= size * most or not has_more(body, marks, most):
         return
     if has_more(body, marks, most, outside_texts=True):
+        if marks == _BRACKETS and _DEEP in body:
+            raise InvalidInput("the body is nested too deeply")
         raise InvalidInput(f"the body holds more than {most} {what}: send fewer rows at a time")
 
 
