@@ -31,6 +31,7 @@ from tests.service import Service, call, command, environment, running
 
 from sigmax.repository import bundle
 from sigmax.wire import classifier_pb2 as pb
+from sigmax.wire import open_inference_grpc_pb2 as oip
 from sigmax_training import data, pipeline
 from sigmax_training import job as jobs
 from sigmax_training.data.dataset import Dataset
@@ -299,6 +300,63 @@ def test_several_pictures_are_rows_in_their_order_through_every_door(
         said, by_pixels.probabilities.tobytes()
     )
     assert {name: one.labels for name, one in said.items()} == dict.fromkeys(said, by_pixels.labels)
+
+
+def own_shapes(service: Service, model: str, pictures: npt.NDArray[Any]) -> dict[str, list[float]]:
+    """The probabilities of pictures (n, channels, height, width), by how they came: tensors of any form."""
+    head = {"name": "features", "shape": pictures.shape, "datatype": "UINT8"}
+    path, wanted = f"{service.rest}/v2/models/{model}/infer", [{"name": "probabilities"}]
+    said: dict[str, list[float]] = {}
+    for form, values in (("flat", pictures.ravel().tolist()), ("nested", pictures.tolist())):
+        answer = httpx.post(path, json={"inputs": [{**head, "data": values}], "outputs": wanted})
+        said[form] = answer.json()["outputs"][0]["data"]
+    binary = {**head, "parameters": {"binary_data_size": pictures.nbytes}}
+    text = json.dumps({"inputs": [binary], "outputs": wanted}).encode()
+    length = {"Inference-Header-Content-Length": str(len(text))}
+    answer = httpx.post(path, content=text + pictures.tobytes(), headers=length)
+    said["binary"] = answer.json()["outputs"][0]["data"]
+    with grpc.insecure_channel(service.grpc) as channel:
+        request = oip.ModelInferRequest(model_name=model, outputs=wanted, inputs=[head])
+        request.parameters["binary_data_output"].bool_param = False
+        request.inputs[0].contents.uint_contents.extend(pictures.ravel().tolist())
+        said["typed"] = _probabilities(channel, request)
+        request.inputs[0].ClearField("contents")
+        request.raw_input_contents.append(pictures.tobytes())
+        said["raw"] = _probabilities(channel, request)
+        request.ClearField("parameters")
+        for time in ("raw in, raw out", "and once more"):
+            said[time] = _probabilities(channel, request)
+    return said
+
+
+def _probabilities(channel: grpc.Channel, request: oip.ModelInferRequest) -> list[float]:
+    method = "/inference.GRPCInferenceService/ModelInfer"
+    answer = oip.ModelInferResponse.FromString(call(channel, method, request.SerializeToString()))
+    if answer.raw_output_contents:
+        dtype = _DTYPES[answer.outputs[0].datatype]
+        numbers: list[float] = np.frombuffer(answer.raw_output_contents[0], dtype).tolist()
+        return numbers
+    contents = answer.outputs[0].contents
+    return [*contents.fp32_contents, *contents.fp64_contents]
+
+
+_DTYPES = {"FP32": np.float32, "FP64": np.float64}
+
+
+@pytest.mark.parametrize("model", ["photos", "digits_png"])
+def test_pixels_in_the_pictures_own_shape_get_the_same_bits_through_both_doors_of_the_protocol(
+    picture_service: Service, trained: Trained, model: str
+) -> None:
+    features = trained.features(model, 3)
+    expected = InProcess(trained.repository).ask(model, features).probabilities.ravel().tolist()
+    said = httpx.get(f"{picture_service.rest}/v2/models/{model}").json()["properties"]
+    (shape,) = json.loads(said["shapes"]).values()
+    (colour,) = json.loads(said["colours"]).values()
+
+    got = own_shapes(picture_service, model, features.astype(np.uint8).reshape(-1, *shape))
+
+    assert got == dict.fromkeys(got, expected)
+    assert colour in ("rgb", "hsv", "grey")
 
 
 WRONG = (

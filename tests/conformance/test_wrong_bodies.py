@@ -748,12 +748,12 @@ INFER = [
         ),
     ),
     Case(
-        "A9-one-dimension", tensor("[1, 2]", shape="[2]"), "input 'features': expected shape [-1, 2], got [2]"
+        "A9-one-dimension",
+        tensor("[1, 2]", shape="[2]"),
+        "input 'features': expected shape [-1, 2], got [2]; one row is [1, 2]",
     ),
-    Case("A9-one-too-few", tensor("[1]"), "input 'features': shape [1, 2] needs 2 values, 'data' has 1"),
-    Case(
-        "A9-one-too-many", tensor("[1, 2, 3]"), "input 'features': shape [1, 2] needs 2 values, 'data' has 3"
-    ),
+    Case("A9-one-too-few", tensor("[1]"), "input 'features': shape [1, 2] needs 2 values, got 1"),
+    Case("A9-one-too-many", tensor("[1, 2, 3]"), "input 'features': shape [1, 2] needs 2 values, got 3"),
     Case(
         "A9-one-too-wide",
         tensor("[1, 2, 3]", shape="[1, 3]"),
@@ -762,7 +762,8 @@ INFER = [
     Case(
         "A9-negative",
         tensor("[1, 2]", shape="[-1, 2]"),
-        "input 'features': expected shape [-1, 2], got [-1, 2]",
+        "input 'features': expected shape [-1, 2], got [-1, 2]"
+        "; -1 stands for the number of rows: say how many there are",
     ),
     Case(
         "A9-overflow",
@@ -827,7 +828,8 @@ INFER = [
     Case(
         "A12-inputs-by-feature",
         texts("서울", "30").replace("categories", "도시"),
-        "expected the inputs 'features' and 'categories', got ['features', '도시']",
+        "expected the inputs 'features' and 'categories', got ['features', '도시']; features are columns of "
+        "an input, in the order that the metadata has under 'properties'",
         model="mixed",
     ),
     Case(

@@ -195,14 +195,16 @@ CASES = [
         "B6-negative-raw",
         INFER,
         raw(shape(-1, 2)),
-        "input 'features': expected shape [-1, 2], got [-1, 2]",
+        "input 'features': expected shape [-1, 2], got [-1, 2]"
+        "; -1 stands for the number of rows: say how many there are",
         ("inputs.features.shape",),
     ),
     Case(
         "B6-negative-typed",
         INFER,
         typed(shape(-1, 2)),
-        "input 'features': expected shape [-1, 2], got [-1, 2]",
+        "input 'features': expected shape [-1, 2], got [-1, 2]"
+        "; -1 stands for the number of rows: say how many there are",
         ("inputs.features.shape",),
     ),
     Case(
@@ -216,7 +218,8 @@ CASES = [
         "B6-smallest",
         INFER,
         raw(shape(-(2**63), 2)),
-        "input 'features': expected shape [-1, 2], got [-9223372036854775808, 2]",
+        "input 'features': expected shape [-1, 2], got [-9223372036854775808, 2]"
+        "; -1 stands for the number of rows: say how many there are",
         ("inputs.features.shape",),
     ),
     Case(
@@ -258,7 +261,7 @@ CASES = [
         "B6-rank-1",
         INFER,
         raw(shape(2)),
-        "input 'features': expected shape [-1, 2], got [2]",
+        "input 'features': expected shape [-1, 2], got [2]; one row is [1, 2]",
         ("inputs.features.shape",),
     ),
     Case(
@@ -315,14 +318,14 @@ CASES = [
         "B7-fewer-values",
         INFER,
         typed(lambda r: r.inputs[0].contents.fp64_contents.pop()),
-        "input 'features': shape [1, 2] needs 2 values, 'data' has 1",
+        "input 'features': shape [1, 2] needs 2 values, got 1",
         ("inputs.features",),
     ),
     Case(
         "B7-more-values",
         INFER,
         typed(lambda r: r.inputs[0].contents.fp64_contents.append(1)),
-        "input 'features': shape [1, 2] needs 2 values, 'data' has 3",
+        "input 'features': shape [1, 2] needs 2 values, got 3",
         ("inputs.features",),
     ),
     Case(
@@ -336,7 +339,7 @@ CASES = [
         "B7-neither",
         INFER,
         raw(lambda r: r.ClearField("raw_input_contents")),
-        "input 'features': shape [1, 2] needs 2 values, 'data' has 0",
+        "input 'features': shape [1, 2] needs 2 values, got 0",
         ("inputs.features",),
     ),
     Case(
@@ -379,7 +382,7 @@ CASES = [
         raw(datatype("fp64")),
         (
             "input 'features': datatype 'fp64' is not one of BOOL, UINT8, UINT16, UINT32, UINT64, "
-            "INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64"
+            "INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64, did you mean 'FP64'?"
         ),
         ("inputs.features.datatype",),
     ),
@@ -389,7 +392,7 @@ CASES = [
         typed(datatype("fp64")),
         (
             "input 'features': datatype 'fp64' is not one of BOOL, UINT8, UINT16, UINT32, UINT64, "
-            "INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64"
+            "INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64, did you mean 'FP64'?"
         ),
         ("inputs.features.datatype",),
     ),
@@ -406,7 +409,8 @@ CASES = [
         raw(datatype("BYTES")),
         (
             "input 'features': datatype 'BYTES' is not one of BOOL, UINT8, UINT16, UINT32, UINT64, "
-            "INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64"
+            "INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64; "
+            "send numbers as numbers, and PNG or JPEG files to :classes or PredictClasses"
         ),
         ("inputs.features.datatype",),
     ),
@@ -416,7 +420,8 @@ CASES = [
         typed_as("bytes_contents", b"1", b"2", of="BYTES"),
         (
             "input 'features': datatype 'BYTES' is not one of BOOL, UINT8, UINT16, UINT32, UINT64, "
-            "INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64"
+            "INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64; "
+            "send numbers as numbers, and PNG or JPEG files to :classes or PredictClasses"
         ),
         ("inputs.features.datatype",),
     ),

@@ -198,6 +198,10 @@ def test_rest_and_grpc_refuse_with_the_same_words(rest: Rest, rpc: Rpc, name: st
             b'{"row": [[1,2,3,4]]}',
             "unknown key 'row', did you mean 'rows'?; known are rows, columns, images, options",
         ),
+        (
+            b'{"instances": [[1,2,3,4]]}',
+            "unknown key 'instances': :predict takes it, here it is 'rows'; known are rows, columns, images",
+        ),
         (b'{"rows": [[1,2,3,4]], "top_k": 2}', "'top_k' belongs into 'options'"),
         (b'{"rows": {"a": 1}}', "'rows' is a list of objects or of lists, not an object"),
         (b'{"columns": [1]}', "'columns' is an object of lists by feature name, not a list of 1 values"),
@@ -312,7 +316,7 @@ V2_REST: dict[str, tuple[Any, str]] = {
         v2([1.0] * 4, [2**62, 4]),
         "4611686018427387904 rows in one request, at most 10000 are taken",
     ),
-    "too few values": (v2([1.0] * 7, [2, 4]), "shape [2, 4] needs 8 values, 'data' has 7"),
+    "too few values": (v2([1.0] * 7, [2, 4]), "shape [2, 4] needs 8 values, got 7"),
     "too few rows": (v2([[1.0] * 4], [2, 4]), "'data' has 1 rows, shape [2, 4] says 2"),
     "a ragged row": (v2([[1.0] * 4, [1.0] * 3], [2, 4]), "row 1 of 'data' has 3 values, shape [2, 4] says 4"),
     "text and null among numbers": (
@@ -404,7 +408,7 @@ V2_RPC: dict[str, tuple[Callable[[oip.ModelInferRequest], Any], str]] = {
     ),
     "neither raw nor typed": (
         lambda r: r.ClearField("raw_input_contents"),
-        "shape [1, 4] needs 4 values, 'data' has 0",
+        "shape [1, 4] needs 4 values, got 0",
     ),
     "typed in the wrong field": (
         typed_as_fp32,

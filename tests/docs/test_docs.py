@@ -45,6 +45,10 @@ NOT_EXECUTED = {
     "README.ko.md": ("grpcurl is not a Python package; a test sends the same JSON",),
     "CONTRIBUTING.md": ("sets up the checkout itself", "sets up the checkout itself"),
     "docs/tensorflow-serving.md": ("requests is not installed here; the same body goes through curl above",),
+    "docs/clients.md": (
+        "needs tritonclient; make clients asks the same",
+        "needs KServe's SDK; make clients asks the same",
+    ),
     "docs/protos.md": ("grpcurl is not a Python package; a test sends the same JSON", "needs Go"),
 }
 """Every block that carries the marker, by document, with its reason: nothing is left out silently."""

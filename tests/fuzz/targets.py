@@ -179,7 +179,9 @@ class Rest:
             case 2:
                 return frame._replace(media_type=random.randrange(len(MEDIA_TYPES))).packed()
             case 3:
-                return frame._replace(json_length=random.choice((0, len(text) + 1, _WHOLE))).packed()
+                return frame._replace(
+                    json_length=random.choice((0, min(len(text) + 1, _WHOLE), _WHOLE))
+                ).packed()
             case 4 if blob:
                 return frame._replace(body=text + rewrite(blob, random)).packed()
             case 5:
@@ -332,12 +334,12 @@ class Packed:
     name = "packed"
 
     def __init__(self, _: Catalog) -> None:
-        self._loop = asyncio.new_event_loop()
+        """It needs no model."""
 
     def careful(self, data: bytes) -> bytes:
         """Unpack it."""
         coding = (codings.GZIP, codings.DEFLATE)[data[:1] > b"\x7f"]
-        return self._loop.run_until_complete(codings.unpacked(data[1:], coding, MAX_UNPACKED))
+        return asyncio.run(codings.unpacked(data[1:], coding, MAX_UNPACKED))
 
     def fast(self) -> Ask:
         """There is no other way."""

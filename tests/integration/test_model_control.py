@@ -33,7 +33,8 @@ TIMES = 16
 
 INDEX = "/v2/repository/index"
 LOAD, UNLOAD = (f"/v2/repository/models/small/{verb}" for verb in ("load", "unload"))
-UNLOADED = {(503, '{"error":"model \'small\' was unloaded","code":"NOT_READY"}'), (503, "grpc")}
+SAID = "model 'small' was unloaded on request: load it, and it answers again"
+UNLOADED = {(503, f'{{"error":"{SAID}","code":"NOT_READY"}}'), (503, "grpc")}
 _REQUEST_ID = re.compile(r',"request_id":"[^"]*"')
 _READY = pb.ModelReadyRequest(name="small").SerializeToString()
 

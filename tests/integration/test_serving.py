@@ -263,7 +263,8 @@ def test_the_greeting_has_two_lines_a_model_that_work_when_pasted(repository: Pa
         for curl, predict in zip(curls, predicts, strict=True):
             url, body = curl[2], Path(curl[4].removeprefix("@")).read_bytes()
             by_rest = httpx.post(url, content=body).json()
-            offline = fails(*predict[predict.index("predict") :])
+            assert predict[:4] == ["python", "-m", "sigmax", "predict"]
+            offline = fails(*predict[3:])
             assert offline.returncode == 0
             assert json.loads(offline.stdout) == by_rest
 
@@ -466,3 +467,14 @@ def test_a_health_check_does_not_load_the_engine() -> None:
     ended = subprocess.run([command()[0], "-c", code], capture_output=True, text=True, timeout=TIMEOUT)
 
     assert ended.returncode == 0, ended.stderr
+
+
+def test_only_what_predicts_is_packed_under_the_open_inference_protocol(client: httpx.Client) -> None:
+    wished = {"accept-encoding": "gzip, deflate"}  # of a client that unpacks the answers of infer alone
+
+    metadata = client.get("/v2/models/digits", headers=wished)
+    description = client.get("/v1/models/digits", headers=wished)
+
+    assert metadata.status_code == 200
+    assert "content-encoding" not in metadata.headers
+    assert description.headers["content-encoding"] == "gzip"

@@ -309,5 +309,5 @@ def test_a_model_without_the_file_has_no_labels(
     assert client.get("/v1/models/other").json()["labels"] == {}
     assert (refused.status_code, refused.json()["error"]) == (
         404,
-        "model 'other' has no label 'stable'; it has none",
+        "model 'other' has no label 'stable'; it has none, labels.json gives some",
     )

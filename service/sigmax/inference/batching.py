@@ -247,7 +247,7 @@ class Batching:
         lane = self._lane(predictor.manifest.name, str(predictor.manifest.version))
         self._admit(rows, costs)
         self._rows += rows
-        lane.rows_waiting += rows
+        lane.rows_waiting(rows)
         try:
             since = self._clock()
             deadline = math.inf if seconds is None else since + seconds
@@ -262,7 +262,7 @@ class Batching:
             return _joined(parts)
         finally:
             self._rows -= rows
-            lane.rows_waiting -= rows
+            lane.rows_waiting(-rows)
 
     def hurry(self) -> None:
         """From now on nobody waits for company: the service is about to leave."""
@@ -293,7 +293,7 @@ class Batching:
         """Compute a request that is alone."""
         started = self._clock()
         waited = started - since
-        lane.waits.add(waited)
+        lane.wait(waited)
         said = _said(predictor, features, both)
         infer = self._clock() - started
         lane.run(len(features), infer)
@@ -379,7 +379,7 @@ def _settle(lane: Lane, ran: Ran) -> None:
         lane.run(ran.rows, infer)
     for waiting, answer in zip(ran.batch, ran.answers, strict=True):
         waited = ran.started - waiting.since
-        lane.waits.add(waited)
+        lane.wait(waited)
         if waiting.future.done():  # its caller went away meanwhile
             continue
         if isinstance(answer, Numbers):

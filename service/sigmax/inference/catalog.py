@@ -23,6 +23,9 @@ from sigmax.repository.watcher import Identity
 UNLOADED = "unloaded"
 """Why a model does not answer that was unloaded on request."""
 
+NAMELESS = "no model is named: send the name of one"
+"""What is said to a request without the name of a model."""
+
 _OF_LABELS = "labels/"
 
 
@@ -156,7 +159,7 @@ class Entry:
         number = self.labels.get(version.name)
         if number is None:
             known = ", ".join(f"'{name}' (version {number})" for name, number in self.labels.items())
-            there = f"those that there are: {known}" if known else "it has none"
+            there = f"those that there are: {known}" if known else "it has none, labels.json gives some"
             hint = nearest(version.name, self.labels)
             raise NotFound(f"model '{self.name}' has no label {quoted(version.name)}{hint}; {there}")
         return str(number)
@@ -164,7 +167,7 @@ class Entry:
     def unready(self, version: str) -> NotFound | NotReady:
         """Why a version that is not served is not."""
         if self.unloaded:
-            return NotReady(f"model '{self.name}' was unloaded")
+            return NotReady(f"model '{self.name}' was unloaded on request: load it, and it answers again")
         if isinstance(version, Label):
             number = self.number_of(version)
             error = self.unready(number)
@@ -227,7 +230,8 @@ class Catalog:
         """
         entry = self._entries.get(name)
         if entry is None:
-            raise NotFound(f"unknown model {quoted(name)}{nearest(name, self._entries)}", "model")
+            text = f"unknown model {quoted(name)}{nearest(name, self._entries)}" if name else NAMELESS
+            raise NotFound(text, "model")
         return entry
 
     def find(self, name: str, version: str = "") -> Served:

@@ -103,6 +103,7 @@ def _properties(served: Served) -> dict[str, str]:
     manifest = served.manifest
     decision = manifest.decision
     shapes = {feature.name: feature.shape for feature in manifest.features if feature.shape}
+    colours = {one.name: one.image.colour.value for one in manifest.features if one.image is not None}
     found: dict[str, Any] = {
         "task": manifest.task.value,
         "classes": manifest.classes,
@@ -115,6 +116,8 @@ def _properties(served: Served) -> dict[str, str]:
         found["band"] = dict(decision.band)
     if shapes:
         found["shapes"] = shapes
+    if colours:
+        found["colours"] = colours
     if MODEL_FILE in manifest.files:
         found["digest"] = f"sha256:{manifest.files[MODEL_FILE].sha256}"
     found["fingerprint"] = manifest.fingerprint

@@ -22,6 +22,7 @@ from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import NOT_TAKEN, all_within, describe, integers_fit, refuse
 from sigmax.protocol.values import problem as number_problem
 
+_FEW = 8  # categories that a message names
 _NUMBERS = frozenset({int, float, NoneType})
 _EXPECTED = {
     Kind.NUMERIC: "a number",
@@ -210,5 +211,7 @@ def _no_code(feature: Feature, value: Any) -> str:
         exact = type(value) is float and abs(value) > EXACT_FLOAT and feature.dtype == "int64"
         hint = " (beyond 2**53 only its text is exact)" if exact else ""
         return f"expected {expected(feature)}, got {describe(value)}{hint}"
-    known = len(feature.vocabulary)
-    return f"unknown category {quoted(text)}{nearest(text, feature.vocabulary)} ({known} known)"
+    meant, known = nearest(text, feature.vocabulary), f"{len(feature.vocabulary)} known"
+    if not meant and len(feature.vocabulary) <= _FEW:
+        known = f"known: {', '.join(map(quoted, feature.vocabulary))}"
+    return f"unknown category {quoted(text)}{meant} ({known})"

@@ -28,6 +28,7 @@ class Schema:
         names: block names in order.
         known: the same as a set.
         pixels: the columns of each block of 8-bit pixels.
+        picture: the shape of the only block, if that is an image; else empty.
         scalar: whether each block is a single value.
         plain: whether each value is a number, or a pixel, that must be there.
         width: n_features, the width of the matrix.
@@ -61,6 +62,7 @@ class Schema:
         "numbers",
         "numeric",
         "optional",
+        "picture",
         "pixels",
         "plain",
         "scalar",
@@ -89,6 +91,7 @@ class Schema:
         self.features = features
         self.names = tuple(feature.name for feature in features)
         self.known = frozenset(self.names)
+        self.picture = self.features[0].shape if len(self.features) == 1 else ()
         self.scalar = all(feature.kind is not Kind.IMAGE for feature in features)
         self.width = sum(feature.size for feature in features)
         self.starts = (0, *accumulate(feature.size for feature in features))

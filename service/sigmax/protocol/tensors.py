@@ -55,7 +55,15 @@ def dtype_of(datatype: str) -> np.dtype[Any]:
         return DTYPES[datatype]
     except KeyError:
         text = f"input '{INPUT}': datatype {quoted(datatype)} is not one of {', '.join(DTYPES)}"
-        raise InvalidInput(text, field(INPUT, "datatype")) from None
+        raise InvalidInput(text + _meant(datatype), field(INPUT, "datatype")) from None
+
+
+def _meant(datatype: str) -> str:
+    """What a datatype may have been meant to be: others' names for numbers, and texts that are none."""
+    if datatype == "BYTES":
+        return "; send numbers as numbers, and PNG or JPEG files to :classes or PredictClasses"
+    common = datatype[:60].upper().removeprefix("TYPE_").replace("FLOAT", "FP").replace("DOUBLE", "FP64")
+    return f", did you mean '{common}'?" if common in DTYPES else ""
 
 
 def field(name: str, *key: str) -> str:
@@ -70,23 +78,71 @@ def check_inputs(schema: Schema, names: Sequence[str]) -> None:
         which = "the inputs" if len(inputs) > 1 else "the one input"
         expected = " and ".join(f"'{name}'" for name in inputs)
         text = f"expected {which} {expected}, got {[name[:60] for name in names[:20]]}"
-        raise InvalidInput(text, "inputs")
+        raise InvalidInput(text + _each_a_feature(schema, names), "inputs")
 
 
-def check_shape(name: str, width: int, shape: Sequence[int], max_rows: int) -> int:
+def _each_a_feature(schema: Schema, names: Sequence[str]) -> str:
+    """What to say to who sends an input for each feature; empty to others."""
+    if schema.known.isdisjoint(names):
+        return ""
+    return "; features are columns of an input, in the order that the metadata has under 'properties'"
+
+
+def matrix_shape(schema: Schema, shape: Sequence[int]) -> Sequence[int]:
+    """The shape that a tensor has as the features matrix.
+
+    Pictures may come as whoever works with them has them, (n_samples, channels, height, width): the same
+    values in the same order as (n_samples, n_features). Any other shape stays what it is.
+    """
+    if len(shape) > 2 and shape[0] >= 0 and tuple(shape[1:]) == schema.picture:
+        return shape[0], schema.width
+    return shape
+
+
+def check_shape(
+    name: str, width: int, shape: Sequence[int], max_rows: int, block: tuple[int, ...] = ()
+) -> int:
     """Check an input's shape against the model's (-1, width) and the rows that a request may hold.
+
+    Args:
+        name: of the input.
+        width: of the matrix that it is.
+        shape: of that matrix, as `matrix_shape` has it.
+        max_rows: more are refused.
+        block: that a row may have instead, for the message.
 
     Returns:
         How many values the tensor holds.
     """
     if len(shape) != 2 or shape[1] != width or shape[0] < 0:
-        text = f"input '{name}': expected shape [-1, {width}], got {list(shape[:8])}"
-        raise InvalidInput(text, field(name, "shape"))
+        text = f"input '{name}': expected shape {_shapes(width, block)}, got {list(shape[:8])}"
+        raise InvalidInput(text + _remedy(width, shape, block), field(name, "shape"))
     if shape[0] == 0:
         raise InvalidInput(f"input '{name}' is empty: send at least one row", field(name, "shape"))
     if shape[0] > max_rows:
         raise too_many(shape[0], max_rows, field(name, "shape"))
     return math.prod(shape)
+
+
+def check_matrix(schema: Schema, shape: Sequence[int], max_rows: int) -> int:
+    """Check the shape of the input `features`; how many values it holds."""
+    return check_shape(INPUT, schema.width, matrix_shape(schema, shape), max_rows, schema.picture)
+
+
+def _shapes(width: int, block: tuple[int, ...]) -> str:
+    """What a shape may be, for a message."""
+    return f"[-1, {width}]" + (f" or {[-1, *block]}" if block else "")
+
+
+def _remedy(width: int, shape: Sequence[int], block: tuple[int, ...]) -> str:
+    """What to do about a shape that is nearly right; empty if there is nothing to say."""
+    if len(shape) > 1 and shape[0] < 0 and tuple(shape[1:]) in ((width,), block):
+        return "; -1 stands for the number of rows: say how many there are"
+    if len(shape) == 1 and shape[0] == width:
+        return f"; one row is [1, {width}]"
+    if block and tuple(shape[1:]) == (*block[1:], block[0]):
+        return "; channels come first"
+    return ""
 
 
 def from_bytes(
@@ -100,7 +156,7 @@ def from_bytes(
         InvalidInput: wrong datatype, shape or length, or a value that the model's type cannot hold.
     """
     dtype = check_bytes(schema, datatype, shape, len(raw), max_rows)
-    tensor = np.frombuffer(raw, dtype).reshape(shape)
+    tensor = np.frombuffer(raw, dtype).reshape(matrix_shape(schema, shape))
     return fit(schema, _from_upper_halves(tensor) if datatype == BF16 else tensor)
 
 
@@ -128,7 +184,7 @@ def check_bytes(
         InvalidInput: wrong datatype, shape or length.
     """
     dtype = dtype_of(datatype)
-    expected = check_shape(INPUT, schema.width, shape, max_rows) * dtype.itemsize
+    expected = check_matrix(schema, shape, max_rows) * dtype.itemsize
     if size != expected:
         text = f"input '{INPUT}': expected {expected} bytes for {datatype} {list(shape)}, got {size}"
         raise InvalidInput(text, field(INPUT))
@@ -153,10 +209,11 @@ def from_values(
     dtype = dtype_of(datatype)
     if datatype in RAW_ONLY:
         raise InvalidInput(f"input '{INPUT}': {datatype} has no form but bytes", field(INPUT, "datatype"))
-    expected = check_shape(INPUT, schema.width, shape, max_rows)
+    expected = check_matrix(schema, shape, max_rows)
     if len(values) != expected:
-        text = f"input '{INPUT}': shape {list(shape)} needs {expected} values, 'data' has {len(values)}"
+        text = f"input '{INPUT}': shape {list(shape)} needs {expected} values, got {len(values)}"
         raise InvalidInput(text, field(INPUT))
+    shape = matrix_shape(schema, shape)
     if dtype.kind in "iu":
         _check_range(schema, datatype, dtype, values)
     elif dtype.kind == "f" and dtype.itemsize < 8:

@@ -16,6 +16,7 @@ from sigmax.protocol.containers import MAX_PIXELS, recognised
 from sigmax.protocol.options import DEFAULT, NAMES, Options, logits_included, parse
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
+from sigmax.rest.bounds import Bounds
 from sigmax.rest.jsons import certain, read_images, read_object, refuse_unknown, says_json
 from sigmax.rest.straight import Models
 from sigmax.rest.templates import Templates
@@ -63,7 +64,7 @@ class ProbabilitiesQuery:
             straight = self._kept.read(served, self._body, max_rows)
             if straight is not None:
                 return straight
-        given, options, doubt = _read(self._body, max_rows)
+        given, options, doubt = _read(served, self._body, max_rows)
         refuse_class_options(options)
         self.wants_logits = logits_included(served.manifest, options)
         return certain(inputs.read(served, given, options, max_rows, self._max_pixels), doubt)
@@ -106,7 +107,7 @@ class ClassesQuery:
             straight = self._kept.read(served, self._body, max_rows)
             if straight is not None:
                 return straight
-        given, self._options, doubt = _read(self._body, max_rows)
+        given, self._options, doubt = _read(served, self._body, max_rows)
         self.wants_logits = logits_included(served.manifest, self._options)
         return certain(inputs.read(served, given, self._options, max_rows, self._max_pixels), doubt)
 
@@ -142,7 +143,7 @@ def rendered(result: Result) -> dict[str, Any]:
     return row
 
 
-def _read(body: Body, max_rows: int) -> tuple[Given, Options, InvalidInput | None]:
+def _read(served: Served, body: Body, max_rows: int) -> tuple[Given, Options, InvalidInput | None]:
     """What the body gives, and what to raise if nothing else in it is refused; a picture has no options."""
     media_type = body.media_type.partition(b";")[0].strip().lower().decode("latin-1")
     if media_type in PICTURES:
@@ -151,6 +152,7 @@ def _read(body: Body, max_rows: int) -> tuple[Given, Options, InvalidInput | Non
         raise _unsupported(body.media_type)
     if recognised(body.content):
         raise InvalidInput(f"the body is a picture: say so with content-type {' or '.join(PICTURES)}")
+    Bounds.of(served.schema, max_rows).check(body.content)
     document, doubt = read_object(body.content)
     refuse_unknown(document, KEYS, NAMES)
     options = document.get("options")

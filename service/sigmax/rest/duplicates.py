@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -75,18 +75,21 @@ class _Object(dict[str, Any]):
         super().__init__(pairs)
         self.twice: list[str] = []
         if len(self) < len(pairs):
-            self.twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+            names = Counter([name for name, _ in pairs])
+            self.twice = [name for name, count in names.items() if count > 1]
 
 
 def _twice(value: Any, steps: tuple[str | int, ...]) -> Iterator[Problem]:
+    entries: Iterable[tuple[str | int, Any]] = ()
     if isinstance(value, _Object):
         for name in value.twice:
             yield _problem((*steps, name))
-        for name, entry in value.items():
-            yield from _twice(entry, (*steps, name))
+        entries = value.items()
     elif isinstance(value, list):
-        for place, entry in enumerate(value):
-            yield from _twice(entry, (*steps, place))
+        entries = enumerate(value)
+    for step, entry in entries:
+        if isinstance(entry, _Object | list):
+            yield from _twice(entry, (*steps, step))
 
 
 def _problem(steps: tuple[str | int, ...]) -> Problem:

@@ -35,7 +35,7 @@ class OnDemand:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        if self._made is None:
+        if self._made is None or (self._made.done() and _failed(self._made)):
             self._made = asyncio.ensure_future(asyncio.to_thread(self._load))
         app = await asyncio.shield(self._made)  # a client that goes away does not end what others wait for
         await app(scope, receive, send)
@@ -43,6 +43,11 @@ class OnDemand:
     def _load(self) -> ASGIApp:
         with self._gently:
             return self._make()
+
+
+def _failed(made: asyncio.Future[ASGIApp]) -> bool:
+    """Whether it could not be made, as where there are no more files to be had; it is tried again."""
+    return made.cancelled() or made.exception() is not None
 
 
 def rest_door(

@@ -14,9 +14,9 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sigmax.errors import InvalidInput, MethodNotAllowed, NotReady, SigmaxError
+from sigmax.errors import InvalidInput, MethodNotAllowed, SigmaxError
 from sigmax.inference.catalog import Label
-from sigmax.inference.dispatch import Dispatch, Query, is_cancelled
+from sigmax.inference.dispatch import Dispatch, Query
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.rest import classifier, classify, inference_protocol, predict, unoffered
 from sigmax.rest.asgi import Answer, Body, read_body, send_answer, wait_for
@@ -114,7 +114,7 @@ class HotRoutes:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"method {scope['method'][:20]} is not for this address: use POST")
             body = await self._read(route.meter, scope, receive)
-        except Exception as error:
+        except (Exception, CancelledError) as error:
             await send_answer(send, _failed(error, wishes))
             return
         answer = self.answer(route, body, wishes)
@@ -143,10 +143,7 @@ class Promised:
         """Serve the request whose body has been read."""
         try:
             answer = await wait_for(self._answer, receive)
-        except CancelledError as error:  # of this task: the grace of a service that leaves is over
-            left = NotReady("the service is shutting down") if is_cancelled() else error
-            answer = _failed(left, self._wishes)
-        except Exception as error:
+        except (Exception, CancelledError) as error:
             answer = _failed(error, self._wishes)
         await send_answer(send, answer)
 

@@ -12,6 +12,8 @@ a request whose answer is only promised.
 Requests may come faster than they are answered (pipelining). uvicorn makes a scope of each that it has the
 bytes of, and reads on with each answer, so that one connection could fill the memory: here no more is read,
 and little of what was read is parsed, while requests wait for their turn. A refusal waits for its turn, too.
+Those of the lane are answered as they are read, thousands in one read: after some milliseconds of that the
+other connections have their turn.
 """
 
 from __future__ import annotations
@@ -41,6 +43,10 @@ BYTES_A_SECOND = 4 * 2**10
 """How fast a body has to come at least, beyond the time that every request has (`receiving.py`)."""
 
 _STEP = 16 * 2**10  # bytes that are parsed before it is seen whether requests wait
+_SHORT_STEP = 2**10  # where several requests end in one step: what is in the lane is answered within it
+
+TURN_SECONDS = 0.002
+"""How long requests that came in one read are answered before other connections have their turn."""
 
 _JSON_LINE = b"content-type: application/json\r\n"
 _CLOSE_LINE = b"connection: close\r\n"
@@ -70,6 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._idle_bytes = 0  # that came since a part of a request was last complete
+        self._ended = 0  # requests in the last step
         self._parts = 0  # that were complete, or began, in the bytes that are read now
         self._between = True  # no request has begun that has not ended
         self._in_cycle = False  # a request that has not ended is uvicorn's
@@ -97,8 +104,14 @@ class HttpProtocol(HttpToolsProtocol):
         data, self.flow.kept = self.flow.kept + data, b""
         self._unset_keepalive_if_required()
         try:
+            until = 0.0
             while data and not (self.pipeline or self._refused or self.transport.is_closing()):
+                if until and perf_counter() > until:
+                    self._give_way()
+                    break
                 data = self._feed(data)
+                if data and not until:  # behind a request that came alone nothing is left
+                    until = perf_counter() + TURN_SECONDS
             self.flow.kept = b"" if self._refused else data
         except httptools.HttpParserError:
             if self.transport.is_closing():
@@ -115,7 +128,8 @@ class HttpProtocol(HttpToolsProtocol):
             if rest is not None:
                 return rest
             self._packet = data
-        step = data[:_STEP]
+        size, self._ended = _SHORT_STEP if self._ended > 1 else _STEP, 0
+        step = data[:size]
         try:
             self.parser.feed_data(step)
         except httptools.HttpParserUpgrade as offer:
@@ -124,7 +138,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._idle_bytes += len(step)
             if self._idle_bytes > MAX_HEAD_BYTES:
                 self._refuse(HeadersTooLarge(f"the headers are longer than {MAX_HEAD_BYTES} bytes"))
-        return data[_STEP:]
+        return data[size:]
 
     def _declined(self, rest: bytes) -> bytes:
         """The request that was just parsed, without its offer, and what follows it; for a new parser."""
@@ -189,6 +203,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Called by the parser."""
         self._between, self._in_cycle = True, False
+        self._ended += 1
         asked, self._asked = self._asked, None
         if asked is None:
             super().on_message_complete()
@@ -207,6 +222,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self.flow.kept and not self.pipeline:
             self.loop.call_soon(self._read_on)
 
+    def _give_way(self) -> None:
+        """Read on when the other connections had their turn."""
+        self.flow.pause_reading()
+        self.loop.call_soon(self._read_on)
+
     def _read_on(self) -> None:
         if self.flow.kept and not self.transport.is_closing():
             self.data_received(b"")
@@ -215,7 +235,7 @@ class HttpProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Called by the server that is about to leave; a request that is on its way is still answered."""
         open_and_idle = self._is_idle() and not (self._refused or self.transport.is_closing())
-        if open_and_idle and (not self._between or self._has_unread()):
+        if open_and_idle and (not self._between or self.flow.kept or self._has_unread()):
             self._last = True
         else:
             super().shutdown()

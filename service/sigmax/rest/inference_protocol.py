@@ -29,6 +29,7 @@ from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import NOT_TAKEN, all_within, describe, refuse_any
 from sigmax.rest.asgi import Answer, Body
+from sigmax.rest.bounds import Bounds
 from sigmax.rest.infer_request import (
     NOTHING,
     Form,
@@ -107,7 +108,7 @@ class InferQuery:
         check_media(self._body.media_type)
         text, blob = _split(self._body)
         form = None if blob or self._kept is None else self._kept.forms.find(text)
-        if form is not None:
+        if form is not None and form.count <= max_rows * served.schema.width:
             numbers = self._numbers(form.request.inputs[0], form.numbers(text))
             if numbers is not None:
                 self._form, self._request = form, form.request
@@ -119,6 +120,7 @@ class InferQuery:
                 return self._array(served, form, numbers, max_rows)
         if self._body.json_length == 0:
             return self._bare(served, blob, max_rows)
+        Bounds.of(served.schema, max_rows)._replace(values=len(text)).check(text)  # numbers cost little here
         request, doubt = read_request(text)
         return certain(self._any(served, request, blob, max_rows), doubt)
 
@@ -310,6 +312,8 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
     if tensor.datatype in tensors.RAW_ONLY:
         text = f"input {quoted(tensor.name)}: {tensor.datatype} has no form in JSON: send it as binary data"
         raise InvalidInput(text, tensors.field(tensor.name, "datatype"))
+    if len(tensor.shape) > 2:
+        return _pictures(schema, tensor, kind)
     columns, optional = range(schema.width), schema.optional
     if kind != "f" or optional is None:
         return _decoded(schema, columns, tensor, kind)
@@ -326,6 +330,32 @@ def _values(schema: Schema, tensor: InputTensor) -> list[Any]:
             if value is None and not optional[position % schema.width]
         )
     return values
+
+
+def _pictures(schema: Schema, tensor: InputTensor, kind: str) -> list[Any]:
+    """The flat values of pictures in a shape of their own, (n_samples, channels, height, width).
+
+    Raises:
+        InvalidInput: another shape, values of another type, or lists nested neither as it says nor flat.
+    """
+    tensors.check_matrix(schema, tensor.shape, sys.maxsize)
+    columns, data = range(schema.width), bytes(tensor.data)
+    if data[1:].lstrip()[:1] != b"[":
+        return _decoded(schema, columns, tensor, kind)
+    level = [leniently(data)]
+    for size in tensor.shape:
+        if not all(type(part) is list and len(part) == size for part in level):
+            raise _not_nested(tensor)
+        level = list(chain.from_iterable(level))
+    if any(type(value) in (list, dict) for value in level):
+        raise _not_nested(tensor)
+    refuse_any(_wrong_cells(schema, columns, tensor, kind, level))
+    return level
+
+
+def _not_nested(tensor: InputTensor) -> InvalidInput:
+    text = f"input {quoted(tensor.name)}: 'data' is neither flat nor nested as its shape {tensor.shape}"
+    return InvalidInput(text, tensors.field(tensor.name, "data"))
 
 
 def _decoded(schema: Schema, columns: Sequence[int], tensor: InputTensor, kind: str) -> list[Any]:

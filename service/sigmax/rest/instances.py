@@ -173,7 +173,7 @@ def _wrong_tensors(
         if type(row) is not dict:
             yield _wrong_row(key, index, f"expected an object by input, got {describe(row)}")
             continue
-        for name in row.keys() - names:
+        for name in [name for name in row if name not in names]:
             yield _wrong_row(key, index, f"unknown input {quoted(name)}{nearest(name, names)}")
         for name in names:
             if name not in row:
@@ -237,7 +237,7 @@ def _wrong_examples(rows: list[Any], context: dict[str, Any]) -> Iterator[Proble
         if type(row) is not dict:
             yield _wrong_row("examples", index, f"expected an object by feature name, got {describe(row)}")
             continue
-        for name in row.keys() & context.keys():
+        for name in [name for name in row if name in context]:
             yield _wrong_row("examples", index, f"feature {quoted(name)} stands in 'context' already")
 
 

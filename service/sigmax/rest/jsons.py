@@ -170,6 +170,18 @@ def _not_base64(text: Any) -> str:
     return f"{describe(text)} is no base64 with its padding"
 
 
+_OF_OTHERS = {
+    "instances": ":predict takes it, here it is 'rows'",
+    "examples": ":classify takes it, here it is 'rows'",
+    "inputs": ":predict and /v2 take it, here it is 'rows'",
+}
+"""What other protocols call rows."""
+
+
+def _meant(key: str, known: tuple[str, ...]) -> str:
+    return f": {_OF_OTHERS[key]}" if key in _OF_OTHERS and "rows" in known else nearest(key, known)
+
+
 def refuse_unknown(document: dict[str, Any], known: tuple[str, ...], options: tuple[str, ...] = ()) -> None:
     """Refuse keys that mean nothing at the top of a request.
 
@@ -180,5 +192,5 @@ def refuse_unknown(document: dict[str, Any], known: tuple[str, ...], options: tu
         if key in options:
             raise InvalidInput(f"{quoted(key)} belongs into 'options'", key)
         if key not in known:
-            text = f"unknown key {quoted(key)}{nearest(key, known)}; known are {', '.join(known)}"
+            text = f"unknown key {quoted(key)}{_meant(key, known)}; known are {', '.join(known)}"
             raise InvalidInput(text, path(key))

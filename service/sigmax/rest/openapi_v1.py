@@ -14,7 +14,7 @@ from sigmax.rest import addresses, schemas
 from sigmax.rest.instances import B64, IMAGE_BYTES
 from sigmax.rest.openapi import MAX_EXAMPLE_BYTES, Operation
 from sigmax.rest.predict import INPUTS, INSTANCES
-from sigmax.rest.schemas import NUMBER, PROBABILITY, TEXT, Schema, closed, listed
+from sigmax.rest.schemas import NUMBER, PROBABILITY, Schema, closed, listed
 from sigmax.rest.signatures import OF_CLASSIFY, OF_PREDICT
 
 _FILE = closed({B64: schemas.BASE64})
@@ -136,7 +136,9 @@ def _listed_too(value: Schema) -> Schema:
 
 
 def _classify_answer(manifest: Manifest) -> Schema:
-    pair: Schema = {"type": "array", "prefixItems": [TEXT, PROBABILITY], "minItems": 2, "maxItems": 2}
+    # said without `prefixItems`, which tools that check answers still take for another thing
+    pair: Schema = listed({"type": ["string", "number"]}, minItems=2, maxItems=2)
+    pair["description"] = "A label and its probability."
     width = len(manifest.classes)
     return closed({"results": listed(listed(pair, minItems=width, maxItems=width), minItems=1)})
 

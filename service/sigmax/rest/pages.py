@@ -5,16 +5,19 @@ One plain ASGI application around the others, which need not know of any of it.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sigmax.errors import SigmaxError
 from sigmax.rest.asgi import Answer, Body, read_body, send_answer
 from sigmax.rest.codings import WORTH_IT
 from sigmax.rest.refusal import refusal
 from sigmax.rest.wishes import NOTHING, VARY, Wishes, granted, heard, signed
+
+_AS_IT_IS = "/v2"
+"""tritonclient for asyncio asks for gzip everywhere, and unpacks the answers of `infer` alone."""
 
 _CODING, _LENGTH = b"content-encoding", b"content-length"
 
@@ -35,18 +38,28 @@ class Pages:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        wishes = heard(scope["headers"])
+        wishes = _heard(scope)
+        answering = _Plainly(send) if wishes is NOTHING else _Answering(send, wishes)
+        try:
+            await self._serve(scope, receive, answering.send)
+        except (Exception, CancelledError) as error:
+            if answering.begun:
+                raise
+            await send_answer(send, signed(refusal(error, wishes.request_id), wishes))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":  # who writes the answer leaves its body out
             scope = {**scope, "method": "GET"}
         elif scope["method"] != "GET" and any(name == _CODING for name, _ in scope["headers"]):
-            try:
-                body = await read_body(scope, receive, self._max_bytes)
-            except SigmaxError as error:
-                await send_answer(send, signed(refusal(error, wishes.request_id), wishes))
-                return
+            body = await read_body(scope, receive, self._max_bytes)
             scope, receive = _without_coding(scope, body), _Read(body, receive).receive
-        answering = _Plainly(send) if wishes is NOTHING else _Answering(send, wishes)
-        await self._app(scope, receive, answering.send)
+        await self._app(scope, receive, send)
+
+
+def _heard(scope: Scope) -> Wishes:
+    """What a request wishes for; of the Open Inference Protocol's addresses nothing packed."""
+    wishes = heard(scope["headers"])
+    return wishes._replace(wanted=None) if scope["path"].startswith(_AS_IT_IS) else wishes
 
 
 def _without_coding(scope: Scope, body: Body) -> Scope:
@@ -71,12 +84,13 @@ class _Read:
 class _Plainly:
     """What an application sends, to a client that wishes for nothing."""
 
-    __slots__ = ("_send",)
+    __slots__ = ("_send", "begun")
 
     def __init__(self, send: Send) -> None:
-        self._send = send
+        self._send, self.begun = send, False
 
     async def send(self, message: Message) -> None:
+        self.begun = True
         if message["type"] == "http.response.start" and _varies(message["headers"]):
             message["headers"] = [*message["headers"], VARY]
         await self._send(message)
@@ -88,11 +102,13 @@ class _Answering:
     def __init__(self, send: Send, wishes: Wishes) -> None:
         self._send, self._wishes = send, wishes
         self._start: Message | None = None
+        self.begun = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._start = message
             return
+        self.begun = True
         start, self._start = self._start, None
         if start is None:
             await self._send(message)

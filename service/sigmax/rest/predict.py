@@ -19,6 +19,7 @@ from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.parameters import Wanted
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
+from sigmax.rest.bounds import Bounds
 from sigmax.rest.instances import from_inputs, from_instances
 from sigmax.rest.jsons import check_media, read_object
 from sigmax.rest.signatures import CLASSES, OF_PREDICT, SERVING_DEFAULT, requested, signature_of
@@ -109,6 +110,7 @@ class PredictQuery:
         if straight is not None:
             self._understand(served, straight.key, straight.signature)
             return straight.rows
+        Bounds.of(served.schema, max_rows).check(content)
         document, doubt = read_object(content)
         key = _key(document)
         self._understand(served, key, signature_of(document, OF_PREDICT, "predict"))
@@ -153,6 +155,8 @@ def _key(document: dict[str, Any]) -> str:
     if given:
         raise InvalidInput("both 'instances' and 'inputs' are there: send exactly one of them")
     meant = next((hint for key in document if (hint := nearest(key, ANSWERS))), "")
+    if not {"rows", "columns", "images"}.isdisjoint(document):
+        meant = "; 'rows', 'columns' and 'images' go to :classes or :probabilities"
     raise InvalidInput(f"neither 'instances' nor 'inputs' is there: send exactly one of them{meant}")
 
 

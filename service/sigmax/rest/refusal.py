@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 
-from sigmax.errors import Code, SigmaxError
-from sigmax.inference.dispatch import unforeseen
+from sigmax.errors import Code, NotReady, SigmaxError
+from sigmax.inference.dispatch import is_cancelled, unforeseen
 from sigmax.protocol import ids
 from sigmax.rest import errors
 from sigmax.rest.asgi import JSON, Answer, Headers
@@ -17,14 +18,21 @@ def refusal(error: BaseException, request_id: str, further: Headers | None = Non
     """The answer to a request that ended in an error, without the ids that its caller sent along.
 
     Args:
-        error: any; one that nobody foresaw is logged.
+        error: any; one that nobody foresaw is logged. Who answers a request is cancelled only when the grace
+            of a service that leaves is over.
         request_id: the caller's own; if it is empty one is made, and told in a header, too.
         further: headers in place of those that the error has.
     """
-    known = error if isinstance(error, SigmaxError) else unforeseen(error)
+    known = error if isinstance(error, SigmaxError) else _translated(error)
     name = request_id or ids.made()
     if known.code is Code.INTERNAL:
         log.error("request %s: %s", name, known)
     told = () if request_id else ((ids.REQUEST_ID, name.encode()),)
     headers = errors.headers(known) if further is None else further
     return Answer(errors.body(known, name), (JSON, *headers, *told), errors.STATUS[known.code])
+
+
+def _translated(error: BaseException) -> SigmaxError:
+    if isinstance(error, CancelledError) and is_cancelled():
+        return NotReady("the service is shutting down")
+    return unforeseen(error)

@@ -13,6 +13,7 @@ from sigmax.inference.control import ModelControl
 from sigmax.protocol.values import describe
 from sigmax.rest.addresses import EXTENSIONS, answers, described
 from sigmax.rest.asgi import read_body
+from sigmax.rest.bounds import Bounds
 from sigmax.rest.jsons import read_object, refuse_unknown
 
 _MODEL = "/models/{model}"
@@ -87,6 +88,7 @@ class _Addresses:
         body = await read_body(request.scope, request.receive, self._max_bytes)
         if not body.content.strip():
             return {}
+        Bounds().check(body.content)
         document, doubt = read_object(body.content)
         if doubt is not None:
             raise doubt

@@ -312,18 +312,26 @@ def _input(served: Served, name: str) -> Schema:
         described.append("null is a missing value, in FP32 and FP64.")
     if schema.categories:
         described.append(f"`GET /v2/models/{served.name}` names the columns, under `properties`.")
-    shape = {"type": "array", "prefixItems": [{"type": "integer", "minimum": 1}, {"const": width}]}
+    block = schema.numeric.picture if name == INPUT and schema.numeric is not None else ()
+    shape = _shape(width)
     return {
         "type": "object",
         "required": ["name", "shape", "datatype"],
         "properties": {
             "name": {"const": name},
-            "shape": {**shape, "minItems": 2, "maxItems": 2},
+            "shape": {"anyOf": [shape, _shape(*block)]} if block else shape,
             "datatype": {"type": "string", "enum": datatypes},
             "data": {"type": "array", "minItems": 1, "description": " ".join(described)},
             "parameters": _PARAMETERS,
         },
     }
+
+
+def _shape(*axes: int) -> Schema:
+    """The shape of so many rows, each of these axes."""
+    known: list[Schema] = [{"const": size} for size in axes]
+    items = [{"type": "integer", "minimum": 1}, *known]
+    return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
 
 
 def infer_answer(served: Served) -> Schema:

@@ -22,7 +22,7 @@ from msgspec.structs import astuple
 from sigmax.inference.catalog import Served
 from sigmax.protocol.schema import Schema
 from sigmax.protocol.tabular import Rows
-from sigmax.protocol.values import all_within, check_count, check_pixels
+from sigmax.protocol.values import all_within, check_pixels
 from sigmax.rest.duplicates import colons
 
 _KINDS = {"f": ("d", np.float64), "i": ("i", np.int64), "u": ("u", np.uint64)}
@@ -123,20 +123,20 @@ class NamedRows:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
 
     def read(self, body: bytes, max_rows: int) -> Rows | None:
-        """The rows; None for any other body.
+        """The rows; None for any other body, and for more rows than `max_rows`.
 
         Raises:
-            InvalidInput: too many rows, or numbers that are no pixels.
+            InvalidInput: numbers that are no pixels.
         """
+        found = colons(body)
+        if found > 1 + self._colons * max_rows:  # too many rows: not worth the time
+            return None
         try:
             rows = self._decoder.decode(body).rows
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        count = len(rows)
-        found = body.count(b":") if count == 1 else colons(body)
-        if not count or found != 1 + self._colons * count:  # a key may have come twice
+        if not rows or found != 1 + self._colons * len(rows):  # a key may have come twice
             return None
-        check_count(count, max_rows)
         schema, exact = self._schema, self._exact(rows)
         if not all_within(exact, self._largest):  # what is beyond may be an integer that lost a digit
             return None

@@ -15,6 +15,11 @@ BOTH = (*_NAMED, *(f"{path}/metadata" for path in _NAMED))
 """Addresses that name a version and a label of one model."""
 
 _BOTH = re.compile(_MODEL + r"/(?:versions/[^/:]+/labels|labels/[^/:]+/versions)/[^/:]+:\w+")
+_PLACES = {
+    "infer": "/v2/models/{model}/infer",
+    **{verb: f"/v1/models/{{model}}:{verb}" for verb in ("classes", "probabilities", "predict", "classify")},
+}
+_MISPLACED = re.compile(rf"/v[12]/models/[^/]+(?:/versions/[^/]+)?[/:]({'|'.join(_PLACES)})/?")
 _NOT_HERE = {
     "regress": "these models are classifiers and have no regression: "
     "use :classify for every class with its score, or :predict",
@@ -29,7 +34,14 @@ def refusal(path: str) -> SigmaxError:
     verb = path.rpartition(":")[2]
     if verb in _NOT_HERE and re.fullmatch(_MODEL + r"(?:/(?:versions|labels)/[^/:]+)?:\w+", path):
         return Unimplemented(f":{verb} is not offered: {_NOT_HERE[verb]}")
-    return NotFound("no such address: the verbs are :probabilities, :classes, :predict and :classify")
+    text = "no such address: the verbs are :probabilities, :classes, :predict and :classify"
+    return NotFound(text + remedy(path))
+
+
+def remedy(path: str) -> str:
+    """How to write an address whose verb is in the wrong place; empty for all others."""
+    found = _MISPLACED.fullmatch(path)
+    return f"; write {_PLACES[found[1]]}" if found else ""
 
 
 def both() -> InvalidInput:

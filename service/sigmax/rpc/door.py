@@ -29,6 +29,10 @@ _KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 60_000, 20_000
 """A peer that is silent for so long is asked whether it is still there; the library waits 2 hours, and
 a client that vanished would keep its streams as long."""
 
+_PING_MS = 5_000
+"""Peers may ask us as often as this: the library allows it every 5 minutes, and one that asks every 10 s, the
+least that the clients of Go and Java take, would lose its watch or its stream to "too_many_pings"."""
+
 _METADATA_BYTES = 16 * 2**10
 """The library refuses more than this, and some of what is beyond the half at random; here nothing is left to
 chance."""
@@ -141,6 +145,7 @@ def _options(max_bytes: int) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
         ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _PING_MS),
         ("grpc.max_metadata_size", _METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _METADATA_BYTES),
         ("grpc.max_concurrent_streams", _MAX_STREAMS),

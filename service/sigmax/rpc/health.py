@@ -134,5 +134,5 @@ class Health:
     def _end(self, _: Any) -> None:
         """A watch is over, its last word sent."""
         self._open -= 1
-        if self._open == 0:
+        if self._leaving and self._open == 0:
             self._ended.set()

@@ -181,12 +181,13 @@ def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
     """The form of a raw request; None if it has an id, which changes, or does not end with its numbers.
 
     Of models with categories no request has a form: their texts have no length in common. Nor has one that
-    wants more than numbers, a threshold and a band: a timeout, typed contents, classes; or that brings BF16.
+    wants more than numbers, a threshold and a band: a timeout, typed contents, classes; or that brings BF16
+    or pictures in a shape of their own.
     """
     inputs = message.inputs
     if message.id or len(message.raw_input_contents) != 1 or len(inputs) != 1 or inputs[0].name != INPUT:
         return None
-    if inputs[0].datatype == tensors.BF16 or not _usual(message):
+    if inputs[0].datatype == tensors.BF16 or len(inputs[0].shape) != 2 or not _usual(message):
         return None
     numbers = message.raw_input_contents[0]
     common = request[: len(request) - len(numbers) - len(varint(len(numbers))) - 1]

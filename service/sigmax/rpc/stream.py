@@ -24,6 +24,9 @@ MAX_IN_FLIGHT = 64
 MAX_BYTES = 16 * 2**20
 """Of all these requests together, unless the server says otherwise."""
 
+_TOGETHER = 8
+"""So many times that all streams of a method hold; beyond it each has at most two requests in flight."""
+
 _LAST_WORD_SECONDS = 0.2
 """What is kept of the grace for the end of a stream itself."""
 
@@ -46,6 +49,7 @@ class Streams:
         """
         self._answer, self._max_bytes = answer, max_bytes
         self._open: set[_Stream] = set()
+        self._held = _Held()
         self._until: float | None = None
 
     def handler(self) -> grpc.RpcMethodHandler[bytes, bytes]:
@@ -63,7 +67,7 @@ class Streams:
             stream.leave(self._until)
 
     async def _serve(self, _: Any, context: _Context) -> None:
-        stream = _Stream(context, self._answer, self._max_bytes)
+        stream = _Stream(context, self._answer, self._max_bytes, self._held)
         self._open.add(stream)
         try:
             if self._until is not None:
@@ -73,11 +77,20 @@ class Streams:
             self._open.discard(stream)
 
 
+class _Held:
+    """The bytes of all requests that are in flight, of every stream of a method."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
 class _Stream:
     """One stream: this task reads and asks, another one writes what takes a while."""
 
-    def __init__(self, context: _Context, answer: _Answer, max_bytes: int) -> None:
-        self._context, self._answer, self._max_bytes = context, answer, max_bytes
+    def __init__(self, context: _Context, answer: _Answer, max_bytes: int, held: _Held) -> None:
+        self._context, self._answer, self._max_bytes, self._held = context, answer, max_bytes, held
         self._unsent: deque[tuple[int, asyncio.Future[bytes]]] = deque()
         self._bytes = 0
         self._sent = asyncio.Event()
@@ -137,12 +150,21 @@ class _Stream:
         """Have an answer written after those before it, when there is room for it."""
         coming = _there(answer) if isinstance(answer, bytes) else asyncio.ensure_future(answer)
         self._unsent.append((size, coming))
-        self._bytes += size
+        self._hold(size)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.ensure_future(self._write())
-        while len(self._unsent) > MAX_IN_FLIGHT or (len(self._unsent) > 1 and self._bytes > self._max_bytes):
+        while self._is_full():
             self._sent.clear()
             await self._sent.wait()
+
+    def _is_full(self) -> bool:
+        """Whether nothing more is read; of one request that waits, whatever its size, that is never so."""
+        much = self._bytes > self._max_bytes or self._held.bytes > _TOGETHER * self._max_bytes
+        return len(self._unsent) > MAX_IN_FLIGHT or (len(self._unsent) > 1 and much)
+
+    def _hold(self, size: int) -> None:
+        self._bytes += size
+        self._held.bytes += size
 
     async def _write(self) -> None:
         """Write what comes, until nothing more does."""
@@ -150,7 +172,7 @@ class _Stream:
             size, answer = self._unsent[0]
             await self._context.write(await answer)
             self._unsent.popleft()
-            self._bytes -= size
+            self._hold(-size)
             self._sent.set()
 
     async def _written(self) -> None:
@@ -166,7 +188,10 @@ class _Stream:
         left += [task for task in (self._reading, self._writing) if task is not None]
         for task in left:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        try:
+            await asyncio.gather(*left, return_exceptions=True)
+        finally:
+            self._hold(-self._bytes)
 
 
 def _there(answer: bytes) -> asyncio.Future[bytes]:

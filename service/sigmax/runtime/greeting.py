@@ -50,8 +50,16 @@ def _model(entry: Entry, models: Path, program: str, rest: str) -> Iterator[str]
 def _to_paste(served: Served, models: Path, program: str, rest: str) -> Iterator[str]:
     example = _relative(models / served.name / served.version / "example.json")
     yield shlex.join(["curl", "-s", f"{rest}/v1/models/{served.name}:classes", "-d", f"@{example}"])
-    called = _relative(Path(program)) if os.sep in program else program
-    yield shlex.join([called, "predict", served.name, "--models", _relative(models), "--input", example])
+    yield shlex.join(
+        [*_called(program), "predict", served.name, "--models", _relative(models), "--input", example]
+    )
+
+
+def _called(program: str) -> list[str]:
+    """How to call the program again; a package that Python ran is no program of its own."""
+    if Path(program).name == "__main__.py":
+        return ["python", "-m", "sigmax"]
+    return [_relative(Path(program)) if os.sep in program else program]
 
 
 def _relative(path: Path) -> str:

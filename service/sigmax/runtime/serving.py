@@ -182,9 +182,9 @@ class Worker:
 
     def _report(self, message: Message) -> None:
         """Say something, and what was counted since the last time."""
-        figures = self._metrics.figures()
-        self._channel.send({**message, "figures": totals.changes(figures, self._known)})
-        self._known = figures
+        changes = totals.changes(self._metrics.news(), self._known)
+        totals.update(self._known, changes)
+        self._channel.send({**message, "figures": changes})
 
     def _told(self, message: Message) -> None:
         match message["kind"]:

@@ -62,24 +62,6 @@ class Stages(NamedTuple):
     compute_output: int
 
 
-class Told(NamedTuple):
-    """What an account tells; nobody writes to it.
-
-    Attributes:
-        totals: of all requests.
-        stages: of the answered ones.
-        rows: how many every run had, as a `Tally` tells it.
-        sizes: the runs by how many rows they had, as `Runs` tell them, of the sizes that are told apart.
-        last: when the last run came to its end, in milliseconds since 1970; 0 if there was none.
-    """
-
-    totals: list[float]
-    stages: list[float]
-    rows: list[float]
-    sizes: list[tuple[str, list[float]]]
-    last: int
-
-
 class Runs:
     """Runs of one size, and what reading for them, they themselves, and rendering took, in seconds."""
 
@@ -147,7 +129,7 @@ class Account:
 
     __slots__ = (
         *("_alone", "_answers", "_ended", "_fail", "_failures", "_infer", "_input", "_last", "_output"),
-        *("_queue", "_rest", "_rows", "_shared", "_told"),
+        *("_queue", "_rest", "_rows", "_shared"),
     )
 
     def __init__(self) -> None:
@@ -157,7 +139,6 @@ class Account:
         self._answers = self._rows = 0
         self._queue = self._input = self._infer = self._output = self._rest = 0.0
         self._ended, self._last = 0.0, (0.0, 0)
-        self._told: tuple[tuple[float, int, int], Told] | None = None
 
     def alone(self, rows: int, started: float, read: float, ran: float, ended: float) -> None:
         """A request was answered that was a run of its own.
@@ -215,15 +196,6 @@ class Account:
         """A request was not answered, after so many seconds."""
         self._failures += 1
         self._fail += took
-
-    def told(self) -> Told:
-        """Everything, reckoned anew only if something was counted meanwhile: most of many models rest."""
-        state = self._ended, self._failures, self._answers
-        if self._told is None or self._told[0] != state:
-            sizes = [(str(rows), runs.figures()) for rows, runs in self.sizes()]
-            told = Told([*self.totals()], [*self.stages()], self.rows().figures(), sizes, self.last())
-            self._told = state, told
-        return self._told[1]
 
     def totals(self) -> Totals:
         """Of all requests."""

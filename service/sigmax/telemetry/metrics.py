@@ -11,12 +11,14 @@ by this process, or by all of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from time import perf_counter
 from typing import Literal, NamedTuple
 
-from sigmax.telemetry.account import ROWS, Account, Share, Stages, Told
+from sigmax.telemetry.account import ROWS, Account, Share, Stages
+from sigmax.telemetry.recent import Numbers, Recent
 from sigmax.telemetry.tally import Tally
-from sigmax.telemetry.totals import COUNTER, COUNTERS, HISTOGRAM, LATEST, LEAST, SUM, Figures, Value
+from sigmax.telemetry.totals import COUNTER, COUNTERS, HISTOGRAM, LATEST, LEAST, SUM, Figures, Key, Value
 
 UNKNOWN = "unknown"
 OK = "OK"
@@ -113,18 +115,22 @@ FAMILIES = {
 """Every instrument, by the name without `_total`."""
 
 
+Version = tuple[str, str]
+"""A model and its version."""
+
+Feature = tuple[str, str, str]
+"""A model, its version and one of its features."""
+
+
 class Metrics:
     """What this process counts."""
 
     def __init__(self) -> None:
         self._meters: list[Meter] = []
-        self._accounts: dict[tuple[str, str], Account] = {}
-        self._kept: dict[tuple[str, str], tuple[Told, Figures]] = {}
-        self._values: dict[tuple[str, str, str], Unusual] = {}
-        self._lanes: dict[tuple[str, str], Lane] = {}
-        self._states: dict[tuple[str, str], int] = {}
-        self._reloads: dict[tuple[str, str], int] = {}
-        self._controls: dict[tuple[str, str], int] = {}
+        self._accounts: dict[Version, Account] = {}
+        self._lanes: Recent[Version, Lane] = Recent()
+        self._values: Recent[Feature, Unusual] = Recent()
+        self._numbers = Numbers()
 
     def verb(self, door: str, verb: str) -> Meter:
         """What records the requests of one verb at one door."""
@@ -133,34 +139,38 @@ class Metrics:
 
     def lane(self, model: str, version: str) -> Lane:
         """What counts the runs of a version whose requests are put together."""
-        key = model, version
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = Lane(self._accounts.setdefault(key, Account()))
-        return lane
+        return self._lanes.find((model, version), self._new_lane)
 
     def model_state(self, model: str, version: int, ready: bool) -> None:
         """Set whether a version answers."""
-        self._states[model, str(version)] = int(ready)
+        self._numbers.put(_key("sigmax_model_state", (model, str(version))), int(ready))
 
     def forget_state(self, model: str, version: int) -> None:
         """A version neither answers nor is refused any more; what was counted of it stays."""
-        self._states.pop((model, str(version)), None)
+        self._numbers.drop(_key("sigmax_model_state", (model, str(version))))
 
     def reloaded(self, model: str, outcome: Literal["live", "refused"]) -> None:
         """Count a version that came while the service was running."""
-        self._reloads[model, outcome] = self._reloads.get((model, outcome), 0) + 1
+        self._numbers.add(_key("sigmax_model_reloads", (model, outcome)), 1)
 
     def controlled(self, verb: Literal["index", "load", "unload"], code: str) -> None:
         """Count a request to list, load or unload models."""
-        self._controls[verb, code] = self._controls.get((verb, code), 0) + 1
+        self._numbers.add(_key("sigmax_model_control", (verb, code)), 1)
 
     def figures(self) -> Figures:
         """Every series as it stands."""
-        figures = _keyed(self._series())
-        for version, account in self._accounts.items():
-            figures.update(self._counted(version, account.told()))
-        return figures
+        series = chain.from_iterable(meter.series.all.values() for meter in self._meters)
+        counted: Iterable[Lane | Series] = chain(self._lanes.all.values(), series)
+        return {**self._numbers.all, **_reckoned(counted, self._values.all.values())}
+
+    def news(self) -> dict[Key, Value | None]:
+        """Every series that may have changed since this was last asked; None for one that is no more.
+
+        What rests is not looked at.
+        """
+        series = chain.from_iterable(meter.series.take() for meter in self._meters)
+        counted: Iterable[Lane | Series] = chain(self._lanes.take(), series)
+        return {**self._numbers.take(), **_reckoned(counted, self._values.take())}
 
     def exposition(self, figures: Figures | None = None) -> bytes:
         """Every series of this process, or those given, as `GET /metrics` answers."""
@@ -168,122 +178,154 @@ class Metrics:
 
         return exposition.write(FAMILIES, self.figures() if figures is None else figures)
 
-    def _counted(self, version: tuple[str, str], told: Told) -> Figures:
-        """What a version's account tells, kept until it tells something else: most of many models rest."""
-        kept = self._kept.get(version)
-        if kept is None or kept[0] is not told:
-            kept = self._kept[version] = told, _keyed(_counted(version, told))
-        return kept[1]
-
-    def _series(self) -> Iterable[tuple[str, tuple[str, ...], Value]]:
-        for meter in self._meters:
-            yield from meter.figures()
-        for version, lane in self._lanes.items():
-            yield "sigmax_queue_seconds", version, lane.waits.figures()
-            yield "sigmax_queue_rows", version, lane.rows_waiting
-            yield "sigmax_queue_dropped", (*version, "expired"), lane.expired
-            yield "sigmax_queue_dropped", (*version, "cancelled"), lane.cancelled
-        for feature, values in self._values.items():
-            if values.unknown:
-                yield "sigmax_unknown_categories", feature, values.unknown
-            if values.missing:
-                yield "sigmax_missing_values", feature, values.missing
-        for version, state in self._states.items():
-            yield "sigmax_model_state", version, state
-        for outcome, count in self._reloads.items():
-            yield "sigmax_model_reloads", outcome, count
-        for control, count in self._controls.items():
-            yield "sigmax_model_control", control, count
+    def _new_lane(self, version: Version) -> Lane:
+        return Lane(version, self._accounts.setdefault(version, Account()), self._lanes)
 
 
-def _keyed(series: Iterable[tuple[str, tuple[str, ...], Value]]) -> Figures:
-    return {(FAMILIES[name].kind, name, labels): value for name, labels, value in series}
+def _key(name: str, labels: tuple[str, ...]) -> Key:
+    return FAMILIES[name].kind, name, labels
 
 
-def _counted(version: tuple[str, str], told: Told) -> Iterator[tuple[str, tuple[str, ...], Value]]:
+def _reckoned(counted: Iterable[Lane | Series], values: Iterable[Unusual]) -> Figures:
+    """The series of some of what counts, and of the accounts that it counts in, each once."""
+    figures: Figures = dict(chain.from_iterable(one.figures() for one in values))
+    accounts: dict[Version, Account] = {}
+    for one in counted:
+        figures.update(one.figures())
+        accounts[one.version] = one.account
+    for version, account in accounts.items():
+        figures.update(_of_account(version, account))
+    return figures
+
+
+def _of_account(version: Version, account: Account) -> Iterator[tuple[Key, Value]]:
     """What is counted of one version at every door; of one that has never run, no more than is needed."""
-    yield "sigmax_batch_rows", version, told.rows
-    yield TOTALS, version, told.totals
-    if told.last:
-        yield STAGES, version, told.stages
-        yield LAST, version, told.last
-    for rows, runs in told.sizes:
-        yield SIZES, (*version, rows), runs
+    yield _key("sigmax_batch_rows", version), account.rows().figures()
+    yield _key(TOTALS, version), [*account.totals()]
+    last = account.last()
+    if last:
+        yield _key(STAGES, version), [*account.stages()]
+        yield _key(LAST, version), last
+    for rows, runs in account.sizes():
+        yield _key(SIZES, (*version, str(rows))), runs.figures()
 
 
 class Lane:
     """What was counted of the runs of one version whose requests are put together.
 
+    It is kept while requests wait, so it says itself when it counts.
+
     Attributes:
-        waits: what its requests waited for their runs, in seconds.
-        rows_waiting: rows that wait or are computed now.
-        expired: requests that were not computed, for their deadline had passed.
-        cancelled: likewise, for their caller had left.
+        version: with the model.
+        account: of it, which is of every door.
     """
 
-    __slots__ = ("_account", "cancelled", "expired", "rows_waiting", "waits")
+    __slots__ = ("_beside", "_cancelled", "_expired", "_noted", "_rows", "_waits", "account", "version")
 
-    def __init__(self, account: Account) -> None:
-        self._account, self.waits = account, Tally(_SECONDS)
-        self.rows_waiting = self.expired = self.cancelled = 0
+    def __init__(self, version: Version, account: Account, beside: Recent[Version, Lane]) -> None:
+        self.version, self.account, self._beside = version, account, beside
+        self._noted: dict[Version, Lane] | None = None
+        self._waits = Tally(_SECONDS)
+        self._rows = self._expired = self._cancelled = 0
+
+    def rows_waiting(self, more: int) -> None:
+        """So many rows more wait or are computed now; fewer, if it is negative."""
+        if self._noted is not self._beside.touched:
+            self._note()
+        self._rows += more
 
     def run(self, rows: int, infer: float) -> None:
         """Count a run of so many rows, which took so many seconds."""
-        self._account.ran(rows, infer)
+        if self._noted is not self._beside.touched:
+            self._note()
+        self.account.ran(rows, infer)
+
+    def wait(self, seconds: float) -> None:
+        """Count what a request waited for its run."""
+        if self._noted is not self._beside.touched:
+            self._note()
+        self._waits.add(seconds)
 
     def drop(self, expired: int, cancelled: int) -> None:
-        """Count requests that were not computed."""
-        self.expired += expired
-        self.cancelled += cancelled
+        """Count requests that were not computed: their deadline had passed, or their caller had left."""
+        if self._noted is not self._beside.touched:
+            self._note()
+        self._expired += expired
+        self._cancelled += cancelled
+
+    def figures(self) -> Iterator[tuple[Key, Value]]:
+        """Its own series as they stand."""
+        yield _key("sigmax_queue_seconds", self.version), self._waits.figures()
+        yield _key("sigmax_queue_rows", self.version), self._rows
+        yield _key("sigmax_queue_dropped", (*self.version, "expired")), self._expired
+        yield _key("sigmax_queue_dropped", (*self.version, "cancelled")), self._cancelled
+
+    def _note(self) -> None:
+        """Be among those that have counted, once for each report."""
+        self._noted = self._beside.touched
+        self._noted[self.version] = self
+
+
+class Unusual:
+    """How many values of one feature were unknown categories, and how many were missing, at every door."""
+
+    __slots__ = ("_feature", "missing", "unknown")
+
+    def __init__(self, feature: Feature) -> None:
+        self._feature = feature
+        self.unknown = self.missing = 0
+
+    def figures(self) -> Iterator[tuple[Key, Value]]:
+        """Its series as they stand."""
+        if self.unknown:
+            yield _key("sigmax_unknown_categories", self._feature), self.unknown
+        if self.missing:
+            yield _key("sigmax_missing_values", self._feature), self.missing
 
 
 class Series:
-    """What was counted of one version at one door and verb, and its account, which is of every door."""
+    """What was counted of one version at one door and verb.
 
-    __slots__ = ("account", "durations", "failures")
+    Attributes:
+        version: with the model.
+        account: of it, which is of every door.
+        durations: of its requests, in seconds.
+        failures: how many ended how, but for those that were answered.
+    """
 
-    def __init__(self, account: Account) -> None:
+    __slots__ = ("_labels", "account", "durations", "failures", "version")
+
+    def __init__(self, version: Version, door: str, verb: str, account: Account) -> None:
+        self.version, self._labels, self.account = version, (*version, door, verb), account
         self.failures: dict[str, int] = {}
         self.durations = Tally(_SECONDS)
-        self.account = account
 
     def codes(self) -> dict[str, int]:
         """How many requests ended how."""
         answered = self.durations.count - sum(self.failures.values())
         return {OK: answered, **self.failures} if answered else self.failures
 
-
-class Unusual:
-    """How many values of one feature were unknown categories, and how many were missing, at every door."""
-
-    __slots__ = ("missing", "unknown")
-
-    def __init__(self) -> None:
-        self.unknown = self.missing = 0
+    def figures(self) -> Iterator[tuple[Key, Value]]:
+        """Its own series as they stand."""
+        for code, count in self.codes().items():
+            yield _key("sigmax_requests", (*self._labels, code)), count
+        yield _key("sigmax_request_duration_seconds", self._labels), self.durations.figures()
 
 
 class Meter:
-    """Records the requests of one verb at one door."""
+    """Records the requests of one verb at one door.
+
+    Attributes:
+        series: what was counted, by version.
+    """
 
     __slots__ = ("_accounts", "_values", "door", "series", "verb")
 
     def __init__(
-        self,
-        door: str,
-        verb: str,
-        accounts: dict[tuple[str, str], Account],
-        values: dict[tuple[str, str, str], Unusual],
+        self, door: str, verb: str, accounts: dict[Version, Account], values: Recent[Feature, Unusual]
     ) -> None:
         self.door, self.verb, self._accounts, self._values = door, verb, accounts, values
-        self.series: dict[tuple[str, str], Series] = {}
-
-    def figures(self) -> Iterator[tuple[str, tuple[str, ...], Value]]:
-        """Every series as it stands: name, labels, value."""
-        for version, series in self.series.items():
-            verb = (*version, self.door, self.verb)
-            for code, count in series.codes().items():
-                yield "sigmax_requests", (*verb, code), count
-            yield "sigmax_request_duration_seconds", verb, series.durations.figures()
+        self.series: Recent[Version, Series] = Recent()
 
     def request(
         self,
@@ -311,9 +353,9 @@ class Meter:
         """
         ended = perf_counter()
         key = model, version
-        series = self.series.get(key)
+        series = self.series.touched.get(key)
         if series is None:
-            series = self.series[key] = Series(self._accounts.setdefault(key, Account()))
+            series = self.series.find(key, self._new_series)
         series.durations.add(ended - started)
         if code != OK:
             series.failures[code] = series.failures.get(code, 0) + 1
@@ -335,6 +377,10 @@ class Meter:
             unknown: categories that are not in the vocabulary.
             missing: values that were not there.
         """
-        values = self._values.setdefault((model, version, feature), Unusual())
+        values = self._values.find((model, version, feature), Unusual)
         values.unknown += unknown
         values.missing += missing
+
+    def _new_series(self, version: Version) -> Series:
+        account = self._accounts.setdefault(version, Account())
+        return Series(version, self.door, self.verb, account)

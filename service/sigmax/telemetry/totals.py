@@ -30,10 +30,9 @@ _MERGE: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def changes(figures: Mapping[Key, Value], known: Mapping[Key, Value]) -> list[list[Any]]:
-    """What is to be sent to one who knows `known`, for JSON; a series that is no more has no value."""
-    changed: list[list[Any]] = [[*key, value] for key, value in figures.items() if known.get(key) != value]
-    return changed + [[*key, None] for key in known.keys() - figures.keys()]
+def changes(news: Mapping[Key, Value | None], known: Mapping[Key, Value]) -> list[list[Any]]:
+    """What of the news is to be sent to one who knows `known`, for JSON; a series that is no more is None."""
+    return [[*key, value] for key, value in news.items() if known.get(key) != value]
 
 
 def update(known: Figures, sent: Iterable[list[Any]]) -> None:

@@ -128,7 +128,10 @@ def test_an_unloaded_model_is_an_error_at_every_door_until_it_is_loaded(reposito
 
         assert await serving.post(UNLOAD.format("small")) == (200, {"name": "small", "unload": True})
         told.append((await watch.read()).status)
-        refused = {"error": "model 'small' was unloaded", "code": "NOT_READY"}
+        refused = {
+            "error": "model 'small' was unloaded on request: load it, and it answers again",
+            "code": "NOT_READY",
+        }
         assert await serving.classes() == (503, refused)
         assert await serving.post("/v1/models/small/versions/1:classes", ROWS) == (503, refused)
         asking = pb.ModelMetadataRequest(name="small")
@@ -255,7 +258,10 @@ def test_an_unloaded_model_is_that_whatever_version_or_label_is_asked_for(reposi
         await serving.control.unload("small")
         for path in (label, "/v1/models/small/labels/none:predict", "/v1/models/small/versions/7:classes"):
             status, said = await serving.post(path, b'{"instances": [[0, 0]]}')
-            assert (status, said["error"]) == (503, "model 'small' was unloaded")
+            assert (status, said["error"]) == (
+                503,
+                "model 'small' was unloaded on request: load it, and it answers again",
+            )
         await serving.control.load("small")
         assert (await serving.post(label, b'{"instances": [[0, 0]]}'))[0] == 200
         (repository.root / "small" / "labels.json").write_text("{")
@@ -316,7 +322,9 @@ def test_what_is_loaded_while_the_model_is_unloaded_does_not_come_back(repositor
         await control.unload("small")
         assert (await control.index())[0][:3] == ("small", "1", "LOADING")
         go_on.set()
-        with pytest.raises(NotReady, match="model 'small' was unloaded"):
+        with pytest.raises(
+            NotReady, match="model 'small' was unloaded on request: load it, and it answers again"
+        ):
             await loading
         assert catalog.entry("small").unloaded
         assert (await control.index())[0] == Indexed("small", "1", "UNAVAILABLE", "unloaded")

@@ -210,7 +210,11 @@ def test_no_values_are_no_numbers() -> None:
             "서율",
             "unknown category '서율', did you mean '서울'? (3 known)",
         ),
-        (replace(CITY, unknown=Unknown.REJECT, range=(0.0, 3.0)), "X", "unknown category 'X' (3 known)"),
+        (
+            replace(CITY, unknown=Unknown.REJECT, range=(0.0, 3.0)),
+            "X",
+            "unknown category 'X' (known: '대구', '부산', '서울')",
+        ),
         (GRADE, 31, "unknown category '31', did you mean '1'? (3 known)"),
         (GRADE, "002", "expected a whole number or its decimal text, got the text '002'"),
         (GRADE, "1" * 30, f"expected a whole number or its decimal text, got the text '{'1' * 30}'"),
@@ -218,7 +222,7 @@ def test_no_values_are_no_numbers() -> None:
         (GRADE, True, "expected a whole number or its decimal text, got the boolean true"),
         (FLAG, 1, "expected true or false, got the number 1"),
         (FLAG, "True", "expected true or false, got the text 'True'"),
-        (FLAG, False, "unknown category 'false' (1 known)"),
+        (FLAG, False, "unknown category 'false' (known: 'true')"),
     ],
 )
 def test_wrong_values_are_refused_with_what_was_expected(feature: Feature, value: Any, expected: str) -> None:

@@ -136,6 +136,67 @@ def test_pixels_that_came_as_bytes_stay_bytes_and_other_numbers_are_widened() ->
     assert tensors.from_bytes(DOUBLE, "UINT8", (1, 2), b"\x00\xff").dtype == np.float64
 
 
+COLOURED = Image(Colour.RGB, "CHW", 2, 4, Resize.BILINEAR, 1 / 255)
+PICTURES = Schema.of(
+    (Feature("photo", Kind.IMAGE, (3, 2, 4), "uint8", (0, 255), image=COLOURED),), np.float32
+)
+
+
+@pytest.mark.parametrize("datatype", ["UINT8", "INT64", "FP32", "FP64", "FP16"])
+def test_pictures_in_their_own_shape_are_the_rows_that_they_are(datatype: str) -> None:
+    pictures = np.arange(48).reshape(2, 3, 2, 4).astype(tensors.DTYPES[datatype])
+
+    own = tensors.from_bytes(PICTURES, datatype, (2, 3, 2, 4), pictures.tobytes())
+    rows = tensors.from_bytes(PICTURES, datatype, (2, 24), pictures.tobytes())
+
+    assert own.dtype == rows.dtype
+    assert own.tolist() == rows.tolist() == pictures.reshape(2, 24).tolist()
+    if datatype not in tensors.RAW_ONLY:
+        flat = pictures.ravel().tolist()
+        assert tensors.from_values(PICTURES, datatype, (2, 3, 2, 4), flat).tolist() == rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "remedy"),
+    [
+        ((2, 2, 4, 3), "; channels come first"),
+        ((-1, 3, 2, 4), "; -1 stands for the number of rows: say how many there are"),
+        ((-1, 24), "; -1 stands for the number of rows: say how many there are"),
+        ((24,), "; one row is [1, 24]"),
+        ((3, 2, 4), ""),
+        ((1, 2, 3, 2, 4), ""),
+        ((2, 3, 2, -4), ""),
+    ],
+)
+def test_a_shape_that_is_none_of_pictures_is_refused_with_both_that_are(
+    shape: tuple[int, ...], remedy: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        tensors.from_bytes(PICTURES, "UINT8", shape, bytes(48))
+
+    expected = f"input 'features': expected shape [-1, 24] or [-1, 3, 2, 4], got {list(shape)}{remedy}"
+    assert str(refused.value) == expected
+
+
+def test_more_pictures_than_rows_may_be_are_refused_by_their_shape() -> None:
+    with pytest.raises(InvalidInput, match="3 rows in one request, at most 2 are taken"):
+        tensors.from_values(PICTURES, "UINT8", (3, 3, 2, 4), [0] * 72, max_rows=2)
+
+
+def test_a_model_of_numbers_has_rows_in_one_shape_only() -> None:
+    with pytest.raises(InvalidInput, match=r"expected shape \[-1, 2\], got \[1, 1, 2\]$"):
+        tensors.from_values(DOUBLE, "FP64", (1, 1, 2), [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("datatype", "meant"),
+    [("fp64", "FP64"), ("float32", "FP32"), ("TYPE_INT64", "INT64"), ("double", "FP64"), ("Bool", "BOOL")],
+)
+def test_what_others_call_a_datatype_is_told_its_name_here(datatype: str, meant: str) -> None:
+    with pytest.raises(InvalidInput, match=f"datatype '{datatype}' .*, did you mean '{meant}'"):
+        tensors.dtype_of(datatype)
+
+
 def test_nan_is_a_missing_value_where_one_may_be_and_only_there() -> None:
     rows = np.array([[1.0, np.nan, 1.0, 3.0]])
 

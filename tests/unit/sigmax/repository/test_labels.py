@@ -230,7 +230,7 @@ def test_a_label_is_no_version_and_a_version_no_label(catalog: Catalog) -> None:
 
 
 def test_a_model_without_labels_says_so() -> None:
-    with pytest.raises(NotFound, match="model 'small' has no label 'x'; it has none"):
+    with pytest.raises(NotFound, match=r"has no label 'x'; it has none, labels\.json gives some"):
         Entry("small", None).number_of(Label("x"))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.unit.sigmax.mixed import AGE, GRADE, MEMBER, MIXED, VISITS, WAGE
 
-from sigmax.contract import Manifest
+from sigmax.contract import Colour, Feature, Image, Kind, Manifest, Resize
 from sigmax.errors import InvalidInput
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
@@ -22,6 +22,11 @@ from sigmax.telemetry.metrics import Metrics
 
 NUMBERS = replace(MIXED, features=(AGE, WAGE, MEMBER, VISITS))
 GRADES = replace(MIXED, features=(GRADE, replace(GRADE, name="second")))
+
+
+_GREY = Image(Colour.GREY, "CHW", 2, 3, Resize.BILINEAR, 1 / 255)
+PHOTO = Feature("photo", Kind.IMAGE, (1, 2, 3), "uint8", (0, 255), image=_GREY)
+PHOTOS = replace(MIXED, features=(PHOTO,))
 
 
 class Witness:
@@ -143,5 +148,62 @@ def test_whole_categories_come_as_integers_or_as_their_texts() -> None:
 def test_wrong_categories_are_named(datatype: str, data: Any, expected: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         asked(GRADES, {"name": "categories", "datatype": datatype, "shape": [1, 2], "data": data})
+
+    assert expected in str(refused.value)
+
+
+NESTED = [[[[1, 2, 3], [4, 5, 6]]], [[[7, 8, 9], [10, 11, 12]]]]
+
+
+def photos(data: Any, datatype: str = "UINT8", shape: tuple[int, ...] = (2, 1, 2, 3)) -> dict[str, Any]:
+    return {"name": "features", "datatype": datatype, "shape": shape, "data": data}
+
+
+@pytest.mark.parametrize("datatype", ["UINT8", "INT64", "FP32", "FP64"])
+def test_pictures_come_nested_as_their_shape_or_flat(datatype: str) -> None:
+    expected = [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]]
+
+    assert asked(PHOTOS, photos(NESTED, datatype)) == expected
+    assert asked(PHOTOS, photos(list(range(1, 13)), datatype)) == expected
+    assert asked(PHOTOS, photos(expected, datatype, (2, 6))) == expected
+
+
+def with_one(value: Any) -> Any:
+    """The pictures with another pixel: row 1, channel 0, line 1, column 2."""
+    changed = json.loads(json.dumps(NESTED))
+    changed[1][0][1][2] = value
+    return changed
+
+
+_THERE = "row 1, feature 'photo'[0, 1, 2]: "
+_NEITHER = "input 'features': 'data' is neither flat nor nested as its shape [2, 1, 2, 3]"
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (photos(with_one("7")), f"{_THERE}expected an integer, got the text '7'"),
+        (photos(with_one(7.5)), f"{_THERE}expected an integer, got the number 7.5"),
+        (photos(with_one(True)), f"{_THERE}expected an integer, got the boolean true"),
+        (photos(with_one(None), "FP32"), f"{_THERE}expected a number, got null"),
+        (photos(with_one(float("nan")), "FP32"), f"{_THERE}expected a finite number, got the number nan"),
+        (photos(with_one(7.5), "FP32"), f"{_THERE}expected a pixel, a whole number from 0 to 255, got 7.5"),
+        (photos(with_one(300)), f"{_THERE}'300' is outside UINT8"),
+        (photos(with_one([1])), _NEITHER),
+        (photos(with_one({})), _NEITHER),
+        (photos(NESTED[:1]), _NEITHER),
+        (photos([[1, 2, 3, 4, 5, 6]] * 2), _NEITHER),
+        (photos([NESTED]), _NEITHER),
+        (photos(NESTED, "FP16"), "FP16 has no form in JSON"),
+        (
+            photos([[[[1], [2], [3]], [[4], [5], [6]]]], shape=(1, 2, 3, 1)),
+            "expected shape [-1, 6] or [-1, 1, 2, 3], got [1, 2, 3, 1]; channels come first",
+        ),
+        (photos(NESTED, shape=(0, 1, 2, 3)), "is empty: send at least one row"),
+    ],
+)
+def test_what_is_wrong_in_nested_pictures_is_named(sent: dict[str, Any], expected: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        asked(PHOTOS, sent)
 
     assert expected in str(refused.value)

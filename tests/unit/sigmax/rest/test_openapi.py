@@ -11,13 +11,14 @@ from tests.openapi import references, resolved, target
 from tests.unit.sigmax import mixed
 from tests.unit.sigmax.mixed import CITY, GRADE, MEMBER, MIXED, VISITS, WAGE
 
-from sigmax.contract import Feature, Kind, Missing, Unknown
+from sigmax.contract import Colour, Feature, Image, Kind, Missing, Resize, Unknown
 from sigmax.errors import Code
 from sigmax.inference.catalog import Catalog, Entry, Served
 from sigmax.inference.dispatch import Dispatch
 from sigmax.protocol.schema import Schema
-from sigmax.rest import addresses, errors, openapi
+from sigmax.rest import addresses, errors, openapi, schemas
 from sigmax.rest.asgi import Body
+from sigmax.rest.door import Documented
 from sigmax.rest.inference_protocol import InferQuery
 from sigmax.telemetry.metrics import Metrics
 
@@ -117,6 +118,20 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [operation for item in document["paths"].values() for operation in item.values()]
 
 
+def test_pictures_may_have_a_shape_of_their_own(tmp_path: Path) -> None:
+    image = Image(Colour.GREY, "CHW", 2, 3, Resize.BILINEAR, 1 / 255)
+    photo = Feature("photo", Kind.IMAGE, (1, 2, 3), "uint8", (0, 255), image=image)
+    served = replace_in(mixed.served(tmp_path), replace(MIXED, features=(photo,)))
+
+    described = schemas.infer_request(served)["properties"]["inputs"]["items"]
+
+    rows, own = described["properties"]["shape"]["anyOf"]
+    count = {"type": "integer", "minimum": 1}
+    assert rows["prefixItems"] == [count, {"const": 6}]
+    assert own["prefixItems"] == [count, {"const": 1}, {"const": 2}, {"const": 3}]
+    assert (own["minItems"], own["maxItems"]) == (4, 4)
+
+
 def test_the_description_holds_together(tmp_path: Path) -> None:
     document = described(mixed.served(tmp_path))
 
@@ -175,3 +190,20 @@ def test_the_description_of_a_large_model_stays_small(tmp_path: Path, features: 
     document = described(replace_in(served, replace(MIXED, features=features)))
 
     assert len(json.dumps(document)) < 300_000
+
+
+def test_the_description_is_made_anew_when_models_come_or_go(tmp_path: Path) -> None:
+    served = mixed.served(tmp_path)
+    models = Catalog([Entry("mixed", served)])
+    app = Documented(models)
+
+    first = app.openapi()
+    again = app.openapi()
+    models.drop("mixed")
+    without = app.openapi()
+    models.put(Entry("mixed", served))
+
+    assert first is again
+    assert "/v1/models/mixed:classes" in first["paths"]
+    assert "/v1/models/mixed:classes" not in without["paths"]
+    assert app.openapi() == first

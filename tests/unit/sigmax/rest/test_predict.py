@@ -341,6 +341,12 @@ def test_a_picture_as_numbers_is_flat_or_nested_as_its_shape(key: str, row: Any)
 
 WRONG: list[tuple[Any, Manifest, Any, str]] = [
     (PredictQuery, BINARY, {}, "neither 'instances' nor 'inputs' is there: send exactly one of them"),
+    (
+        PredictQuery,
+        BINARY,
+        {"rows": [ROW]},
+        "; 'rows', 'columns' and 'images' go to :classes or :probabilities",
+    ),
     (PredictQuery, BINARY, {"instance": ROW}, "send exactly one of them, did you mean 'instances'?"),
     (
         PredictQuery,
@@ -441,6 +447,12 @@ WRONG: list[tuple[Any, Manifest, Any, str]] = [
         BINARY,
         {"examples": [{"a": 1, "b": 2}], "context": {"a": 1}},
         "row 0: feature 'a' stands in 'context' already",
+    ),
+    (
+        ClassifyQuery,
+        BINARY,
+        {"examples": [dict.fromkeys("edcbaf", 1)], "context": dict.fromkeys("abcdef", 1)},
+        "; ".join(f"row 0: feature '{name}' stands in 'context' already" for name in "edcbaf"),
     ),
     (
         ClassifyQuery,

@@ -77,6 +77,23 @@ def test_a_watcher_that_takes_nothing_holds_up_neither_the_change_nor_others() -
     asyncio.run(test())
 
 
+def test_who_leaves_waits_for_the_last_word_to_watchers_though_others_went_before() -> None:
+    async def test() -> int:
+        async with opened() as (health, _, watch):
+            gone = watch()
+            await said(gone)
+            gone.cancel()
+            async with asyncio.timeout(PATIENCE):
+                while health._open:
+                    await asyncio.sleep(0.001)
+            watching = watch()
+            await said(watching)
+            await health.leave()
+            return health._open
+
+    assert asyncio.run(test()) == 0
+
+
 def test_after_the_service_has_begun_to_leave_nothing_serves_any_more() -> None:
     health = Health()
 

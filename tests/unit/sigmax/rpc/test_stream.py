@@ -67,7 +67,7 @@ class Streaming:
 
     def counted(self, code: str) -> float:
         """How many requests of streams ended so."""
-        series = [meter.series for meter in self.metrics._meters if meter.verb == "stream_infer"]
+        series = [meter.series.all for meter in self.metrics._meters if meter.verb == "stream_infer"]
         return sum(one.codes().get(code, 0) for group in series for one in group.values())
 
 
@@ -133,7 +133,7 @@ def test_a_wrong_request_has_its_error_in_its_place_and_the_stream_goes_on(costs
         assert [answer.error_message for answer in came[1:4]] == [
             error.value.details(),
             "the request is not a inference.ModelInferRequest message",
-            "unknown model ''",
+            "no model is named: send the name of one",
         ]
         assert [answer.infer_response.id for answer in came] == ["", "wrong", "", "", ""]
         assert await call.code() is grpc.StatusCode.OK
@@ -197,6 +197,45 @@ def test_large_requests_are_in_flight_one_by_one() -> None:
             await opened.until(waiting(100))
             await asyncio.to_thread(engine.wait_for_a_run)
             assert waiting(100) in opened.metrics.exposition().decode()
+            engine.let_go()
+
+            assert len(await asked) == 4
+
+    asyncio.run(test())
+
+
+def test_all_streams_together_hold_so_much_and_beyond_it_each_goes_on_with_two() -> None:
+    async def test() -> None:
+        one = request(0.5)
+        async with streaming(engine := Held(), limit=4 * len(one)) as opened:
+            asked = [asyncio.create_task(answers(opened.stream(), [one] * 4)) for _ in range(8)]
+            await opened.until(waiting(32))
+            last = asyncio.create_task(answers(opened.stream(), [one] * 4))
+            await opened.until(waiting(34))
+            await opened.channel.unary_unary(f"{SERVICE}ServerLive")(b"")
+            assert waiting(34) in opened.metrics.exposition().decode()
+            engine.let_go()
+
+            assert [len(await each) for each in (*asked, last)] == [4] * 9
+            assert len(await answers(opened.stream(), [one] * 4)) == 4
+
+    asyncio.run(test())
+
+
+def test_what_a_cancelled_stream_held_is_free_again() -> None:
+    async def test() -> None:
+        one = request(0.5)
+        async with streaming(engine := Held(), limit=4 * len(one)) as opened:
+            calls = [opened.stream() for _ in range(8)]
+            for call in calls:
+                for _ in range(4):
+                    await call.write(one)
+            await opened.until(waiting(32))
+            for call in calls:
+                call.cancel()
+            await opened.until(waiting(0))
+            asked = asyncio.create_task(answers(opened.stream(), [one] * 4))
+            await opened.until(waiting(4))
             engine.let_go()
 
             assert len(await asked) == 4

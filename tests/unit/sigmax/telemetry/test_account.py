@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from time import time
 
 from hypothesis import given
@@ -161,28 +160,6 @@ def test_what_operators_see_is_in_seconds_and_by_stage() -> None:
     assert 'sigmax_stage_seconds_total{model="iris",stage="compute_infer",version="1"} 0.125\n' in text
     assert 'sigmax_last_inference_timestamp_seconds{model="iris",version="1"} 1.' in text
     assert "sigmax_statistics" not in text
-
-
-def test_what_was_told_is_told_again_until_something_is_counted() -> None:
-    account = Account()
-    told = [account.told()]
-    steps: tuple[Callable[[], None], ...] = (
-        lambda: account.alone(1, 1.0, 1.5, 2.0, 2.5),
-        lambda: account.failed(0.5),
-        lambda: account.ran(2, 0.25),
-        lambda: account.shared(2, Share(0.5, 0.25, 2), 0.125, 0.125, 1.0),
-    )
-    for step in steps:
-        assert account.told() is told[-1]
-        step()
-        told.append(account.told())
-
-    assert len({str(one) for one in told}) == 5
-    assert told[-1].totals == [*account.totals()] == [2, 1, 2_500_000_000, 500_000_000, 3, 2]
-    assert told[-1].sizes == [
-        ("1", [1, 500_000_000, 500_000_000, 500_000_000]),
-        ("2", [1, 125_000_000, 250_000_000, 125_000_000]),
-    ]
 
 
 def test_runs_tell_whole_nanoseconds() -> None:
