@@ -32,6 +32,8 @@ _MEMBER = re.compile(
 
 def returned(headers: Sequence[tuple[bytes, bytes]]) -> Headers:
     """Of a request's headers, their names in lower case, those that its answer has, too."""
+    if len(headers) == 1 and headers[0][0] == REQUEST_ID:  # as most that have any
+        return tuple(headers) if _REQUEST_ID.fullmatch(headers[0][1]) else ()
     names = [header for header in headers if header[0] == REQUEST_ID]
     parents = [header for header in headers if header[0] == _PARENT]
     if len(names) != 1 or not _REQUEST_ID.fullmatch(names[0][1]):

@@ -19,6 +19,9 @@ from sigmax.protocol.schema import Schema
 KEYS, GROUPS, VALUES = 200_000, 100_000, 1_000_000
 """What may come in any case: each of them takes some 0.1 s to read."""
 
+SHORT = 2 * GROUPS
+"""Bytes of a body that cannot hold more of anything; no bounds need to be reckoned for it."""
+
 _COLONS, _BRACKETS, _COMMAS = b":", b"[{", b","
 _DEEP = b"[" * 1025  # more than is read
 _DIGITS = b"0123456789"
@@ -65,6 +68,8 @@ class Bounds(NamedTuple):
 
 def _lists(feature: Feature) -> int:
     """In how many lists one value of a feature comes at most: nested as its shape says, or alone in one."""
+    if not feature.shape:
+        return 1
     return sum(prod(feature.shape[:depth]) for depth in range(len(feature.shape))) or 1
 
 

@@ -16,7 +16,7 @@ from sigmax.protocol.containers import MAX_PIXELS, recognised
 from sigmax.protocol.options import DEFAULT, NAMES, Options, logits_included, parse
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.bounds import Bounds
+from sigmax.rest.bounds import SHORT, Bounds
 from sigmax.rest.jsons import certain, read_images, read_object, refuse_unknown, says_json
 from sigmax.rest.straight import Models
 from sigmax.rest.templates import Templates
@@ -152,7 +152,8 @@ def _read(served: Served, body: Body, max_rows: int) -> tuple[Given, Options, In
         raise _unsupported(body.media_type)
     if recognised(body.content):
         raise InvalidInput(f"the body is a picture: say so with content-type {' or '.join(PICTURES)}")
-    Bounds.of(served.schema, max_rows).check(body.content)
+    if len(body.content) > SHORT:
+        Bounds.of(served.schema, max_rows).check(body.content)
     document, doubt = read_object(body.content)
     refuse_unknown(document, KEYS, NAMES)
     options = document.get("options")

@@ -10,7 +10,7 @@ from sigmax.inference.dispatch import Prediction
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.bounds import Bounds
+from sigmax.rest.bounds import SHORT, Bounds
 from sigmax.rest.instances import from_examples
 from sigmax.rest.jsons import check_media, read_object
 from sigmax.rest.signatures import OF_CLASSIFY, signature_of
@@ -39,7 +39,8 @@ class ClassifyQuery:
         straight = None if reader is None else reader.read(self._body.content, max_rows)
         if straight is not None:
             return straight
-        Bounds.of(served.schema, max_rows).check(self._body.content)
+        if len(self._body.content) > SHORT:
+            Bounds.of(served.schema, max_rows).check(self._body.content)
         document, doubt = read_object(self._body.content)
         signature_of(document, OF_CLASSIFY, "classify")
         if EXAMPLES not in document:

@@ -19,7 +19,7 @@ from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.parameters import Wanted
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.bounds import Bounds
+from sigmax.rest.bounds import SHORT, Bounds
 from sigmax.rest.instances import from_inputs, from_instances
 from sigmax.rest.jsons import check_media, read_object
 from sigmax.rest.signatures import CLASSES, OF_PREDICT, SERVING_DEFAULT, requested, signature_of
@@ -110,7 +110,8 @@ class PredictQuery:
         if straight is not None:
             self._understand(served, straight.key, straight.signature)
             return straight.rows
-        Bounds.of(served.schema, max_rows).check(content)
+        if len(content) > SHORT:
+            Bounds.of(served.schema, max_rows).check(content)
         document, doubt = read_object(content)
         key = _key(document)
         self._understand(served, key, signature_of(document, OF_PREDICT, "predict"))
