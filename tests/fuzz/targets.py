@@ -23,6 +23,7 @@ from tests.fuzz import models, mutation
 from tests.fuzz.oracle import Outcome, Violation, outcome
 
 from sigmax.contract import Task
+from sigmax.errors import Code
 from sigmax.inference.catalog import Catalog, Served
 from sigmax.inference.open_inference import inputs
 from sigmax.inference.readiness import Readiness
@@ -97,7 +98,7 @@ class Target:
         expected = outcome(self.door.careful, data)
         for which in ("first", "second") if expected[0] == "answer" else ("only",):  # errors teach nothing
             found = outcome(self._fast, data)
-            if found != expected:
+            if found != expected and not (_is_late(found) or _is_late(expected)):
                 raise Violation(f"carefully {expected}, the {which} time {found}")
         if self._executions % GOLDEN_EVERY == 0:
             self.check_golden()
@@ -114,6 +115,11 @@ class Target:
         if random.random() < 0.05:
             data = random.choice(self.seeds)
         return self.door.mutated(data, random, rewrite)
+
+
+def _is_late(found: Outcome) -> bool:
+    """Whether a `timeout` of the input passed, which depends on how busy the machine is."""
+    return found[:2] == ("error", Code.DEADLINE)
 
 
 class Frame(NamedTuple):
