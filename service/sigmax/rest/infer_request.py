@@ -135,7 +135,10 @@ def _leniently(body: bytes, doubt: InvalidInput) -> InferRequest:
     try:
         data = [json.dumps(tensor.pop("data")).encode() for tensor in document["inputs"] if "data" in tensor]
         request = msgspec.convert(document, InferRequest)
-    except (msgspec.ValidationError, KeyError, TypeError, AttributeError, RecursionError):
+    except (
+        *(msgspec.ValidationError, KeyError, TypeError, AttributeError, RecursionError),
+        UnicodeEncodeError,  # half a surrogate pair where a number belongs
+    ):
         raise doubt from None
     if len(data) != len(request.inputs):
         raise doubt

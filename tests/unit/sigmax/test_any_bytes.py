@@ -73,6 +73,15 @@ def infer_body(model: str, text: bytes) -> bytes:
             id="a number, and a text that is no UTF-8",
         ),
         pytest.param(
+            "rest-infer",
+            infer_body(
+                "grades",
+                b'{"inputs":[{"name":"categories","datatype":"BYTES","shape":["\\ud800",2],"data":["a","b"]}]}',
+            ),
+            "the body is not JSON: ",
+            id="half a surrogate pair in a shape",
+        ),
+        pytest.param(
             "grpc-classes",
             b'\n\x05photo"\x0b\n\x05photo\x12\x02\n\x00',
             "row 0, feature 'photo': expected 64 numbers, flat or nested as [1, 8, 8], got null",
