@@ -51,8 +51,9 @@ class Column:
 
 
 def ask(title: str, rest: str, grpc: str) -> Column:
-    """Check a server."""
-    run = check(Target(rest, grpc, "iris", timeout=_REQUEST_SECONDS), [], lambda _: None)
+    """Check a server; one that offers to load and unload models is asked to."""
+    target = Target(rest, grpc, "iris", timeout=_REQUEST_SECONDS, may_write=True)
+    run = check(target, [], lambda _: None)
     return Column(title, {one.check.id: one for one in run.outcomes})
 
 
@@ -61,7 +62,7 @@ def ours(folder: Path) -> Column:
     job = str(ROOT / "training" / "jobs" / "iris.toml")
     train = [sys.executable, "-m", "sigmax_training", "run", job, "--models", str(folder / "models")]
     subprocess.run(train, check=True, stdout=subprocess.DEVNULL)
-    with running(folder / "models") as service:
+    with running(folder / "models", "--model-control") as service:
         return ask(f"Sigmax {sigmax.__version__}", service.rest, service.grpc)
 
 
