@@ -123,11 +123,12 @@ class Health:
         said = None
         while True:
             changed.clear()
-            status = NOT_SERVING if self._leaving else self._known.get(name, SERVICE_UNKNOWN)
+            leaving = self._leaving  # it may begin to leave while this is written
+            status = NOT_SERVING if leaving else self._known.get(name, SERVICE_UNKNOWN)
             if status != said:
                 await context.write(_MESSAGES[status])
                 said = status
-            if self._leaving:
+            if leaving:
                 return
             await changed.wait()
 

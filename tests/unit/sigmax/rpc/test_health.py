@@ -105,3 +105,32 @@ def test_after_the_service_has_begun_to_leave_nothing_serves_any_more() -> None:
     asyncio.run(test())
 
     assert health_pb2.HealthCheckResponse.FromString(health.check(NAMED)).status == NOT_SERVING
+
+
+def test_a_watch_whose_first_word_is_on_its_way_when_the_service_leaves_has_its_last_word_too() -> None:
+    async def scenario() -> list[bytes]:
+        health = Health()
+        await health.tell("three", SERVING)
+        written: list[bytes] = []
+
+        class Context:
+            def add_done_callback(self, _: Any) -> None: ...
+
+            async def write(self, message: bytes) -> None:
+                written.append(message)
+                if len(written) == 1:
+                    asyncio.get_running_loop().call_soon(
+                        lambda: leaving.append(asyncio.ensure_future(health.leave()))
+                    )
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+
+        leaving: list[asyncio.Future[None]] = []
+        context: Any = Context()
+        await health._watch(health_pb2.HealthCheckRequest(service="three").SerializeToString(), context)
+        leaving[0].cancel()
+        return written
+
+    said = [health_pb2.HealthCheckResponse.FromString(message).status for message in asyncio.run(scenario())]
+
+    assert said == [SERVING, NOT_SERVING]
