@@ -7,7 +7,6 @@ what becomes of an error that nobody foresaw.
 from __future__ import annotations
 
 import logging
-import secrets
 from asyncio import CancelledError, current_task
 from collections.abc import Callable, Generator
 from time import perf_counter
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from sigmax.errors import Cancelled, DeadlineExceeded, Internal, InvalidInput, Problem, SigmaxError
 from sigmax.inference.batching import Batching
 from sigmax.inference.catalog import Catalog, Served
+from sigmax.protocol import ids
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import surely_finite
 from sigmax.telemetry.account import Share
@@ -283,6 +283,6 @@ def is_cancelled() -> bool:
 
 def unforeseen(error: BaseException) -> Internal:
     """Log an error that nobody foresaw and give the caller an opaque id to ask about."""
-    reference = secrets.token_hex(8)
+    reference = ids.made()
     log.error("unforeseen error %s", reference, exc_info=error)
     return Internal(f"internal error, reference {reference}", reference)

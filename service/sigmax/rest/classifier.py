@@ -16,8 +16,7 @@ from sigmax.protocol.containers import MAX_PIXELS, recognised
 from sigmax.protocol.options import DEFAULT, NAMES, Options, logits_included, parse
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.bounds import SHORT, Bounds
-from sigmax.rest.jsons import certain, read_images, read_object, refuse_unknown, says_json
+from sigmax.rest.jsons import certain, media_type, read_bounded, read_images, refuse_unknown, says_json
 from sigmax.rest.straight import Models
 from sigmax.rest.templates import Templates
 
@@ -145,16 +144,14 @@ def rendered(result: Result) -> dict[str, Any]:
 
 def _read(served: Served, body: Body, max_rows: int) -> tuple[Given, Options, InvalidInput | None]:
     """What the body gives, and what to raise if nothing else in it is refused; a picture has no options."""
-    media_type = body.media_type.partition(b";")[0].strip().lower().decode("latin-1")
-    if media_type in PICTURES:
+    kind = media_type(body.media_type)
+    if kind in PICTURES:
         return Given(images=(body.content,)), DEFAULT, None
-    if not says_json(media_type):
+    if not says_json(kind):
         raise _unsupported(body.media_type)
     if recognised(body.content):
         raise InvalidInput(f"the body is a picture: say so with content-type {' or '.join(PICTURES)}")
-    if len(body.content) > SHORT:
-        Bounds.of(served.schema, max_rows).check(body.content)
-    document, doubt = read_object(body.content)
+    document, doubt = read_bounded(body.content, served.schema, max_rows)
     refuse_unknown(document, KEYS, NAMES)
     options = document.get("options")
     images = read_images(document.get("images"), max_rows)
@@ -162,8 +159,8 @@ def _read(served: Served, body: Body, max_rows: int) -> tuple[Given, Options, In
     return given, DEFAULT if options is None else parse(options), doubt
 
 
-def _unsupported(media_type: bytes) -> UnsupportedMedia:
-    given = quoted(media_type.decode("latin-1"))
+def _unsupported(content_type: bytes) -> UnsupportedMedia:
+    given = quoted(content_type.decode("latin-1"))
     return UnsupportedMedia(
         f"content-type {given} is not read here: send JSON (application/json), "
         f"or one picture as it is ({' or '.join(PICTURES)})"

@@ -10,9 +10,8 @@ from sigmax.inference.dispatch import Prediction
 from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.bounds import SHORT, Bounds
 from sigmax.rest.instances import from_examples
-from sigmax.rest.jsons import check_media, read_object
+from sigmax.rest.jsons import certain, check_media, read_bounded
 from sigmax.rest.signatures import OF_CLASSIFY, signature_of
 from sigmax.rest.straight import Models
 
@@ -39,18 +38,13 @@ class ClassifyQuery:
         straight = None if reader is None else reader.read(self._body.content, max_rows)
         if straight is not None:
             return straight
-        if len(self._body.content) > SHORT:
-            Bounds.of(served.schema, max_rows).check(self._body.content)
-        document, doubt = read_object(self._body.content)
+        document, doubt = read_bounded(self._body.content, served.schema, max_rows)
         signature_of(document, OF_CLASSIFY, "classify")
         if EXAMPLES not in document:
             meant = next((hint for key in document if (hint := nearest(key, (EXAMPLES,)))), "")
             raise InvalidInput(f"'examples' is missing: send a list of objects by feature name{meant}")
         sent = from_examples(served, document[EXAMPLES], document.get(CONTEXT), max_rows)
-        rows = sent.read(served, max_rows, self._max_pixels)
-        if doubt is not None:
-            raise doubt
-        return rows
+        return certain(sent.read(served, max_rows, self._max_pixels), doubt)
 
     def render(self, prediction: Prediction) -> Answer:
         """`{"results": [[[label, score], …], …]}`: all classes in column order, for every example."""

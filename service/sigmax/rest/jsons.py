@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from sigmax.errors import InvalidInput, Problem, UnsupportedMedia, nearest, path, quoted
+from sigmax.protocol.schema import Schema
 from sigmax.protocol.values import check_count, describe, refuse_any
+from sigmax.rest.bounds import SHORT, Bounds
 from sigmax.rest.duplicates import refuse_twice
 
 T = TypeVar("T")
@@ -22,9 +24,14 @@ _AS_JSON = (
 )
 
 
-def says_json(media_type: str) -> bool:
-    """Whether a body of this content-type, in small letters and without its parameters, is read as JSON."""
-    return media_type in _AS_JSON or media_type.endswith("+json")
+def media_type(content_type: bytes) -> str:
+    """A content-type in small letters, without its parameters."""
+    return content_type.partition(b";")[0].strip().lower().decode("latin-1")
+
+
+def says_json(kind: str) -> bool:
+    """Whether a body of this media type is read as JSON."""
+    return kind in _AS_JSON or kind.endswith("+json")
 
 
 def check_media(content_type: bytes) -> None:
@@ -35,9 +42,16 @@ def check_media(content_type: bytes) -> None:
     """
     if content_type in (b"application/json", b"", b"application/octet-stream"):
         return
-    if not says_json(content_type.partition(b";")[0].strip().lower().decode("latin-1")):
+    if not says_json(media_type(content_type)):
         given = quoted(content_type.decode("latin-1"))
         raise UnsupportedMedia(f"content-type {given} is not read here: send JSON (application/json)")
+
+
+def read_bounded(body: bytes, schema: Schema, max_rows: int) -> tuple[dict[str, Any], InvalidInput | None]:
+    """`read_object`, of a body that holds no more than a right request of the model does."""
+    if len(body) > SHORT:
+        Bounds.of(schema, max_rows).check(body)
+    return read_object(body)
 
 
 def read_object(body: bytes) -> tuple[dict[str, Any], InvalidInput | None]:

@@ -62,7 +62,6 @@ class Operation:
         answer: likewise.
         example: a body that works; None where it would be too large.
         bodies: further media types of the request, with their schemas.
-        codes: the errors that it may end in.
     """
 
     path: str
@@ -73,7 +72,6 @@ class Operation:
     answer: Schema
     example: Any = None
     bodies: dict[str, Schema] = field(default_factory=dict)
-    codes: Iterable[Code] = PREDICTING
 
 
 def classifier_verbs(served: Served) -> Iterator[Operation]:
@@ -182,7 +180,7 @@ def _add(components: dict[str, Any], paths: dict[str, Any], served: Served, oper
                 "requestBody": {"$ref": f"#/components/requestBodies/{name}"},
                 "responses": {
                     "200": {"$ref": f"#/components/responses/{name}"},
-                    **addresses.failures(operation.codes),
+                    **addresses.failures(PREDICTING),
                 },
             }
         }

@@ -19,9 +19,8 @@ from sigmax.protocol.containers import MAX_PIXELS
 from sigmax.protocol.parameters import Wanted
 from sigmax.protocol.tabular import Rows
 from sigmax.rest.asgi import Answer, Body
-from sigmax.rest.bounds import SHORT, Bounds
 from sigmax.rest.instances import from_inputs, from_instances
-from sigmax.rest.jsons import check_media, read_object
+from sigmax.rest.jsons import certain, check_media, read_bounded
 from sigmax.rest.signatures import CLASSES, OF_PREDICT, SERVING_DEFAULT, requested, signature_of
 from sigmax.rest.straight import Models, Numbers
 from sigmax.rest.templates import Templates
@@ -110,16 +109,12 @@ class PredictQuery:
         if straight is not None:
             self._understand(served, straight.key, straight.signature)
             return straight.rows
-        if len(content) > SHORT:
-            Bounds.of(served.schema, max_rows).check(content)
-        document, doubt = read_object(content)
+        document, doubt = read_bounded(content, served.schema, max_rows)
         key = _key(document)
         self._understand(served, key, signature_of(document, OF_PREDICT, "predict"))
         read = from_instances if key == INSTANCES else from_inputs
-        rows = read(served, document[key], max_rows).read(served, max_rows, self._max_pixels)
-        if doubt is not None:
-            raise doubt
-        return rows
+        sent = read(served, document[key], max_rows)
+        return certain(sent.read(served, max_rows, self._max_pixels), doubt)
 
     def _understand(self, served: Served, key: str, signature: str) -> None:
         self._key, self._signature = key, signature

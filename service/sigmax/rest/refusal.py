@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from asyncio import CancelledError
 
-from sigmax.errors import Code, NotReady, SigmaxError
+from sigmax.errors import Internal, NotReady, SigmaxError
 from sigmax.inference.dispatch import is_cancelled, unforeseen
 from sigmax.protocol import ids
 from sigmax.rest import errors
@@ -24,8 +24,8 @@ def refusal(error: BaseException, request_id: str, further: Headers | None = Non
         further: headers in place of those that the error has.
     """
     known = error if isinstance(error, SigmaxError) else _translated(error)
-    name = request_id or ids.made()
-    if known.code is Code.INTERNAL:
+    name = request_id or (known.reference if isinstance(known, Internal) else "") or ids.made()
+    if request_id and isinstance(known, Internal):  # without an id the log has it under its reference
         log.error("request %s: %s", name, known)
     told = () if request_id else ((ids.REQUEST_ID, name.encode()),)
     headers = errors.headers(known) if further is None else further

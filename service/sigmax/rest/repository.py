@@ -14,7 +14,7 @@ from sigmax.protocol.values import describe
 from sigmax.rest.addresses import EXTENSIONS, answers, described
 from sigmax.rest.asgi import read_body
 from sigmax.rest.bounds import Bounds
-from sigmax.rest.jsons import read_object, refuse_unknown
+from sigmax.rest.jsons import certain, read_object, refuse_unknown
 
 _MODEL = "/models/{model}"
 _ROOTS = ("/v2/repository", "/v2/repository/{repository}")
@@ -89,9 +89,7 @@ class _Addresses:
         if not body.content.strip():
             return {}
         Bounds().check(body.content)
-        document, doubt = read_object(body.content)
-        if doubt is not None:
-            raise doubt
+        document = certain(*read_object(body.content))
         refuse_unknown(document, (key,))
         return document
 

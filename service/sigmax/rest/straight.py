@@ -81,12 +81,7 @@ class Numbers:
         if not (schema.plain and 0 < count <= max_rows):
             return None
         exact = self.read(data, "f", (count, schema.width))
-        if exact is None or not all_within(exact, schema.exact - 1):  # what is beyond may have lost a digit
-            return None
-        features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
-        if schema.pixels:
-            check_pixels(schema, features)
-        return Rows(features)
+        return None if exact is None else _matrix(schema, exact)
 
 
 def _has_shape(array: Any, data: bytes, shape: Sequence[int]) -> bool:
@@ -104,7 +99,7 @@ class NamedRows:
         key: what stands for `rows`.
     """
 
-    __slots__ = ("_colons", "_decoder", "_largest", "_packed", "_schema")
+    __slots__ = ("_colons", "_decoder", "_packed", "_schema")
 
     def __init__(self, schema: Schema, key: str = "rows") -> None:
         fields = [f"f{number}" for number in range(len(schema.names))]
@@ -117,7 +112,7 @@ class NamedRows:
         )
         listed: Any = list[row]  # type: ignore[valid-type]
         body = msgspec.defstruct("Body", [("rows", listed)], rename={"rows": key}, forbid_unknown_fields=True)
-        self._schema, self._largest = schema, schema.exact - 1
+        self._schema = schema
         self._colons = sum(1 + name.count(":") for name in schema.names)
         self._packed = Struct(f"{len(fields)}d")
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
@@ -137,18 +132,22 @@ class NamedRows:
             return None
         if not rows or found != 1 + self._colons * len(rows):  # a key may have come twice
             return None
-        schema, exact = self._schema, self._exact(rows)
-        if not all_within(exact, self._largest):  # what is beyond may be an integer that lost a digit
-            return None
-        features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
-        if schema.pixels:
-            check_pixels(schema, features)
-        return Rows(features)
+        return _matrix(self._schema, self._exact(rows))
 
     def _exact(self, rows: list[Any]) -> npt.NDArray[np.float64]:
         if len(rows) == 1:
             return np.frombuffer(self._packed.pack(*astuple(rows[0])))
         return np.array(list(chain.from_iterable(map(astuple, rows))), np.float64)
+
+
+def _matrix(schema: Schema, exact: npt.NDArray[np.float64]) -> Rows | None:
+    """The rows of these numbers; None if one is beyond what is exact: an integer may have lost a digit."""
+    if not all_within(exact, schema.exact - 1):
+        return None
+    features = exact.astype(schema.dtype, copy=False).reshape(-1, schema.width)
+    if schema.pixels:
+        check_pixels(schema, features)
+    return Rows(features)
 
 
 class Models:

@@ -7,7 +7,6 @@ FieldViolation a problem, RequestInfo, and RetryInfo where trying again later ma
 from __future__ import annotations
 
 import math
-import secrets
 from asyncio import CancelledError
 from typing import Any, NoReturn
 
@@ -18,6 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from sigmax.errors import Code, Internal, Overloaded, SigmaxError
 from sigmax.inference.dispatch import is_cancelled, unforeseen
+from sigmax.protocol import ids
 
 DOMAIN = "sigmax"
 
@@ -44,7 +44,7 @@ STATUS = {
 PUSHBACK = "grpc-retry-pushback-ms"
 """When clients with a retry policy try again (gRFC A6)."""
 
-REQUEST_ID = "x-request-id"
+REQUEST_ID = ids.REQUEST_ID.decode()
 """The metadata that names a call."""
 
 DETAILS = "grpc-status-details-bin"
@@ -117,7 +117,7 @@ def said(error: SigmaxError, given: Metadata = ()) -> tuple[grpc.StatusCode, str
 
 def _identity(error: SigmaxError) -> str:
     """An id for a call that brought none; of an error that is in the log, the one under which it is."""
-    return (error.reference if isinstance(error, Internal) else "") or secrets.token_hex(8)
+    return (error.reference if isinstance(error, Internal) else "") or ids.made()
 
 
 def _violations(error: SigmaxError, room: int) -> error_details_pb2.BadRequest:

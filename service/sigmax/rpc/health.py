@@ -14,8 +14,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from sigmax.errors import InvalidInput, NotFound, quoted
-from sigmax.rpc.errors import abort
+from sigmax.errors import NotFound, quoted
 from sigmax.rpc.service import Service
 from sigmax.rpc.unary import parse, unary
 
@@ -104,10 +103,7 @@ class Health:
 
     async def _watch(self, request: bytes, context: _Context) -> None:
         """Tell each change until the service leaves; the last word is NOT_SERVING."""
-        try:
-            name = parse(health_pb2.HealthCheckRequest, request).service
-        except InvalidInput as error:
-            await abort(context, error)
+        name = parse(health_pb2.HealthCheckRequest, request).service
         self._open += 1
         context.add_done_callback(self._end)  # type: ignore[arg-type] # stubs ask for a class of theirs
         changed = asyncio.Event()

@@ -19,7 +19,7 @@ from sigmax.contract import INPUT, Task
 from sigmax.inference.catalog import Served
 from sigmax.inference.dispatch import Prediction
 from sigmax.inference.open_inference import Output, outputs, wants_logits
-from sigmax.protocol import parameters, tensors, timeouts
+from sigmax.protocol import parameters, tensors
 from sigmax.protocol.options import DEFAULT
 from sigmax.protocol.parameters import Wanted, Wishes
 from sigmax.protocol.tabular import Rows
@@ -203,7 +203,7 @@ def form_of(request: bytes, message: pb.ModelInferRequest) -> Form | None:
 def _usual(message: pb.ModelInferRequest) -> bool:
     """Whether all that a request wants besides its numbers is in its names of outputs and its options."""
     wishes = wishes_of(message)
-    plain = wishes.binary is None and timeouts.TIMEOUT not in message.parameters
+    plain = wishes.binary is None and wishes.timeout is None
     told = [one.parameters for one in message.inputs] + [one.parameters for one in message.outputs]
     return plain and not any(told)
 

@@ -35,6 +35,7 @@ class Standing:
     def __init__(
         self, handlers: Sequence[grpc.GenericRpcHandler[bytes, bytes]], options: Sequence[tuple[str, int]]
     ) -> None:
+        # These servers share the address, as workers do; the supervisor made sure that it is ours alone.
         self._handlers, self._options = tuple(handlers), (*options, ("grpc.so_reuseport", 1))
         self._servers = [self._made() for _ in range(_SERVERS)]
         self._address = ""
