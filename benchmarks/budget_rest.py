@@ -33,7 +33,7 @@ from sigmax.rest.front import rest_door
 from sigmax.rest.heads import Route
 from sigmax.rest.hot import HotRoutes
 from sigmax.rest.http import HttpProtocol
-from sigmax.rest.wishes import NOTHING, Wishes
+from sigmax.rest.sending import AS_IT_IS, Sending
 from sigmax.telemetry.metrics import Metrics
 
 TITLE = "REST"
@@ -129,7 +129,7 @@ class Constant(HotRoutes):
 
     constant: Answer
 
-    def answer(self, _: Route, __: Body, ___: Wishes = NOTHING) -> Answer:
+    def answer(self, _: Route, __: Body, ___: Sending = AS_IT_IS) -> Answer:
         """The same, always."""
         return self.constant
 

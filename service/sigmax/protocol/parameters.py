@@ -17,7 +17,7 @@ from sigmax.protocol.values import describe
 
 BINARY_OUTPUTS = "binary_data_output"
 BINARY_OUTPUT = "binary_data"
-CLASSES = "classification"
+CLASSIFICATION = "classification"
 
 _RESERVED = "triton_"
 _OF_STREAMS = "triton_enable_empty_final_response"
@@ -125,7 +125,9 @@ def _wanted(name: str, parameters: Mapping[str, Any]) -> Wanted:
     if not parameters:
         return Wanted(name)
     refuse_shared_memory("output", name, parameters)
-    return Wanted(name, _whole(parameters, CLASSES, 1, name), _boolean(parameters, BINARY_OUTPUT, name))
+    return Wanted(
+        name, _whole(parameters, CLASSIFICATION, 1, name), _boolean(parameters, BINARY_OUTPUT, name)
+    )
 
 
 def _refuse_sequences(parameters: Mapping[str, Any]) -> None:

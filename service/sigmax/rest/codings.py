@@ -39,7 +39,7 @@ _ELEMENT = re.compile(
 )
 
 
-class Wanted(NamedTuple):
+class Packing(NamedTuple):
     """How a client wants its answer.
 
     Attributes:
@@ -51,7 +51,7 @@ class Wanted(NamedTuple):
     always: bool
 
 
-def wanted(values: Sequence[bytes]) -> Wanted | None:
+def wanted(values: Sequence[bytes]) -> Packing | None:
     """What the values of all `Accept-Encoding` headers ask for; None: the answer as it is.
 
     Nothing else is left to a client that takes neither of ours: an answer that it did not ask for tells it
@@ -62,7 +62,7 @@ def wanted(values: Sequence[bytes]) -> Wanted | None:
 
 
 @lru_cache(maxsize=256)
-def _wanted(value: bytes) -> Wanted | None:
+def _wanted(value: bytes) -> Packing | None:
     elements = [match for one in value.lower().split(b",") if (match := _ELEMENT.fullmatch(one))]
     weights = {name: float(weight or 1) for name, weight in (match.groups() for match in elements)}
     others = weights.get(b"*", 0.0)
@@ -73,7 +73,7 @@ def _wanted(value: bytes) -> Wanted | None:
         return None
     alone = len(elements) == 1 and b"*" not in weights
     refused = weights.get(b"identity", weights.get(b"*")) == 0
-    return Wanted(coding, always=alone or refused)
+    return Packing(coding, always=alone or refused)
 
 
 def packed(body: bytes, coding: str) -> bytes:

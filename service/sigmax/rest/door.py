@@ -28,8 +28,8 @@ from sigmax.rest.addresses import answers, described
 from sigmax.rest.asgi import Headers
 from sigmax.rest.extensions import add_extensions
 from sigmax.rest.refusal import refusal
+from sigmax.rest.sending import heard
 from sigmax.rest.statistics import add_statistics
-from sigmax.rest.wishes import heard
 
 
 def documented(

@@ -14,7 +14,7 @@ from sigmax.errors import SigmaxError
 from sigmax.inference.dispatch import Query
 from sigmax.protocol.ids import NAMES
 from sigmax.rest.asgi import Answer, announced
-from sigmax.rest.wishes import NOTHING, Wishes, heard
+from sigmax.rest.sending import AS_IT_IS, Sending, heard
 from sigmax.telemetry.metrics import Meter
 
 CHANGING = NAMES | {
@@ -52,14 +52,14 @@ class Asked(NamedTuple):
         length: of the body, in bytes, at most the limit.
         json_length: as in `Body`.
         media_type: as in `Body`.
-        wishes: what it says of its answer.
+        sending: what it says of its answer.
     """
 
     route: Route
     length: int
     json_length: int | None
     media_type: bytes
-    wishes: Wishes = NOTHING
+    sending: Sending = AS_IT_IS
 
 
 class Heads:
@@ -100,7 +100,7 @@ class Heads:
         before the empty line that is looked for here, there were more lines. One with headers that are new
         with each request would never be met again, and push out those that are.
         """
-        if asked.wishes.returned or not CHANGING.isdisjoint([name for name, _ in headers]):
+        if asked.sending.returned or not CHANGING.isdisjoint([name for name, _ in headers]):
             return
         head = packet[: packet.find(b"\r\n\r\n") + 4]
         lines = len(headers) + 2

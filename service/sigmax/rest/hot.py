@@ -22,9 +22,9 @@ from sigmax.rest import classifier, classify, inference_protocol, predict, unoff
 from sigmax.rest.asgi import Answer, Body, read_body, send_answer, wait_for
 from sigmax.rest.heads import Heads, Route
 from sigmax.rest.refusal import refusal
+from sigmax.rest.sending import AS_IT_IS, Sending, granted, heard, signed
 from sigmax.rest.straight import Models
 from sigmax.rest.templates import Templates
-from sigmax.rest.wishes import NOTHING, Wishes, granted, heard, signed
 from sigmax.telemetry.metrics import UNKNOWN, Meter, Metrics
 
 _PATH = re.compile(
@@ -96,32 +96,32 @@ class HotRoutes:
         version = v1_version or v2_version or (Label(label) if label else "")
         return Route(*self._verbs[verb], v1 or v2, version)
 
-    def answer(self, route: Route, body: Body, wishes: Wishes = NOTHING) -> Answer | Awaitable[Answer]:
+    def answer(self, route: Route, body: Body, sending: Sending = AS_IT_IS) -> Answer | Awaitable[Answer]:
         """Answer one POST: at once, an error too, or with the promise of an answer, which may raise."""
         try:
             said = self._dispatch.ask(route.meter, route.read, route.model, route.version, body)
         except Exception as error:
-            return _failed(error, wishes)
-        return said if wishes is NOTHING else granted(said, wishes)
+            return _failed(error, sending)
+        return said if sending is AS_IT_IS else granted(said, sending)
 
     def lost(self, route: Route, started: float) -> None:
         """Count a request whose client went away in the middle of its body."""
         route.meter.request(UNKNOWN, "", InvalidInput.code.value, started, 0)
 
     async def _predict(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
-        wishes = heard(scope["headers"])
+        sending = heard(scope["headers"])
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"method {scope['method'][:20]} is not for this address: use POST")
             body = await self._read(route.meter, scope, receive)
         except (Exception, CancelledError) as error:
-            await send_answer(send, _failed(error, wishes))
+            await send_answer(send, _failed(error, sending))
             return
-        answer = self.answer(route, body, wishes)
+        answer = self.answer(route, body, sending)
         if isinstance(answer, Answer):
             await send_answer(send, answer)
         else:
-            await Promised(answer, wishes)(scope, receive, send)
+            await Promised(answer, sending)(scope, receive, send)
 
     async def _read(self, meter: Meter, scope: Scope, receive: Receive) -> Body:
         """The body; a refusal of it is counted here, since dispatch never sees the request."""
@@ -136,17 +136,17 @@ class HotRoutes:
 class Promised:
     """An application that sends one answer when it is there, or gives it up when the client or we leave."""
 
-    def __init__(self, answer: Awaitable[Answer], wishes: Wishes = NOTHING) -> None:
-        self._answer, self._wishes = answer, wishes
+    def __init__(self, answer: Awaitable[Answer], sending: Sending = AS_IT_IS) -> None:
+        self._answer, self._sending = answer, sending
 
     async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         """Serve the request whose body has been read."""
         try:
             answer = await wait_for(self._answer, receive)
         except (Exception, CancelledError) as error:
-            answer = _failed(error, self._wishes)
+            answer = _failed(error, self._sending)
         await send_answer(send, answer)
 
 
-def _failed(error: BaseException, wishes: Wishes) -> Answer:
-    return signed(refusal(error, wishes.request_id), wishes)
+def _failed(error: BaseException, sending: Sending) -> Answer:
+    return signed(refusal(error, sending.request_id), sending)

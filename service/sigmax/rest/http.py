@@ -34,7 +34,7 @@ from sigmax.rest.asgi import ONLY_JSON, Answer, Body, send_answer
 from sigmax.rest.heads import Asked
 from sigmax.rest.hot import HotRoutes, Promised
 from sigmax.rest.refusal import refusal
-from sigmax.rest.wishes import NOTHING, Wishes, heard, signed
+from sigmax.rest.sending import AS_IT_IS, Sending, heard, signed
 
 MAX_HEAD_BYTES = 64 * 2**10
 """How long a request line and headers may grow without an end in sight, and the headers behind a body."""
@@ -323,7 +323,7 @@ class HttpProtocol(HttpToolsProtocol):
         if routes is None:
             raise RuntimeError("a connection without these routes has no lane")
         body = Body(content, asked.json_length, asked.media_type)
-        answer = routes.answer(asked.route, body, asked.wishes)
+        answer = routes.answer(asked.route, body, asked.sending)
         closing = self._last or routes.draining
         if isinstance(answer, Answer):
             self.transport.write(self._written(answer, closing))
@@ -331,7 +331,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.transport.close()
             self.on_response_complete()
         else:
-            self._keep(answer, asked.wishes, closing)
+            self._keep(answer, asked.sending, closing)
 
     def _written(self, answer: Answer, closing: bool) -> bytes:
         """An answer as it travels."""
@@ -350,12 +350,12 @@ class HttpProtocol(HttpToolsProtocol):
         )
         return b"".join(parts)
 
-    def _keep(self, promise: Awaitable[Answer], wishes: Wishes, closing: bool) -> None:
+    def _keep(self, promise: Awaitable[Answer], sending: Sending, closing: bool) -> None:
         """Answer later, as uvicorn would: what comes on this connection meanwhile waits its turn."""
         self._unset_keepalive_if_required()
         self.cycle = self._new_cycle(not closing)
         # Starlette and uvicorn name the same messages by other types.
-        application: Any = Promised(promise, wishes)
+        application: Any = Promised(promise, sending)
         self._start_asgi_task(self.cycle, application)
 
     def _new_cycle(self, keep_alive: bool) -> RequestResponseCycle:
@@ -381,8 +381,8 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, error: SigmaxError) -> None:
         """Read nothing more, and end the connection with an error in its turn."""
         self._refused = True
-        wishes = NOTHING if self._between else heard(self.headers)
-        answer = signed(refusal(error, wishes.request_id), wishes)
+        sending = AS_IT_IS if self._between else heard(self.headers)
+        answer = signed(refusal(error, sending.request_id), sending)
         if self._in_cycle and self.pipeline:
             self.pipeline.popleft()  # the request that is refused; another is being answered
         elif self._in_cycle:

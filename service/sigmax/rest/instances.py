@@ -20,7 +20,7 @@ from sigmax.protocol.schema import CATEGORIES, Schema
 from sigmax.protocol.tabular import Rows
 from sigmax.protocol.values import check_count, describe, refuse_any
 from sigmax.rest.jsons import read_images
-from sigmax.rest.places import Where, by_tensor, in_column, in_lists_of, told, under
+from sigmax.rest.translated import Where, by_tensor, in_column, in_lists_of, told, under
 
 IMAGE_BYTES = "image_bytes"
 B64 = "b64"

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sigmax.rest.asgi import Answer, Body, read_body, send_answer
 from sigmax.rest.codings import WORTH_IT
 from sigmax.rest.refusal import refusal
-from sigmax.rest.wishes import NOTHING, VARY, Wishes, granted, heard, signed
+from sigmax.rest.sending import AS_IT_IS, VARY, Sending, granted, heard, signed
 
 _AS_IT_IS = "/v2"
 """tritonclient for asyncio asks for gzip everywhere, and unpacks the answers of `infer` alone."""
@@ -38,14 +38,14 @@ class Pages:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        wishes = _heard(scope)
-        answering = _Plainly(send) if wishes is NOTHING else _Answering(send, wishes)
+        sending = _heard(scope)
+        answering = _Plainly(send) if sending is AS_IT_IS else _Answering(send, sending)
         try:
             await self._serve(scope, receive, answering.send)
         except (Exception, CancelledError) as error:
             if answering.begun:
                 raise
-            await send_answer(send, signed(refusal(error, wishes.request_id), wishes))
+            await send_answer(send, signed(refusal(error, sending.request_id), sending))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "HEAD":  # who writes the answer leaves its body out
@@ -56,10 +56,10 @@ class Pages:
         await self._app(scope, receive, send)
 
 
-def _heard(scope: Scope) -> Wishes:
-    """What a request wishes for; of the Open Inference Protocol's addresses nothing packed."""
-    wishes = heard(scope["headers"])
-    return wishes._replace(wanted=None) if scope["path"].startswith(_AS_IT_IS) else wishes
+def _heard(scope: Scope) -> Sending:
+    """What a request sending for; of the Open Inference Protocol's addresses nothing packed."""
+    sending = heard(scope["headers"])
+    return sending._replace(wanted=None) if scope["path"].startswith(_AS_IT_IS) else sending
 
 
 def _without_coding(scope: Scope, body: Body) -> Scope:
@@ -82,7 +82,7 @@ class _Read:
 
 
 class _Plainly:
-    """What an application sends, to a client that wishes for nothing."""
+    """What an application sends, to a client that sending for nothing."""
 
     __slots__ = ("_send", "begun")
 
@@ -99,8 +99,8 @@ class _Plainly:
 class _Answering:
     """What an application sends, as its client wants it; only an answer that is whole is packed."""
 
-    def __init__(self, send: Send, wishes: Wishes) -> None:
-        self._send, self._wishes = send, wishes
+    def __init__(self, send: Send, sending: Sending) -> None:
+        self._send, self._sending = send, sending
         self._start: Message | None = None
         self.begun = False
 
@@ -113,14 +113,14 @@ class _Answering:
         if start is None:
             await self._send(message)
         elif message.get("more_body") or not _has_length(start):
-            await self._send({**start, "headers": [*start["headers"], *self._wishes.returned]})
+            await self._send({**start, "headers": [*start["headers"], *self._sending.returned]})
             await self._send(message)
         else:
             await self._send_whole(start["status"], start["headers"], message.get("body", b""))
 
     async def _send_whole(self, status: int, headers: Any, body: bytes) -> None:
         kept = tuple(header for header in headers if header[0] != _LENGTH)
-        said = granted(Answer(body, kept, status), self._wishes)
+        said = granted(Answer(body, kept, status), self._sending)
         answer = said if isinstance(said, Answer) else await said
         if VARY not in answer.headers and len(body) >= WORTH_IT:
             answer = answer._replace(headers=(*answer.headers, VARY))

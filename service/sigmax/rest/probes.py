@@ -17,7 +17,7 @@ from sigmax.inference.readiness import Readiness
 from sigmax.inference.status import Status
 from sigmax.rest.asgi import JSON, Answer, send_answer
 from sigmax.rest.refusal import refusal
-from sigmax.rest.wishes import heard
+from sigmax.rest.sending import heard
 from sigmax.telemetry.metrics import CONTENT_TYPE
 
 Scrape = Callable[[], Awaitable[bytes]]

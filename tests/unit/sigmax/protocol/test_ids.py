@@ -6,7 +6,7 @@ import pytest
 
 from sigmax.protocol.ids import is_traceparent, is_tracestate, request_id, returned
 from sigmax.rest.asgi import Answer
-from sigmax.rest.wishes import NOTHING, heard, signed
+from sigmax.rest.sending import AS_IT_IS, heard, signed
 
 PARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -103,5 +103,5 @@ def test_a_tracestate_comes_back_beside_its_parent_and_never_alone() -> None:
 def test_most_requests_wish_for_nothing() -> None:
     answer = Answer(b"{}")
 
-    assert heard([(b"host", b"x"), (b"accept-encoding", b"br"), (b"x-request-id", b"")]) is NOTHING
-    assert signed(answer, NOTHING) is answer
+    assert heard([(b"host", b"x"), (b"accept-encoding", b"br"), (b"x-request-id", b"")]) is AS_IT_IS
+    assert signed(answer, AS_IT_IS) is answer

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigmax.errors import InvalidInput, TooLarge, UnsupportedMedia
-from sigmax.rest.codings import BESIDE, Wanted, coding_of, packed, unpacked, wanted
+from sigmax.rest.codings import BESIDE, Packing, coding_of, packed, unpacked, wanted
 
 LIMIT = 2**20
-GZIP, DEFLATE = Wanted("gzip", always=False), Wanted("deflate", always=False)
+GZIP, DEFLATE = Packing("gzip", always=False), Packing("deflate", always=False)
 
 
 def unpack(content: bytes, coding: str, limit: int = LIMIT) -> bytes:
@@ -176,16 +176,16 @@ def test_any_other_coding_is_refused_with_those_that_there_are(values: list[byte
         ([b"gzip;q=2, br"], None),
         ([b"gzip;q=0.1234, nonsense/"], None),
         ([b"gzip, " + b"x" * 600], None),
-        ([b"gzip"], Wanted("gzip", always=True)),
-        ([b"deflate"], Wanted("deflate", always=True)),
-        ([b"gzip;q=0.5"], Wanted("gzip", always=True)),
-        ([b"gzip, identity;q=0"], Wanted("gzip", always=True)),
-        ([b"deflate, br, *;q=0"], Wanted("deflate", always=True)),
-        ([b"*, identity;q=0"], Wanted("gzip", always=True)),
+        ([b"gzip"], Packing("gzip", always=True)),
+        ([b"deflate"], Packing("deflate", always=True)),
+        ([b"gzip;q=0.5"], Packing("gzip", always=True)),
+        ([b"gzip, identity;q=0"], Packing("gzip", always=True)),
+        ([b"deflate, br, *;q=0"], Packing("deflate", always=True)),
+        ([b"*, identity;q=0"], Packing("gzip", always=True)),
         ([b"gzip, *;q=0, identity;q=0.1"], GZIP),
     ],
 )
-def test_answers_are_packed_as_the_weights_say(values: list[bytes], expected: Wanted | None) -> None:
+def test_answers_are_packed_as_the_weights_say(values: list[bytes], expected: Packing | None) -> None:
     assert wanted(values) == expected
 
 

@@ -29,7 +29,7 @@ from sigmax.rest.front import rest_door
 from sigmax.rest.heads import Asked, Heads, Route
 from sigmax.rest.hot import HotRoutes
 from sigmax.rest.http import HttpProtocol
-from sigmax.rest.wishes import NOTHING, Wishes, granted
+from sigmax.rest.sending import AS_IT_IS, Sending, granted
 from sigmax.telemetry.metrics import Metrics
 
 LIMIT = 2**20
@@ -68,14 +68,14 @@ class Watched(HotRoutes):
         self.applied += 1
         await super().__call__(scope, receive, send)
 
-    def answer(self, route: Route, body: Body, wishes: Wishes = NOTHING) -> Answer | Awaitable[Answer]:
+    def answer(self, route: Route, body: Body, sending: Sending = AS_IT_IS) -> Answer | Awaitable[Answer]:
         self.in_lane += 1
         if self.promises is None or self.in_lane <= self.at_once:
-            return super().answer(route, body, wishes)
+            return super().answer(route, body, sending)
         promise: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.promises.append(promise)
         self.promised.set()
-        return promise if wishes is NOTHING else granted(promise, wishes)
+        return promise if sending is AS_IT_IS else granted(promise, sending)
 
 
 class Wire:
