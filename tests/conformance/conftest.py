@@ -12,6 +12,7 @@ from tests.conformance.doors import (
     InProcess,
     OpenInferenceRest,
     OpenInferenceRpc,
+    OpenInferenceStream,
     Rest,
     Rpc,
     ServingV1,
@@ -37,6 +38,7 @@ DOORS = (
     "v2 rest binary",
     "v2 grpc typed",
     "v2 grpc raw",
+    "v2 grpc stream",
 )
 
 
@@ -74,6 +76,7 @@ def doors(service: Service, repository: Path, bundles: dict[str, Bundle]) -> Ite
         "v2 rest binary": OpenInferenceRest(service, "binary", datatypes),
         "v2 grpc typed": OpenInferenceRpc(service, "typed", datatypes),
         "v2 grpc raw": OpenInferenceRpc(service, "raw", datatypes),
+        "v2 grpc stream": OpenInferenceStream(service, "raw", datatypes),
     }
     yield made
     for one in made.values():

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import httpx
@@ -37,6 +37,10 @@ class Said:
     version: str
     probabilities: npt.NDArray[np.float64]
     labels: list[str]
+
+
+NO_CODE = "none"
+"""What a refusal in a stream has, whose wire form is a text alone."""
 
 
 class Refused(Exception):
@@ -232,6 +236,9 @@ class OpenInferenceRpc(Door):
         self.call = caller(self.channel, "inference.GRPCInferenceService")
         self._form, self._datatypes = form, datatypes
 
+    def _answer(self, request: bytes) -> bytes:
+        return self.call("ModelInfer", request)
+
     def ask(self, model: str, features: Matrix, version: str = "") -> Said:
         pb = open_inference_grpc_pb2
         datatype = self._datatypes.get(model, "FP64")
@@ -244,7 +251,7 @@ class OpenInferenceRpc(Door):
             tensor.contents.fp64_contents.extend(features.ravel().tolist())
         else:
             tensor.contents.fp32_contents.extend(features.ravel().tolist())
-        answer = pb.ModelInferResponse.FromString(self.call("ModelInfer", request.SerializeToString()))
+        answer = pb.ModelInferResponse.FromString(self._answer(request.SerializeToString()))
         assert answer.id == identity
         probabilities, label = answer.outputs
         if self._form == "raw":
@@ -257,6 +264,22 @@ class OpenInferenceRpc(Door):
             matrix = np.array(flat, np.float64).reshape(tuple(probabilities.shape))
             labels = [entry.decode() for entry in label.contents.bytes_contents]
         return Said(answer.model_name, answer.model_version, matrix, labels)
+
+
+class OpenInferenceStream(OpenInferenceRpc):
+    """`ModelStreamInfer`, raw: each request is one of three on a stream, the others of no model."""
+
+    def _answer(self, request: bytes) -> bytes:
+        pb, channel = open_inference_grpc_pb2, cast("Any", self.channel)
+        asked = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")
+        before, answer, after = map(
+            pb.ModelStreamInferResponse.FromString, asked(iter([b"", request, b""]), timeout=60)
+        )
+        assert before.error_message == after.error_message != ""
+        if answer.error_message:
+            raise Refused(NO_CODE, answer.error_message)
+        assert answer.infer_response.parameters["triton_final_response"].bool_param
+        return answer.infer_response.SerializeToString()
 
 
 def checked(response: httpx.Response) -> dict[str, Any]:

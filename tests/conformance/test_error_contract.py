@@ -116,8 +116,9 @@ async def through_every_door(error: Exception) -> dict[str, Said]:
     said: dict[str, Said] = {}
     transport = httpx.ASGITransport(app=rest_door(catalog, dispatch, ready, metrics, LIMIT))
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-        for path in ("/v1/models/m:classes", "/v1/models/m:probabilities", "/v2/models/m/infer"):
-            said[path] = by_rest(await client.post(path, content=b"{}"))
+        for verb in (":classes", ":probabilities", ":predict", ":classify"):
+            said[verb] = by_rest(await client.post(f"/v1/models/m{verb}", content=b"{}"))
+        said["infer"] = by_rest(await client.post("/v2/models/m/infer", content=b"{}"))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
         channel: Any = opened
         for path in (
@@ -162,7 +163,29 @@ def test_what_nobody_foresaw_is_opaque_at_every_door(error: Exception) -> None:
         assert "secret" not in one.text
 
 
-def test_overload_says_when_to_try_again_at_every_door() -> None:
+async def in_a_stream(error: Exception, requests: list[bytes]) -> list[str]:
+    """The text that a stream has for each request, when all that it meets is one error."""
+    metrics, catalog = Metrics(), Catalog()
+    rpc = RpcDoor(catalog, Refusing(error), Readiness(catalog), metrics, LIMIT)
+    port = rpc.bind("127.0.0.1", 0)
+    await rpc.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as opened:
+        channel: Any = opened
+        answers = channel.stream_stream("/inference.GRPCInferenceService/ModelStreamInfer")(iter(requests))
+        said = [oip.ModelStreamInferResponse.FromString(answer) async for answer in answers]
+    await rpc.stop(0)
+    assert [one.infer_response.id for one in said] == ["7", ""]
+    return [one.error_message for one in said]
+
+
+@pytest.mark.parametrize("code", Code)
+def test_a_stream_has_the_text_of_every_code_and_goes_on(code: Code) -> None:
+    requests = [oip.ModelInferRequest(id="7").SerializeToString(), b""]
+
+    assert asyncio.run(in_a_stream(error_with(code), requests)) == ["그 text"] * 2
+
+
+def test_overload_has_its_code_at_every_door() -> None:
     said = asyncio.run(through_every_door(Overloaded("full", 2.0)))
 
     assert {one.code for one in said.values()} == {"OVERLOADED"}
@@ -201,6 +224,10 @@ def refusals(
         f"rest {verb}": by_rest(client.post(f"/v1/models/{place}:{verb}", content=body))
         for verb in ("classes", "probabilities")
     }
+    for verb, key in (("predict", "instances"), ("classify", "examples")):
+        given = rows if verb == "predict" else [dict(zip("ab", row, strict=False)) for row in rows]
+        asked = client.post(f"/v1/models/{place}:{verb}", content=json.dumps({key: given}).encode())
+        said[f"rest {verb}"] = by_rest(asked)
     tensor = json.dumps(tensor_body(features)).encode()
     said["v2 rest"] = by_rest(client.post(f"/v2/models/{place}/infer", content=tensor))
     infer = "/inference.GRPCInferenceService/ModelInfer"
@@ -251,6 +278,8 @@ def test_a_number_that_is_none_is_said_alike_but_for_where_it_stood(ask: Ask) ->
     assert texts.pop("v2 rest") == "row 1, feature 'b': expected a finite number, got the number inf"
     assert set(texts.values()) == {"row 1, feature 'b': expected a finite number, got inf"}
     fields = {name: one.problems[0][0] for name, one in said.items()}
+    assert fields.pop("rest predict") == "instances[1][1]"
+    assert fields.pop("rest classify") == "examples[1].b"
     assert {field for name, field in fields.items() if "v2" in name} == {"inputs.features[1][1]"}
     assert {field for name, field in fields.items() if "v2" not in name} == {"rows[1][1]"}
 

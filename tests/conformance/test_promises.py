@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.conformance.doors import Door, Refused
+from tests.conformance.doors import NO_CODE, Door, Refused
 
 from sigmax.inference.decision import Rule
 from sigmax.repository.bundle import Bundle
 
 MODELS = ("breast_cancer", "digits", "iris", "temple_or_flower")
-NOT_FOUND = ("NOT_FOUND",)
-INVALID = ("INVALID_INPUT", "INVALID_ARGUMENT")
+NOT_FOUND = ("NOT_FOUND", NO_CODE)
+INVALID = ("INVALID_INPUT", "INVALID_ARGUMENT", NO_CODE)
 
 
 def as_served(content: Bundle) -> npt.NDArray[Any]:
@@ -120,7 +120,7 @@ def test_a_number_that_is_not_finite_is_refused_by_row_and_feature(
     rows[1, 2] = value
     expected = f"row 1, feature 'petal length (cm)': expected a finite number, got {shown}"
 
-    for name in ("grpc classifier", "v2 rest binary", "v2 grpc typed", "v2 grpc raw"):
+    for name in ("grpc classifier", "v2 rest binary", "v2 grpc typed", "v2 grpc raw", "v2 grpc stream"):
         with pytest.raises(Refused) as refused:
             doors[name].ask("iris", rows)
         assert refused.value.code in INVALID
