@@ -13,7 +13,7 @@ from typing import Any
 from sigmax.contract import Head, Kind, Task
 from sigmax.errors import Code
 from sigmax.rest import errors
-from sigmax.rest.schemas import NUMBER, PROBABILITY, TEXT, Schema, closed, listed, texts
+from sigmax.rest.schemas import BAND, COUNT, NUMBER, PROBABILITY, TEXT, Schema, closed, listed, texts
 
 MODELS = "Models"
 CLASSIFIER = "Classifier"
@@ -54,9 +54,7 @@ _YES: Schema = {"const": True}
 _NO: Schema = {"const": False}
 _FLAG: Schema = {"type": "boolean"}
 _ANY: Schema = {"type": "object"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
 _TEXTS = listed(TEXT)
-_BAND = listed(PROBABILITY, minItems=2, maxItems=2)
 
 
 def _open(required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
@@ -86,22 +84,20 @@ _ERROR = _open(
     },
     {"details": {**listed(ref("Problem"), minItems=1), "description": "Each problem by itself."}},
 )
-_PROBLEM = closed(
-    {"message": TEXT}, {"field": TEXT, "row": {"type": "integer", "minimum": 0}, "feature": TEXT}
-)
-_DURATION = closed({"count": _COUNT, "ns": _COUNT})
+_PROBLEM = closed({"message": TEXT}, {"field": TEXT, "row": COUNT, "feature": TEXT})
+_DURATION = closed({"count": COUNT, "ns": COUNT})
 _COMPUTED = dict.fromkeys(("compute_input", "compute_infer", "compute_output"), _DURATION)
 _STATISTICS = _open(
     {
         "name": TEXT,
         "version": TEXT,
-        "last_inference": {**_COUNT, "description": "Milliseconds since 1970."},
-        "inference_count": _COUNT,
-        "execution_count": _COUNT,
+        "last_inference": {**COUNT, "description": "Milliseconds since 1970."},
+        "inference_count": COUNT,
+        "execution_count": COUNT,
         "inference_stats": _open(
             dict.fromkeys(("success", "fail", "queue", *_COMPUTED, "cache_hit", "cache_miss"), _DURATION)
         ),
-        "batch_stats": listed(_open({"batch_size": _COUNT, **_COMPUTED})),
+        "batch_stats": listed(_open({"batch_size": COUNT, **_COMPUTED})),
     }
 )
 _INDEXED = closed({"name": TEXT, "version": TEXT, "state": TEXT, "reason": TEXT})
@@ -134,7 +130,7 @@ _FEATURE = _open(
 )
 _DECISION = _open(
     {"rule": TEXT, "thresholds": {"type": "object", "additionalProperties": PROBABILITY}},
-    {"positive": TEXT, "band": {"type": "object", "additionalProperties": _BAND}},
+    {"positive": TEXT, "band": {"type": "object", "additionalProperties": BAND}},
 )
 _LABELS: Schema = {
     "type": "object",
@@ -163,9 +159,7 @@ _DESCRIPTION = _open(
 _SIGNED = _open(
     {
         "dtype": {"type": "string", "pattern": "^DT_"},
-        "tensor_shape": _open(
-            {"dim": listed(_open({"size": TEXT, "name": TEXT})), "unknown_rank": {"type": "boolean"}}
-        ),
+        "tensor_shape": _open({"dim": listed(_open({"size": TEXT, "name": TEXT})), "unknown_rank": _FLAG}),
         "name": TEXT,
     }
 )
@@ -194,7 +188,7 @@ _CONFIGURED = _open(
 )
 _CONFIGURATION = _open(
     {
-        **{"name": TEXT, "platform": TEXT, "backend": TEXT, "max_batch_size": _COUNT},
+        **{"name": TEXT, "platform": TEXT, "backend": TEXT, "max_batch_size": COUNT},
         **{"input": listed(_CONFIGURED, minItems=1), "output": listed(_CONFIGURED, minItems=1)},
     },
     {"version_policy": _ANY, "instance_group": listed(_ANY), "dynamic_batching": _ANY, "parameters": _ANY},

@@ -14,7 +14,7 @@ from sigmax.rest import addresses, schemas
 from sigmax.rest.instances import B64, IMAGE_BYTES
 from sigmax.rest.openapi import MAX_EXAMPLE_BYTES, Operation
 from sigmax.rest.predict import INPUTS, INSTANCES
-from sigmax.rest.schemas import NUMBER, PROBABILITY, Schema, closed, listed
+from sigmax.rest.schemas import NUMBER, Schema, closed, listed
 from sigmax.rest.signatures import OF_CLASSIFY, OF_PREDICT
 
 _FILE = closed({B64: schemas.BASE64})
@@ -74,7 +74,7 @@ def _of_classifier(served: Served) -> dict[str, Schema]:
 
 
 def _predict_answer(served: Served) -> Schema:
-    row, label = _row(served.manifest), schemas.label(served.manifest)
+    row, label = schemas.row(served.manifest), schemas.label(served.manifest)
     values = dict.fromkeys(
         open_inference.output_names(served.manifest, served.predictor.rule), listed(NUMBER)
     )
@@ -103,11 +103,6 @@ def _predict_answer(served: Served) -> Schema:
             ),
         ]
     }
-
-
-def _row(manifest: Manifest) -> Schema:
-    width = len(manifest.classes)
-    return listed(PROBABILITY, minItems=width, maxItems=width)
 
 
 def _classify_request(served: Served) -> Schema:

@@ -41,7 +41,7 @@ NUMBER: Schema = {"type": "number"}
 
 _JSON_TYPES = {"string": "string", "int64": "integer", "bool": "boolean"}
 _READ: dict[str, Callable[[str], Any]] = {"string": str, "int64": int, "bool": "true".__eq__}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
+COUNT: Schema = {"type": "integer", "minimum": 0}
 _OPTIONS: dict[str, Schema] = {
     "id": {"type": "string", "description": "The name of a column that comes back with each row."},
     "extra": {
@@ -52,7 +52,7 @@ _OPTIONS: dict[str, Schema] = {
     },
 }
 _TOP_K = {"type": "integer", "minimum": 1, "description": "How many of the most probable classes to name."}
-_BAND = {"type": "array", "items": PROBABILITY, "minItems": 2, "maxItems": 2}
+BAND = {"type": "array", "items": PROBABILITY, "minItems": 2, "maxItems": 2}
 _THRESHOLD = "The probability that must be exceeded, instead of the model's own."
 _UNSURE = "[low, high] around the threshold: unsure where low < probability <= high."
 _INCLUDE = {
@@ -206,7 +206,7 @@ def _options(served: Served, verb: str) -> dict[str, Schema]:
     options["top_k"] = _TOP_K
     if manifest.task is not Task.MULTICLASS:
         options["threshold"] = _by_label(manifest, PROBABILITY) | {"description": _THRESHOLD}
-        options["band"] = _by_label(manifest, _BAND) | {"description": _UNSURE}
+        options["band"] = _by_label(manifest, BAND) | {"description": _UNSURE}
     return options
 
 
@@ -251,16 +251,21 @@ def classes_answer(served: Served) -> Schema:
     return closed(_head(served) | {"results": results})
 
 
+def row(manifest: Manifest) -> Schema:
+    """The probabilities of one row."""
+    width = len(manifest.classes)
+    return listed(PROBABILITY, minItems=width, maxItems=width)
+
+
 def probabilities_answer(served: Served) -> Schema:
     """The answer of `:probabilities`."""
-    width = len(served.manifest.classes)
-    row = listed(PROBABILITY, minItems=width, maxItems=width)
+    width, one = len(served.manifest.classes), row(served.manifest)
     optional: dict[str, Schema] = {"ids": listed({})}
     if LOGITS in served.manifest.graph.outputs:
-        optional["logits"] = listed({**row, "items": NUMBER}, minItems=1)
+        optional["logits"] = listed({**one, "items": NUMBER}, minItems=1)
     classes = listed(label(served.manifest), minItems=width, maxItems=width)
     return closed(
-        _head(served) | {"classes": classes, "probabilities": listed(row, minItems=1)},
+        _head(served) | {"classes": classes, "probabilities": listed(one, minItems=1)},
         optional,
     )
 
@@ -340,7 +345,7 @@ def infer_answer(served: Served) -> Schema:
         {
             "name": TEXT,
             "datatype": {"type": "string", "enum": _DATATYPES},
-            "shape": listed(_COUNT, minItems=1),
+            "shape": listed(COUNT, minItems=1),
         },
         {"data": {"type": "array"}, "parameters": _PARAMETERS},
     )
