@@ -8,9 +8,10 @@ that `Control` has two implementations: `OneProcess` here, and `runtime.everywhe
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol
 
 from sigmax.contract import NAME_PATTERN
 from sigmax.errors import (
@@ -32,7 +33,6 @@ from sigmax.telemetry.metrics import OK, Metrics
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Verb = Literal["index", "load", "unload"]
 
 EXTENSIONS = ("model_repository", "model_repository(unload_dependents)")
@@ -129,56 +129,52 @@ class ModelControl:
         """What the server's metadata lists because of this."""
         return EXTENSIONS if self._control is not None else ()
 
-    def check_offered(self) -> Control:
-        """What does it.
+    def offered(self, verb: Verb) -> Control:
+        """What does it; a request that it is not offered to is counted.
 
         Raises:
             Unimplemented: this service does not offer it; with how it would.
         """
         if self._control is None:
+            self._metrics.controlled(verb, Unimplemented.code.value)
             raise Unimplemented(OFF)
         return self._control
 
     async def index(self, repository: str, *, ready: bool) -> list[Indexed]:
         """Every version of every model, or those alone that answer."""
-        return await self._counted("index", self._index(repository, ready))
+        control = self.offered("index")
+        with self._counted("index"):
+            _refuse_named(repository)
+            return [one for one in await control.index() if one.state == State.READY or not ready]
 
     async def load(self, repository: str, name: str, parameters: Mapping[str, Any]) -> None:
         """Load a model; parameters that would change what was published are refused."""
-        await self._counted("load", self._load(repository, name, parameters))
+        control = self.offered("load")
+        with self._counted("load"):
+            _refuse_named(repository)
+            _check_name(name)
+            _check_load(parameters)
+            await control.load(name)
         log.info("model %s was loaded on request", name)
 
     async def unload(self, repository: str, name: str, parameters: Mapping[str, Any]) -> None:
         """Unload a model; no model depends on another."""
-        await self._counted("unload", self._unload(repository, name, parameters))
+        control = self.offered("unload")
+        with self._counted("unload"):
+            _refuse_named(repository)
+            _check_name(name)
+            _check_unload(parameters)
+            names = {one.name for one in await control.index()}
+            if name not in names:
+                raise NotFound(f"unknown model {quoted(name)}{nearest(name, names)}", _MODEL)
+            await control.unload(name)
         log.info("model %s was unloaded on request", name)
 
-    async def _index(self, repository: str, ready: bool) -> list[Indexed]:
-        control = self.check_offered()
-        _refuse_named(repository)
-        return [one for one in await control.index() if one.state == State.READY or not ready]
-
-    async def _load(self, repository: str, name: str, parameters: Mapping[str, Any]) -> None:
-        control = self.check_offered()
-        _refuse_named(repository)
-        _check_name(name)
-        _check_load(parameters)
-        await control.load(name)
-
-    async def _unload(self, repository: str, name: str, parameters: Mapping[str, Any]) -> None:
-        control = self.check_offered()
-        _refuse_named(repository)
-        _check_name(name)
-        _check_unload(parameters)
-        names = {one.name for one in await control.index()}
-        if name not in names:
-            raise NotFound(f"unknown model {quoted(name)}{nearest(name, names)}", _MODEL)
-        await control.unload(name)
-
-    async def _counted(self, verb: Verb, done: Awaitable[T]) -> T:
+    @contextmanager
+    def _counted(self, verb: Verb) -> Iterator[None]:
         code = OK
         try:
-            return await done
+            yield
         except SigmaxError as error:
             code = error.code.value
             if verb != "index":

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from sigmax.errors import Code, InvalidInput
-from sigmax.inference.control import ModelControl
+from sigmax.inference.control import ModelControl, Verb
 from sigmax.protocol.values import describe
 from sigmax.rest.addresses import EXTENSIONS, answers, described
 from sigmax.rest.asgi import read_body
@@ -59,7 +59,7 @@ class _Addresses:
 
     async def index(self, request: Request) -> JSONResponse:
         """A list of `name`, `version`, `state` and `reason`; `{"ready": true}` asks for those alone."""
-        document = await self._read(request, "ready")
+        document = await self._read(request, "index", "ready")
         ready = document.get("ready", False)
         if type(ready) is not bool:
             raise InvalidInput(f"'ready' is true or false, not {describe(ready)}", "ready")
@@ -68,23 +68,23 @@ class _Addresses:
 
     async def load(self, request: Request, model: str) -> JSONResponse:
         """Answered when every process of the service answers with it."""
-        await self._control.load(_repository(request), model, await self._parameters(request))
+        await self._control.load(_repository(request), model, await self._parameters(request, "load"))
         return JSONResponse({"name": model, "load": True})
 
     async def unload(self, request: Request, model: str) -> JSONResponse:
         """Answered when no process of the service answers with it any more."""
-        await self._control.unload(_repository(request), model, await self._parameters(request))
+        await self._control.unload(_repository(request), model, await self._parameters(request, "unload"))
         return JSONResponse({"name": model, "unload": True})
 
-    async def _parameters(self, request: Request) -> dict[str, Any]:
-        parameters = (await self._read(request, "parameters")).get("parameters", {})
+    async def _parameters(self, request: Request, verb: Verb) -> dict[str, Any]:
+        parameters = (await self._read(request, verb, "parameters")).get("parameters", {})
         if type(parameters) is not dict:
             raise InvalidInput(f"'parameters' is an object, not {describe(parameters)}", "parameters")
         return parameters
 
-    async def _read(self, request: Request, key: str) -> dict[str, Any]:
+    async def _read(self, request: Request, verb: Verb, key: str) -> dict[str, Any]:
         """The body, which may be empty and have one key."""
-        self._control.check_offered()
+        self._control.offered(verb)
         body = await read_body(request.scope, request.receive, self._max_bytes)
         if not body.content.strip():
             return {}

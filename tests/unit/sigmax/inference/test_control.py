@@ -543,6 +543,9 @@ def test_where_it_is_off_every_address_and_method_says_how_it_is_turned_on(repos
             code, text = await serving.call(method, pb.RepositoryModelLoadRequest(model_name="small"))
             assert code == "UNIMPLEMENTED"
             assert "--model-control" in str(text)
+        counted = (await serving.client.get("/metrics")).text
+        for verb, count in (("index", 3), ("load", 5), ("unload", 3)):  # through both doors
+            assert f'sigmax_model_control_total{{code="UNIMPLEMENTED",verb="{verb}"}} {count}.0' in counted
         assert await serving.version() == "1"
         assert not [one for one in await extensions(serving) if one.startswith("model_repository")]
         assert INDEX not in (await serving.client.get("/openapi.json")).json()["paths"]
